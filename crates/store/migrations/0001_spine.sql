@@ -144,9 +144,11 @@ create table dead_notice (
     detail text not null default '',
     raw bytea not null,                  -- the whole record
     at timestamptz not null default now(),
+    retry_at timestamptz,                -- somebody asked to try it again; the lane's owner does
     primary key (journal, epoch, lane, seq)
 );
 create index dead_notice_project on dead_notice (project_id, at);
+create index dead_notice_retry on dead_notice (epoch, lane) where retry_at is not null;
 
 -- Groups ----------------------------------------------------------------------------------------------------------
 
@@ -281,6 +283,7 @@ create table project_tally (
     primary key (project_id, lane)
 ) with (fillfactor = 50);
 
+-- Rolled up by housekeep: a day that is over has one row per hour, with lane -1.
 create table project_minute (
     project_id bigint not null,
     lane int not null,
@@ -400,7 +403,7 @@ create index delivery_outbox on delivery (outbox_id);
 
 -- Partitions ------------------------------------------------------------------------------------------------------
 
--- Workers have no DDL: they make and drop partitions through these two functions of the owner.
+-- Workers have no DDL: they make and drop partitions through functions of the owner.
 create function partition_names() returns table (parent text) language sql immutable as
     $$ values ('fingerprint_minute'), ('project_minute'), ('chunk'), ('stats_record') $$;
 
@@ -424,16 +427,44 @@ begin
     return made;
 end $$;
 
--- Drops one table's partition of one day (UTC), if it is there.
-create function partition_drop(parent_table text, day date) returns boolean language plpgsql security definer set search_path = public as $$
+-- Rolls the minutes of one day (UTC) up into hours and drops their partition, in one transaction: the lock keeps
+-- a batch from adding a minute to what was just summed. Its caller sets lock_timeout.
+create function minutes_roll_up(day date) returns boolean language plpgsql security definer set search_path = public as $$
 declare
-    name text := parent_table || '_' || to_char(day, 'YYYYMMDD');
+    name text := 'fingerprint_minute_' || to_char(day, 'YYYYMMDD');
 begin
-    if not exists (select 1 from partition_names() where parent = parent_table) or to_regclass('public.' || name) is null then
+    if to_regclass('public.' || name) is null then
         return false;
     end if;
+    execute 'lock table fingerprint_minute in access exclusive mode';
+    execute format('insert into fingerprint_hour (project_id, fingerprint_id, hour, notice_count)
+        select project_id, fingerprint_id, date_trunc(''hour'', minute, ''UTC''), sum(notice_count)
+        from %I group by 1, 2, 3 order by 1, 2, 3
+        on conflict (project_id, fingerprint_id, hour)
+        do update set notice_count = fingerprint_hour.notice_count + excluded.notice_count', name);
     execute format('drop table %I', name);
     return true;
+end $$;
+
+-- Drops the bodies, statistics and minutes by project of one day (UTC) and writes down how many notices went.
+create function day_expire(day date) returns bigint language plpgsql security definer set search_path = public as $$
+declare
+    suffix text := '_' || to_char(day, 'YYYYMMDD');
+    gone bigint := 0;
+    p text;
+begin
+    if to_regclass('public.chunk' || suffix) is not null then
+        execute 'lock table chunk in access exclusive mode';
+        execute format('insert into expired (project_id, fingerprint_id, day, notice_count)
+            select project_id, fingerprint_id, $1, sum(notice_count) from %I group by 1, 2 order by 1, 2
+            on conflict (project_id, fingerprint_id, day)
+            do update set notice_count = expired.notice_count + excluded.notice_count', 'chunk' || suffix) using day;
+        execute format('select coalesce(sum(notice_count), 0) from %I', 'chunk' || suffix) into gone;
+    end if;
+    foreach p in array array['chunk', 'stats_record', 'project_minute'] loop
+        execute format('drop table if exists %I', p || suffix);
+    end loop;
+    return gone;
 end $$;
 
 -- The live partitions of a table, oldest first.
@@ -464,8 +495,8 @@ end $$;
 
 grant usage on schema public to croak_worker, croak_web;
 revoke create on schema public from public;
-revoke execute on function partition_ensure(date), partition_drop(text, date), snapshot_changed() from public;
-grant execute on function partition_ensure(date), partition_drop(text, date) to croak_worker;
+revoke execute on function partition_ensure(date), minutes_roll_up(date), day_expire(date), snapshot_changed() from public;
+grant execute on function partition_ensure(date), minutes_roll_up(date), day_expire(date) to croak_worker;
 
 grant select, insert, update, delete on all tables in schema public to croak_worker;
 revoke insert, update, delete on installation from croak_worker;
@@ -475,4 +506,4 @@ grant usage on all sequences in schema public to croak_worker;
 grant select on all tables in schema public to croak_web;
 revoke select on webhook, dead_notice from croak_web;
 grant select (id, project_id, url, enabled, created_at) on webhook to croak_web;
-grant select (journal, epoch, lane, seq, project_id, notice_id, kind, reason, detail, at) on dead_notice to croak_web;
+grant select (journal, epoch, lane, seq, project_id, notice_id, kind, reason, detail, at, retry_at) on dead_notice to croak_web;

@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The database: every SQL statement of the project lives in this crate.
+//!
+//! [`Writer`] and [`Reader`] are separate types so that a service that only shows
+//! things cannot be made to change them by accident; [`Admin`] is for the command line.
+//!
+//! What this crate promises:
+//! - the numbers of a batch's records, their counts and their bodies are committed in one transaction or not at all;
+//! - only the holder of a lane's current token commits for it;
+//! - every body that was committed can be read back until its retention ends, and `audit` can prove it.
+
+pub mod chunk;
+mod error;
+mod migrate;
+pub mod token;
+pub mod writer;
+
+pub use error::{ErrorClass, StoreError};
+pub use migrate::migrate;
+pub use writer::Writer;

@@ -1,0 +1,139 @@
+//! Chunks: the bodies of many notices of one fingerprint, compressed together.
+//!
+//! Layout before compression: one version byte, then for each notice its id (16 bytes), accepted_at in
+//! microseconds (i64, little endian), the length of its body (u32, little endian) and the body, an encoded
+//! `Notice`. The whole is zstd. Duplicates are nearly equal, so each costs tens of bytes.
+
+use notice::{Item, NoticeId};
+
+/// Version of the layout, the first byte.
+const VERSION: u8 = 1;
+
+/// Compression: zstd without a dictionary.
+pub const CODEC_ZSTD: i16 = 0;
+
+const ZSTD_LEVEL: i32 = 3;
+
+/// Most notices of a chunk.
+pub const NOTICES_MAX: usize = 1_000;
+
+/// A chunk is closed before it grows beyond this; one greater notice stands alone.
+pub const RAW_BYTES_MAX: usize = 1 << 20;
+
+/// Nothing that we wrote is greater: one body of 4 MiB and its headers.
+const DECODED_BYTES_MAX: usize = (4 << 20) + RAW_BYTES_MAX;
+
+const HEADER_BYTES: usize = 16 + 8 + 4;
+
+const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// A chunk ready to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// Smallest id.
+    pub first_id: NoticeId,
+    /// Greatest id.
+    pub last_id: NoticeId,
+    /// accepted_at of the newest.
+    pub last_at_us: i64,
+    /// How many notices are in it.
+    pub notice_count: usize,
+    /// Its size before compression.
+    pub raw_bytes: usize,
+    /// Compressed by [`CODEC_ZSTD`].
+    pub body: Vec<u8>,
+}
+
+/// Why a chunk does not decode.
+#[derive(Debug, thiserror::Error)]
+pub enum ChunkError {
+    /// Written by a newer Croak, or not by Croak.
+    #[error("codec {0} is not known")]
+    UnknownCodec(i16),
+    /// Written by a newer Croak, or not by Croak.
+    #[error("version {0} of the layout is not known")]
+    UnknownVersion(u8),
+    /// It does not decompress, or to more than a chunk can hold.
+    #[error("it does not decompress")]
+    Compression(#[source] std::io::Error),
+    /// It ends inside a notice.
+    #[error("it ends inside a notice")]
+    Cut,
+}
+
+/// Packs notices, sorted by id, into as many chunks as the limits ask for.
+///
+/// A chunk holds at most [`NOTICES_MAX`] notices, [`RAW_BYTES_MAX`] bytes and one day (UTC) of accepted_at.
+pub fn encode(items: &[Item]) -> Vec<Encoded> {
+    let mut chunks = Vec::new();
+    let mut start = 0;
+    let mut raw_bytes = 1;
+    for (index, item) in items.iter().enumerate() {
+        let bytes = HEADER_BYTES + item.body.len();
+        let is_full = index - start >= NOTICES_MAX || raw_bytes + bytes > RAW_BYTES_MAX;
+        if index > start && (is_full || day(item) != day(&items[start])) {
+            chunks.push(encode_one(&items[start..index], raw_bytes));
+            start = index;
+            raw_bytes = 1;
+        }
+        raw_bytes += bytes;
+    }
+    if start < items.len() {
+        chunks.push(encode_one(&items[start..], raw_bytes));
+    }
+    chunks
+}
+
+fn encode_one(items: &[Item], raw_bytes: usize) -> Encoded {
+    let mut raw = Vec::with_capacity(raw_bytes);
+    raw.push(VERSION);
+    for item in items {
+        let length = u32::try_from(item.body.len()).expect("a record is at most 4 MiB");
+        raw.extend_from_slice(item.id.as_bytes());
+        raw.extend_from_slice(&item.accepted_at_us.to_le_bytes());
+        raw.extend_from_slice(&length.to_le_bytes());
+        raw.extend_from_slice(&item.body);
+    }
+    let body = zstd::bulk::compress(&raw, ZSTD_LEVEL).expect("compressing into memory cannot fail");
+    let ids = || items.iter().map(|item| item.id);
+    Encoded {
+        first_id: ids().min().expect("a chunk is never empty"),
+        last_id: ids().max().expect("a chunk is never empty"),
+        last_at_us: items.iter().map(|item| item.accepted_at_us).max().expect("a chunk is never empty"),
+        notice_count: items.len(),
+        raw_bytes: raw.len(),
+        body,
+    }
+}
+
+/// Unpacks a chunk. Bounded: a chunk that claims to be greater than any that we write is an error.
+pub fn decode(codec: i16, body: &[u8]) -> Result<Vec<Item>, ChunkError> {
+    if codec != CODEC_ZSTD {
+        return Err(ChunkError::UnknownCodec(codec));
+    }
+    let raw = zstd::bulk::decompress(body, DECODED_BYTES_MAX).map_err(ChunkError::Compression)?;
+    let (version, mut rest) = raw.split_first().ok_or(ChunkError::Cut)?;
+    if *version != VERSION {
+        return Err(ChunkError::UnknownVersion(*version));
+    }
+    let mut items = Vec::new();
+    while !rest.is_empty() {
+        let id: [u8; 16] = *take(&mut rest)?;
+        let accepted_at_us = i64::from_le_bytes(*take(&mut rest)?);
+        let length = u32::from_le_bytes(*take(&mut rest)?) as usize;
+        let (body, after) = rest.split_at_checked(length).ok_or(ChunkError::Cut)?;
+        rest = after;
+        items.push(Item { id: NoticeId::from_bytes(id), accepted_at_us, body: body.to_vec() });
+    }
+    Ok(items)
+}
+
+fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], ChunkError> {
+    let (head, after) = rest.split_first_chunk::<N>().ok_or(ChunkError::Cut)?;
+    *rest = after;
+    Ok(head)
+}
+
+fn day(item: &Item) -> i64 {
+    item.accepted_at_us.div_euclid(DAY_US)
+}

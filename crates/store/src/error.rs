@@ -1,0 +1,74 @@
+//! What can go wrong with the database, and what each kind of error asks for.
+
+/// An error of the database or of what lies in it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database answered with an error, or could not be asked.
+    #[error("the database refused or could not be reached")]
+    Database(#[from] sqlx::Error),
+    /// The outcome of a COMMIT is not known: it may have happened.
+    #[error("it is not known whether the transaction was committed")]
+    CommitUnknown(#[source] sqlx::Error),
+    /// Another worker has taken the lane over.
+    #[error("lane {lane} belongs to another worker now")]
+    Fenced {
+        /// The lane that was lost.
+        lane: u16,
+    },
+    /// The migrations could not be applied.
+    #[error("the schema could not be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A chunk does not decode.
+    #[error("a chunk of bodies is damaged")]
+    Chunk(#[from] crate::chunk::ChunkError),
+    /// What was asked for breaks a rule; the text says which and what would be right.
+    #[error("{0}")]
+    Invalid(String),
+    /// The task that held the transaction died.
+    #[error("the task of a transaction died")]
+    TaskDied(#[source] tokio::task::JoinError),
+}
+
+/// What an error asks its finder to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Forget what is held in memory, claim again and read again: it is not known what was committed.
+    Unknown,
+    /// A deadlock or a serialization failure: the same once more.
+    Retry,
+    /// The database refuses these values: find the one that it refuses.
+    Refused,
+    /// A partition is missing: read again which there are, then the same once more.
+    NoPartition,
+    /// Somebody else owns the lane: let go of it.
+    Fenced,
+}
+
+impl StoreError {
+    /// What to do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Fenced { .. } => ErrorClass::Fenced,
+            Self::Database(error) => class_of(error),
+            Self::Invalid(_) | Self::Chunk(_) => ErrorClass::Refused,
+            Self::CommitUnknown(_) | Self::Migrate(_) | Self::TaskDied(_) => ErrorClass::Unknown,
+        }
+    }
+}
+
+fn class_of(error: &sqlx::Error) -> ErrorClass {
+    match error {
+        sqlx::Error::Database(answer) => {
+            let code = answer.code().unwrap_or_default();
+            match (code.get(..2).unwrap_or_default(), code.as_ref()) {
+                (_, "40001" | "40P01" | "55P03") => ErrorClass::Retry,
+                (_, "23514") if answer.message().contains("no partition of relation") => ErrorClass::NoPartition,
+                ("22" | "23" | "54", _) => ErrorClass::Refused,
+                _ => ErrorClass::Unknown,
+            }
+        }
+        // A value that cannot be sent at all.
+        sqlx::Error::Encode(_) => ErrorClass::Refused,
+        _ => ErrorClass::Unknown,
+    }
+}

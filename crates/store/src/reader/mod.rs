@@ -1,0 +1,116 @@
+//! What pages and the JSON API read.
+//!
+//! Every connection is opened with `default_transaction_read_only`, so that what only shows things cannot change them,
+//! whatever role it logs in with. Whether somebody may see a project is decided once, by [`Reader::open`]: everything
+//! that belongs to a project asks for the [`Opened`] project that it answers with.
+
+mod cursor;
+mod deploys;
+mod group;
+mod groups;
+mod ingest;
+mod notices;
+mod people;
+mod projects;
+pub mod search;
+mod since;
+mod stats;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::PgPool;
+
+pub use cursor::CursorError;
+pub use deploys::Deploy;
+pub use group::{Bar, Change, Facet, FacetValue, Grid, GroupParts, Mark};
+pub use groups::{Group, GroupFilter, GroupPage, GroupSort, GroupState};
+pub use ingest::{DeadReason, Ending, Fold, Intake, Lane, Worker};
+pub use notices::{Around, NoticePage, StoredNotice};
+pub use people::{Account, Token};
+pub use projects::{Opened, Project, ProjectCard, Viewer};
+pub use since::SincePage;
+pub use stats::{Bucket, BucketSize, Stage};
+
+/// Connections of one web process: its pages come from caches, so that few are enough.
+const CONNECTIONS_MAX: u32 = 8;
+/// Longest wait for a free connection, or for the database to answer at all.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest time one statement may take: nobody waits longer for a page.
+const STATEMENT_TIMEOUT_MS: &str = "8000";
+
+/// What went wrong with a read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The database did not answer, or not as expected.
+    #[error("reading the database")]
+    Database(#[from] sqlx::Error),
+    /// A chunk of bodies is not what was written.
+    #[error("chunk {chunk_id} cannot be decoded")]
+    Chunk {
+        /// Which chunk.
+        chunk_id: i64,
+        /// What is wrong with it.
+        source: crate::chunk::ChunkError,
+    },
+    /// A notice's body is not a notice.
+    #[error("notice {id} cannot be decoded")]
+    Notice {
+        /// Which notice.
+        id: notice::id::NoticeId,
+        /// What is wrong with it.
+        source: notice::prost::DecodeError,
+    },
+}
+
+/// A handle on the database that can only look.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pool: PgPool,
+}
+
+impl Reader {
+    /// Makes a reader of the database at `url`. No connection is opened before the first read, so that a service
+    /// starts, and says what is missing, while the database is away.
+    pub fn connect(url: &str) -> Result<Reader, ReadError> {
+        let options = PgConnectOptions::from_str(url)?.application_name("croak-web").options([
+            ("default_transaction_read_only", "on"),
+            ("statement_timeout", STATEMENT_TIMEOUT_MS),
+            // The lists' optional filters are parameters: a plan made for all of their values serves none of them.
+            ("plan_cache_mode", "force_custom_plan"),
+            // Reads are short; compiling them takes longer than they do.
+            ("jit", "off"),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
+        Ok(Reader { pool })
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), ReadError> {
+        sqlx::query_scalar!("select 1 as \"one!\"").fetch_one(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Waits until what was committed at `lsn` can be read here, at most for `longest`; whether it can.
+    ///
+    /// A primary shows it at once. On a replica it takes until the log has been replayed up to there.
+    pub async fn wait_for(&self, lsn: &str, longest: Duration) -> Result<bool, ReadError> {
+        let until = tokio::time::Instant::now() + longest;
+        loop {
+            let seen = sqlx::query_scalar!(
+                "select not pg_is_in_recovery() or pg_last_wal_replay_lsn() >= $1::text::pg_lsn as \"seen!\"",
+                lsn
+            )
+            .fetch_one(&self.pool)
+            .await?;
+            if seen || tokio::time::Instant::now() >= until {
+                return Ok(seen);
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+}

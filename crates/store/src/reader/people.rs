@@ -1,0 +1,66 @@
+//! Who signs in, and which tokens open what.
+
+use super::{ReadError, Reader, Viewer};
+
+/// Somebody who can sign in.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the columns")]
+pub struct Account {
+    pub id: i64,
+    pub email: String,
+    pub name: String,
+    /// Argon2id as a PHC string; nobody without one can sign in by password.
+    pub password_hash: Option<String>,
+    /// Sessions of an earlier epoch are over.
+    pub session_epoch: i32,
+}
+
+/// A valid token for scripts.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Whose eyes it has.
+    pub viewer: Viewer,
+    /// What it may do: `read`, ….
+    pub scopes: Vec<String>,
+}
+
+impl Reader {
+    /// The account of an address, which is compared in lower case.
+    pub async fn account_by_email(&self, email: &str) -> Result<Option<Account>, ReadError> {
+        let account = sqlx::query_as!(
+            Account,
+            "select id, email, name, password_hash, session_epoch from user_account where email = lower($1)",
+            email
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(account)
+    }
+
+    /// An account by its number.
+    pub async fn account(&self, id: i64) -> Result<Option<Account>, ReadError> {
+        let account = sqlx::query_as!(
+            Account,
+            "select id, email, name, password_hash, session_epoch from user_account where id = $1",
+            id
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(account)
+    }
+
+    /// The token with this SHA-256, while it is valid.
+    pub async fn token(&self, sha256: &[u8]) -> Result<Option<Token>, ReadError> {
+        let row = sqlx::query!(
+            r#"select user_id, project_id, scopes from api_token
+               where token_sha256 = $1 and revoked_at is null and (expires_at is null or expires_at > now())"#,
+            sha256
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.and_then(|row| {
+            let viewer = row.user_id.map(Viewer::User).or(row.project_id.map(Viewer::Project))?;
+            Some(Token { viewer, scopes: row.scopes })
+        }))
+    }
+}
