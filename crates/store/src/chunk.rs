@@ -25,7 +25,11 @@ const DECODED_BYTES_MAX: usize = (4 << 20) + RAW_BYTES_MAX;
 
 const HEADER_BYTES: usize = 16 + 8 + 4;
 
-const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
+/// The stretch of time (UTC) that a chunk stays within; divides the day, so that no chunk spans two.
+///
+/// Chunks of different batches overlap. Whoever looks for the notices around an id must look at every chunk that
+/// could hold it, and this is how far away its last one can be.
+pub const SPAN_MS: i64 = 10 * 60 * 1000;
 
 /// A chunk ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +67,7 @@ pub enum ChunkError {
 
 /// Packs notices, sorted by id, into as many chunks as the limits ask for.
 ///
-/// A chunk holds at most [`NOTICES_MAX`] notices, [`RAW_BYTES_MAX`] bytes and one day (UTC) of accepted_at.
+/// A chunk holds at most [`NOTICES_MAX`] notices, [`RAW_BYTES_MAX`] bytes and one [`SPAN_MS`] of accepted_at.
 pub fn encode(items: &[Item]) -> Vec<Encoded> {
     let mut chunks = Vec::new();
     let mut start = 0;
@@ -71,7 +75,7 @@ pub fn encode(items: &[Item]) -> Vec<Encoded> {
     for (index, item) in items.iter().enumerate() {
         let bytes = HEADER_BYTES + item.body.len();
         let is_full = index - start >= NOTICES_MAX || raw_bytes + bytes > RAW_BYTES_MAX;
-        if index > start && (is_full || day(item) != day(&items[start])) {
+        if index > start && (is_full || span(item) != span(&items[start])) {
             chunks.push(encode_one(&items[start..index], raw_bytes));
             start = index;
             raw_bytes = 1;
@@ -134,6 +138,6 @@ fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], ChunkErr
     Ok(head)
 }
 
-fn day(item: &Item) -> i64 {
-    item.accepted_at_us.div_euclid(DAY_US)
+fn span(item: &Item) -> i64 {
+    item.accepted_at_us.div_euclid(SPAN_MS * 1000)
 }
