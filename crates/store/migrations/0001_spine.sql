@@ -369,6 +369,8 @@ create table webhook (
     url text not null,
     secret bytea not null,               -- HMAC key of Standard Webhooks
     enabled boolean not null default true,
+    failure_count int not null default 0,  -- in a row; the destination rests longer with each
+    resting_until timestamptz,
     created_at timestamptz not null default now()
 );
 create index webhook_project on webhook (project_id);
@@ -387,7 +389,7 @@ create table outbox (
     done_at timestamptz,
     gave_up_at timestamptz
 );
-create index outbox_due on outbox (due_at) where done_at is null and gave_up_at is null;
+create index outbox_due on outbox (webhook_id, due_at) where done_at is null and gave_up_at is null;
 
 -- Every attempt, for people to see.
 create table delivery (
@@ -505,5 +507,5 @@ grant usage on all sequences in schema public to croak_worker;
 
 grant select on all tables in schema public to croak_web;
 revoke select on webhook, dead_notice from croak_web;
-grant select (id, project_id, url, enabled, created_at) on webhook to croak_web;
+grant select (id, project_id, url, enabled, failure_count, resting_until, created_at) on webhook to croak_web;
 grant select (journal, epoch, lane, seq, project_id, notice_id, kind, reason, detail, at, retry_at) on dead_notice to croak_web;
