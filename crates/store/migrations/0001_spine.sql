@@ -103,6 +103,14 @@ create table lane_state (
     lease_until timestamptz not null default '-infinity',
     attempts int not null default 0,
     committed_through timestamptz, -- greatest accepted_at of what was committed
+    -- What became of every record that was accounted for; audits hold the sums against journal_cursor.
+    notice_records bigint not null default 0,
+    deploy_records bigint not null default 0,
+    ledger_records bigint not null default 0,
+    stats_records bigint not null default 0,
+    dead_records bigint not null default 0,
+    gone_records bigint not null default 0,      -- declared gone by a gateway, see incident
+    forgotten_records bigint not null default 0, -- of journals whose cursors were removed after a year
     primary key (epoch, lane)
 ) with (fillfactor = 50);
 insert into lane_state (epoch, lane) select 0, generate_series(0, 63);
@@ -167,6 +175,12 @@ create table fingerprint (
     unique (project_id, id)
 );
 create index fingerprint_group on fingerprint (project_id, group_id);
+
+-- Lists sort by these buckets through an index and exactly inside them, so that few batches touch an index.
+create function count_bucket(n bigint) returns smallint language sql immutable as
+    $$ select case when n < 1 then 0 else floor(4 * ln(n::float8) / ln(2::float8)) end::smallint $$;
+create function seen_bucket(at timestamptz) returns int language sql immutable as
+    $$ select floor(extract(epoch from at) / 300)::int $$;
 
 -- State and sort totals: narrow, because it is rewritten with every batch.
 create table grp (
