@@ -1,0 +1,11 @@
+//! Compiles the two gRPC services with protox, so that no protoc has to be installed.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let protos = ["control.proto", "command.proto"];
+    for proto in protos {
+        println!("cargo::rerun-if-changed=../../proto/{proto}");
+    }
+    let descriptors = protox::compile(protos, ["../../proto"])?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! A socket that does not wait for ever for a request's head.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::time::{Instant, Sleep};
+
+/// Whether a request is in hand: between its head's end and its answer. Shared by the socket and the service.
+#[derive(Clone, Default)]
+pub(super) struct Stage(Arc<AtomicBool>);
+
+impl Stage {
+    pub(super) fn request_begins(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn request_ends(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn is_in_request(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A socket whose reads fail when a head takes longer than it may.
+///
+/// The clock starts when the connection does and, for later requests, with the first byte of the head; the pause
+/// before that byte is hyper's to limit. What hyper has read ahead of a pipelined head is not seen here: such a
+/// head is bounded by hyper's limit, too.
+pub(super) struct Paced<Io> {
+    io: Io,
+    stage: Stage,
+    head_within: Duration,
+    /// When the head that has begun must be complete.
+    head_by: Option<Instant>,
+    /// Made only when a head does not come in one piece.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl<Io> Paced<Io> {
+    pub(super) fn new(io: Io, stage: Stage, head_within: Duration) -> Paced<Io> {
+        Paced {
+            io,
+            stage,
+            head_within,
+            head_by: Some(Instant::now() + head_within),
+            alarm: None,
+        }
+    }
+
+    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(head_by) = self.head_by else {
+            return Poll::Pending;
+        };
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(head_by)));
+        if alarm.deadline() != head_by {
+            alarm.as_mut().reset(head_by);
+        }
+        ready!(alarm.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the head of the request took too long",
+        )))
+    }
+}
+
+impl<Io: Read + Unpin> Read for Paced<Io> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.stage.is_in_request() {
+            this.head_by = None;
+            return Pin::new(&mut this.io).poll_read(context, buffer);
+        }
+        match Pin::new(&mut this.io).poll_read(context, buffer) {
+            Poll::Ready(result) => {
+                this.head_by
+                    .get_or_insert_with(|| Instant::now() + this.head_within);
+                Poll::Ready(result)
+            }
+            Poll::Pending => this.poll_alarm(context),
+        }
+    }
+}
+
+impl<Io: Write + Unpin> Write for Paced<Io> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, pieces)
+    }
+}
