@@ -452,7 +452,7 @@ begin
     if to_regclass('public.' || name) is null then
         return false;
     end if;
-    execute 'lock table fingerprint_minute in access exclusive mode';
+    execute format('lock table %I in exclusive mode', name);
     execute format('insert into fingerprint_hour (project_id, fingerprint_id, hour, notice_count)
         select project_id, fingerprint_id, date_trunc(''hour'', minute, ''UTC''), sum(notice_count)
         from %I group by 1, 2, 3 order by 1, 2, 3
@@ -470,7 +470,7 @@ declare
     p text;
 begin
     if to_regclass('public.chunk' || suffix) is not null then
-        execute 'lock table chunk in access exclusive mode';
+        execute format('lock table %I in exclusive mode', 'chunk' || suffix);
         execute format('insert into expired (project_id, fingerprint_id, day, notice_count)
             select project_id, fingerprint_id, $1, sum(notice_count) from %I group by 1, 2 order by 1, 2
             on conflict (project_id, fingerprint_id, day)
