@@ -1,0 +1,234 @@
+//! What has to be done from time to time, by one process of the installation: partitions, roll-ups, retention, the
+//! snapshot of projects.
+//!
+//! The housekeeper is whoever holds an advisory lock, and does its work on the connection that holds it: who loses the
+//! connection is no longer housekeeper and can do nothing in that belief.
+
+use notice::{Snapshot, SnapshotProject};
+use sqlx::postgres::PgConnection;
+use time::Date;
+
+use crate::{StoreError, Writer};
+
+/// Partitions are made this many days ahead.
+const DAYS_AHEAD: i32 = 3;
+
+/// Minutes are kept this many whole days before they are rolled up into hours.
+const MINUTE_DAYS: i32 = 2;
+
+/// Rows deleted by one statement of a sweep: short enough that nobody waits for its locks.
+const SLICE: i64 = 500;
+
+/// Finished deliveries and commands, and rows of the ledger, are kept this long.
+const OUTBOX_DAYS: i32 = 14;
+const COMMAND_DAYS: i32 = 30;
+const LEDGER_DAYS: i32 = 400;
+
+/// The accounted set of a journal is kept this long: a disk that comes back later is for the operator to decide.
+const JOURNAL_CURSOR_DAYS: i32 = 365;
+
+/// Holder of the lock "croak housekeeper" and of the connection that holds it.
+#[derive(Debug)]
+pub struct Housekeeper {
+    connection: PgConnection,
+}
+
+/// What a round of retention took away.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Expired {
+    /// Days whose partitions were dropped.
+    pub days: u32,
+    /// Notices that were in them or were deleted by a project's shorter retention.
+    pub notices: i64,
+}
+
+impl Writer {
+    /// Becomes the housekeeper, unless another process is.
+    pub async fn housekeeper(&self) -> Result<Option<Housekeeper>, StoreError> {
+        let mut connection = self.pool.acquire().await?.detach();
+        let is_mine = sqlx::query_scalar!(r#"select pg_try_advisory_lock(hashtext('croak housekeeper')) as "is_mine!""#)
+            .fetch_one(&mut connection)
+            .await?;
+        if !is_mine {
+            return Ok(None);
+        }
+        // DDL must not queue up behind a long reader with everybody else queueing up behind it.
+        sqlx::query!("set lock_timeout = '2s'").execute(&mut connection).await?;
+        Ok(Some(Housekeeper { connection }))
+    }
+}
+
+impl Housekeeper {
+    /// Grows with every change that gateways have to know of.
+    pub async fn snapshot_version(&mut self) -> Result<u64, StoreError> {
+        let version = sqlx::query_scalar!("select snapshot_version from installation").fetch_one(&mut self.connection).await?;
+        Ok(version.unsigned_abs())
+    }
+
+    /// What gateways know of projects. The version is read first: a change while this is read raises it again.
+    pub async fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
+        let installation = sqlx::query!("select id, lane_count, snapshot_version from installation").fetch_one(&mut self.connection).await?;
+        let projects = sqlx::query!(
+            r#"select p.id, p.lane_subset, p.rate_per_minute_max, p.disabled,
+                   coalesce(array_agg(k.key) filter (where k.key is not null), '{}') as "keys!"
+               from project p left join project_key k on k.project_id = p.id and k.revoked_at is null
+               where p.deleted_at is null group by p.id order by p.id"#
+        )
+        .fetch_all(&mut self.connection)
+        .await?;
+        Ok(Snapshot {
+            install_id: installation.id.to_string(),
+            version: installation.snapshot_version.unsigned_abs(),
+            lane_count: installation.lane_count.unsigned_abs(),
+            projects: projects
+                .into_iter()
+                .map(|project| SnapshotProject {
+                    id: project.id.unsigned_abs(),
+                    key_sha256: project.keys.iter().map(|key| crate::token::sha256(key).to_vec()).collect(),
+                    lane_subset: u32::from(project.lane_subset.unsigned_abs()),
+                    rate_per_minute_max: project.rate_per_minute_max.map(i32::unsigned_abs),
+                    disabled: project.disabled,
+                })
+                .collect(),
+        })
+    }
+
+    /// Makes the partitions of today and the days ahead; how many were missing.
+    pub async fn ensure_partitions(&mut self) -> Result<i64, StoreError> {
+        let made = sqlx::query_scalar!(
+            r#"select sum(partition_ensure((now() at time zone 'utc')::date + d))::bigint as "made!" from generate_series(-1, $1::int) d"#,
+            DAYS_AHEAD
+        )
+        .fetch_one(&mut self.connection)
+        .await?;
+        Ok(made)
+    }
+
+    /// Rolls minutes up into hours and drops their partitions, oldest day first; how many days.
+    pub async fn roll_up_minutes(&mut self) -> Result<u32, StoreError> {
+        let days = self.days_older_than("fingerprint_minute", MINUTE_DAYS).await?;
+        let mut rolled_up = 0;
+        for day in days {
+            sqlx::query_scalar!("select minutes_roll_up($1)", day).fetch_one(&mut self.connection).await?;
+            rolled_up += 1;
+        }
+        Ok(rolled_up)
+    }
+
+    /// Retention: drops the days that no project needs any more, then deletes what projects with a shorter one do not need.
+    pub async fn expire(&mut self) -> Result<Expired, StoreError> {
+        let longest = sqlx::query_scalar!(r#"select coalesce(max(retention_days), 90) as "longest!" from project where deleted_at is null"#)
+            .fetch_one(&mut self.connection)
+            .await?;
+        let mut expired = Expired::default();
+        for day in self.days_older_than("chunk", longest).await? {
+            let gone = sqlx::query_scalar!(r#"select day_expire($1) as "gone!""#, day).fetch_one(&mut self.connection).await?;
+            expired.days += 1;
+            expired.notices += gone;
+        }
+        let shorter = sqlx::query!(
+            "select id, retention_days from project where deleted_at is null and retention_days < $1 order by id",
+            longest
+        )
+        .fetch_all(&mut self.connection)
+        .await?;
+        for project in shorter {
+            loop {
+                let gone = sqlx::query_file!("queries/expire_slice.sql", project.id, project.retention_days, SLICE)
+                    .fetch_one(&mut self.connection)
+                    .await?;
+                expired.notices += gone.notice_count;
+                if gone.chunk_count < SLICE {
+                    break;
+                }
+            }
+        }
+        Ok(expired)
+    }
+
+    /// Deletes what is finished and old; how many rows.
+    pub async fn sweep(&mut self) -> Result<u64, StoreError> {
+        let mut swept = 0;
+        swept += sqlx::query!(
+            "delete from outbox where coalesce(done_at, gave_up_at) < now() - $1 * interval '1 day'",
+            f64::from(OUTBOX_DAYS)
+        )
+        .execute(&mut self.connection)
+        .await?
+        .rows_affected();
+        swept += sqlx::query!("delete from command where at < now() - $1 * interval '1 day'", f64::from(COMMAND_DAYS))
+            .execute(&mut self.connection)
+            .await?
+            .rows_affected();
+        swept += sqlx::query!("delete from ledger where minute < now() - $1 * interval '1 day'", f64::from(LEDGER_DAYS))
+            .execute(&mut self.connection)
+            .await?
+            .rows_affected();
+        swept += sqlx::query!(
+            "delete from journal_cursor where updated_at < now() - $1 * interval '1 day'",
+            f64::from(JOURNAL_CURSOR_DAYS)
+        )
+        .execute(&mut self.connection)
+        .await?
+        .rows_affected();
+        swept += sqlx::query!("delete from worker where alive_until < now() - interval '1 day'")
+            .execute(&mut self.connection)
+            .await?
+            .rows_affected();
+        Ok(swept)
+    }
+
+    /// Deletes what is left of deleted projects, bodies first and in slices, the project's own row last; how many rows.
+    pub async fn sweep_deleted_projects(&mut self) -> Result<u64, StoreError> {
+        let projects = sqlx::query_scalar!("select id from project where deleted_at is not null order by id")
+            .fetch_all(&mut self.connection)
+            .await?;
+        let mut swept = 0;
+        for project_id in projects {
+            for delete in PROJECT_ROWS {
+                loop {
+                    let gone = sqlx::query(delete).bind(project_id).bind(SLICE).execute(&mut self.connection).await?.rows_affected();
+                    swept += gone;
+                    if gone < SLICE.unsigned_abs() {
+                        break;
+                    }
+                }
+            }
+            // Keys, memberships, tokens and webhooks hang on it.
+            sqlx::query!("delete from project_key where project_id = $1", project_id).execute(&mut self.connection).await?;
+            swept += sqlx::query!("delete from project where id = $1", project_id).execute(&mut self.connection).await?.rows_affected();
+        }
+        Ok(swept)
+    }
+
+    async fn days_older_than(&mut self, table: &str, days: i32) -> Result<Vec<Date>, StoreError> {
+        let found = sqlx::query_scalar!(
+            r#"select day as "day!" from partition_days($1) day where day < (now() at time zone 'utc')::date - $2::int order by 1"#,
+            table,
+            days
+        )
+        .fetch_all(&mut self.connection)
+        .await?;
+        Ok(found)
+    }
+}
+
+/// One slice of a project's rows, table by table. `$1` is the project, `$2` the most rows.
+const PROJECT_ROWS: [&str; 16] = [
+    "delete from chunk where (tableoid, ctid) in (select tableoid, ctid from chunk where project_id = $1 limit $2)",
+    "delete from stats_record where (tableoid, ctid) in (select tableoid, ctid from stats_record where project_id = $1 limit $2)",
+    "delete from fingerprint_minute where (tableoid, ctid) in (select tableoid, ctid from fingerprint_minute where project_id = $1 limit $2)",
+    "delete from project_minute where (tableoid, ctid) in (select tableoid, ctid from project_minute where project_id = $1 limit $2)",
+    "delete from fingerprint_hour where ctid in (select ctid from fingerprint_hour where project_id = $1 limit $2)",
+    "delete from fingerprint_day where ctid in (select ctid from fingerprint_day where project_id = $1 limit $2)",
+    "delete from expired where ctid in (select ctid from expired where project_id = $1 limit $2)",
+    "delete from facet where ctid in (select ctid from facet where project_id = $1 limit $2)",
+    "delete from user_sketch where ctid in (select ctid from user_sketch where project_id = $1 limit $2)",
+    "delete from grp_history where ctid in (select ctid from grp_history where project_id = $1 limit $2)",
+    "delete from grp_text where ctid in (select ctid from grp_text where project_id = $1 limit $2)",
+    "delete from grp where ctid in (select ctid from grp where project_id = $1 limit $2)",
+    "delete from fingerprint where ctid in (select ctid from fingerprint where project_id = $1 limit $2)",
+    "delete from project_tally where ctid in (select ctid from project_tally where project_id = $1 limit $2)",
+    "delete from ledger where ctid in (select ctid from ledger where project_id = $1 limit $2)",
+    "delete from deploy where ctid in (select ctid from deploy where project_id = $1 limit $2)",
+];

@@ -1,0 +1,80 @@
+//! Role housekeep: partitions ahead and behind, roll-ups, retention, and the snapshot of projects for the gateways.
+//!
+//! Any number of workers may have the role; the one that holds the lock in PostgreSQL does the work.
+
+use std::time::Duration;
+
+use queue::Queue;
+use store::housekeeper::Housekeeper;
+use store::{StoreError, Writer};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Pause between looks at the version of the snapshot: a new project is accepted by gateways within a second.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
+
+/// Pause between rounds of everything else.
+const ROUND_EVERY: Duration = Duration::from_secs(60);
+
+/// Pause before the next try to become housekeeper, or after an error.
+const STANDBY: Duration = Duration::from_secs(2);
+
+/// Keeps house until told to stop.
+pub(crate) async fn run(writer: Writer, queue: Queue, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        match writer.housekeeper().await {
+            Ok(Some(housekeeper)) => {
+                tracing::info!("this worker keeps house");
+                if let Err(error) = keep(housekeeper, &queue, &shutdown).await {
+                    tracing::warn!(error = service::causes(&error), "housekeeping interrupted");
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(error = service::causes(&error), "no housekeeping while the database cannot be reached"),
+        }
+        let _ = tokio::time::timeout(STANDBY, shutdown.cancelled()).await;
+    }
+}
+
+async fn keep(mut housekeeper: Housekeeper, queue: &Queue, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    let mut next_round = Instant::now();
+    while !shutdown.is_cancelled() {
+        publish(&mut housekeeper, queue).await?;
+        if Instant::now() >= next_round {
+            round(&mut housekeeper).await?;
+            next_round = Instant::now() + ROUND_EVERY;
+        }
+        let _ = tokio::time::timeout(SNAPSHOT_EVERY, shutdown.cancelled()).await;
+    }
+    Ok(())
+}
+
+/// Publishes the snapshot when it changed, or when Redis no longer has it.
+async fn publish(housekeeper: &mut Housekeeper, queue: &Queue) -> Result<(), StoreError> {
+    let version = housekeeper.snapshot_version().await?;
+    let published = match queue.snapshot_version().await {
+        Ok(published) => published,
+        Err(error) => {
+            tracing::debug!(error = service::causes(&error), "snapshot not published while Redis cannot be reached");
+            return Ok(());
+        }
+    };
+    if published == Some(version) {
+        return Ok(());
+    }
+    let snapshot = housekeeper.snapshot().await?;
+    match queue.put_snapshot(&snapshot).await {
+        Ok(()) => tracing::info!(version = snapshot.version, projects = snapshot.projects.len(), "snapshot published"),
+        Err(error) => tracing::warn!(error = service::causes(&error), "snapshot not published"),
+    }
+    Ok(())
+}
+
+async fn round(housekeeper: &mut Housekeeper) -> Result<(), StoreError> {
+    let made = housekeeper.ensure_partitions().await?;
+    let rolled_up_days = housekeeper.roll_up_minutes().await?;
+    let expired = housekeeper.expire().await?;
+    let swept = housekeeper.sweep().await? + housekeeper.sweep_deleted_projects().await?;
+    tracing::info!(made, rolled_up_days, expired_days = expired.days, expired_notices = expired.notices, swept, "house kept");
+    Ok(())
+}
