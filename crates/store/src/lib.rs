@@ -8,12 +8,17 @@
 //! - only the holder of a lane's current token commits for it;
 //! - every body that was committed can be read back until its retention ends, and `audit` can prove it.
 
+pub mod admin;
 pub mod chunk;
 mod error;
+pub mod housekeeper;
 mod migrate;
+pub mod reader;
 pub mod token;
 pub mod writer;
 
+pub use admin::Admin;
 pub use error::{ErrorClass, StoreError};
 pub use migrate::migrate;
+pub use reader::Reader;
 pub use writer::Writer;
