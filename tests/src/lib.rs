@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The harness of the end-to-end and failure tests.
+//!
+//! It starts the real programs on free ports, on servers of its own, and looks at them only through what is promised to others:
+//! sockets, pages, the JSON API, the command line, and the documented tables and chunk format. No crate of the product is linked
+//! in, so nothing here can share a mistake with it.
+//!
+//! * [`Installation`] is one whole Croak: database, queue prefix, gateway, workers, web.
+//! * [`servers`] are Redis and PostgreSQL, private where a test wants to kill them.
+//! * [`wire`] sends bytes as they are; [`Api`] reads JSON; [`bodies`] reads the database and decodes the chunks itself.
+//! * [`wait_until`] is how a test waits: it polls, with a limit.
+//!
+//! Environment: `CROAK_TEST_BINS` names a folder with the built programs (else they are built once by cargo, in the profile of
+//! the test); `CROAK_TEST_DATABASE_URL` and `CROAK_TEST_REDIS_URL` name servers for the tests that do not kill any.
+
+pub mod api;
+pub mod bodies;
+pub mod installation;
+pub mod load;
+pub mod port;
+pub mod process;
+pub mod programs;
+pub mod samples;
+pub mod servers;
+pub mod wait;
+pub mod wire;
+
+mod watchdog;
+
+pub use api::Api;
+pub use installation::{Installation, Service};
+pub use wait::wait_until;

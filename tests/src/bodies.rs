@@ -1,0 +1,92 @@
+//! An independent reader of what is stored: it reads the tables itself and decodes the chunks by their documented format.
+//!
+//! A chunk's body (codec 0) is one zstd frame of: a version byte 1, then for each notice its id (16 bytes), accepted_at in
+//! microseconds (i64, little endian), the length of its body (u32, little endian), and the body, a protobuf message.
+
+use std::collections::HashMap;
+
+use sqlx::{PgPool, Row};
+use uuid::Uuid;
+
+/// The largest uncompressed chunk that is believed.
+const CHUNK_BYTES_MAX: usize = 64 << 20;
+
+/// One notice as it lies in a chunk.
+#[derive(Clone, Debug)]
+pub struct StoredBody {
+    /// Its id.
+    pub id: Uuid,
+    /// The project whose chunk it lies in.
+    pub project_id: i64,
+    /// The fingerprint whose chunk it lies in.
+    pub fingerprint_id: i64,
+    /// Microseconds since 1970.
+    pub accepted_at_us: i64,
+    /// The notice as protobuf.
+    pub body: Vec<u8>,
+}
+
+/// Every notice of every chunk.
+pub async fn all(pool: &PgPool) -> Vec<StoredBody> {
+    let rows =
+        sqlx::query("select project_id, fingerprint_id, codec, notice_count, body from chunk")
+            .fetch_all(pool)
+            .await
+            .expect("chunks can be read");
+    let mut bodies = Vec::new();
+    for row in rows {
+        let (codec, notice_count): (i16, i32) = (row.get("codec"), row.get("notice_count"));
+        assert_eq!(codec, 0, "only codec 0 is documented");
+        let before = bodies.len();
+        decode(
+            row.get("body"),
+            row.get("project_id"),
+            row.get("fingerprint_id"),
+            &mut bodies,
+        );
+        assert_eq!(
+            bodies.len() - before,
+            usize::try_from(notice_count).expect("a count"),
+            "a chunk says how many notices it holds"
+        );
+    }
+    bodies
+}
+
+/// How often each id is stored.
+pub async fn copies(pool: &PgPool) -> HashMap<Uuid, u32> {
+    let mut copies = HashMap::new();
+    for body in all(pool).await {
+        *copies.entry(body.id).or_default() += 1;
+    }
+    copies
+}
+
+/// How many notices the chunks say they hold, without decoding them.
+pub async fn count(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("select coalesce(sum(notice_count), 0)::bigint from chunk")
+        .fetch_one(pool)
+        .await
+        .expect("chunks can be counted")
+}
+
+fn decode(compressed: &[u8], project_id: i64, fingerprint_id: i64, into: &mut Vec<StoredBody>) {
+    let raw =
+        zstd::bulk::decompress(compressed, CHUNK_BYTES_MAX).expect("a chunk is one zstd frame");
+    let (version, mut rest) = raw.split_first().expect("a chunk begins with its version");
+    assert_eq!(*version, 1, "version of a chunk");
+    while !rest.is_empty() {
+        let (id, after) = rest.split_first_chunk::<16>().expect("an id");
+        let (accepted_at, after) = after.split_first_chunk::<8>().expect("a time");
+        let (length, after) = after.split_first_chunk::<4>().expect("a length");
+        let (body, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+        into.push(StoredBody {
+            id: Uuid::from_bytes(*id),
+            project_id,
+            fingerprint_id,
+            accepted_at_us: i64::from_le_bytes(*accepted_at),
+            body: body.to_vec(),
+        });
+        rest = after;
+    }
+}

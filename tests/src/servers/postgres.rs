@@ -1,0 +1,224 @@
+//! A PostgreSQL of one's own: `fsync` on, with `pg_stat_statements`, and killable.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+use crate::port::Port;
+use crate::process::{Process, Signal};
+use crate::wait_until;
+
+const SETTINGS: &str = "
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 200
+fsync = on
+synchronous_commit = on
+shared_buffers = '128MB'
+max_wal_size = '2GB'
+shared_preload_libraries = 'pg_stat_statements'
+log_min_messages = warning
+log_line_prefix = '%m [%p] %u@%d '
+";
+
+/// Longest wait until a server answers: after an immediate stop it recovers first.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A private PostgreSQL server.
+#[derive(Debug)]
+pub struct Postgres {
+    port: Port,
+    folder: TempDir,
+    process: Option<Process>,
+}
+
+impl Postgres {
+    /// Makes a cluster and starts it on a free port. Called by root, it runs as `postgres` or `nobody`: the server refuses root.
+    pub async fn start() -> Postgres {
+        let folder = tempfile::Builder::new()
+            .prefix("croak-postgres-")
+            .tempdir()
+            .expect("a temporary folder");
+        if let Some((user, group)) = unprivileged() {
+            chown(folder.path(), Some(user), Some(group)).expect("root may give folders away");
+        }
+        let made = program("initdb")
+            .args([
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+                "--pgdata",
+            ])
+            .arg(folder.path().join("data"))
+            .output()
+            .expect("initdb starts");
+        assert!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let settings = folder.path().join("data/postgresql.conf");
+        let standard = std::fs::read_to_string(&settings).expect("initdb wrote the settings");
+        std::fs::write(&settings, standard + SETTINGS).expect("the settings can be changed");
+        let mut postgres = Postgres {
+            port: Port::free(),
+            folder,
+            process: None,
+        };
+        postgres.start_again().await;
+        postgres
+    }
+
+    /// One for all tests of this process that do not kill it; it ends with the last of them.
+    pub async fn shared() -> Arc<Postgres> {
+        static SHARED: Mutex<Weak<Postgres>> = Mutex::const_new(Weak::new());
+        let mut shared = SHARED.lock().await;
+        if let Some(running) = shared.upgrade() {
+            return running;
+        }
+        let started = Arc::new(Postgres::start().await);
+        *shared = Arc::downgrade(&started);
+        started
+    }
+
+    /// Starts it again on the same port, with its data.
+    pub async fn start_again(&mut self) {
+        let mut command = program("postgres");
+        command
+            .args(["-p", &self.port.number().to_string(), "-D"])
+            .arg(self.folder.path().join("data"));
+        let process = Process::start("postgres", &mut command, &self.folder.path().join("log"));
+        self.process = Some(process.dropped_with(Signal::QUIT));
+        let url = self.url("postgres");
+        wait_until("postgres answers", START_LIMIT, async || {
+            PgConnection::connect(&url).await.ok()
+        })
+        .await;
+    }
+
+    /// Ends it as `pg_ctl stop -m immediate` does: nothing is finished, the next start recovers from the log.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// The address of a database in it, as its owner.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@{}/{database}", self.address())
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+}
+
+/// One test's own database, dropped with it.
+#[derive(Debug)]
+pub struct Database {
+    server: url::Url,
+    name: String,
+}
+
+impl Database {
+    /// Makes an empty database on the server of `url`.
+    pub async fn create(url: &str) -> Database {
+        let server = url::Url::parse(url).expect("the address of a server");
+        let name = format!("croak_test_{}", uuid::Uuid::new_v4().simple());
+        let database = Database { server, name };
+        let mut connection = PgConnection::connect(url)
+            .await
+            .expect("the database server answers");
+        database.run(&mut connection, "create database").await;
+        database
+    }
+
+    /// Its address, as its owner.
+    pub fn url(&self) -> String {
+        let mut url = self.server.clone();
+        url.set_path(&self.name);
+        url.to_string()
+    }
+
+    /// Its address, acting as `role`, which need not be allowed to log in.
+    pub fn url_as(&self, role: &str) -> String {
+        let mut url = self.server.clone();
+        url.set_path(&self.name);
+        url.query_pairs_mut()
+            .append_pair("options", &format!("-c role={role}"));
+        url.to_string().replace('+', "%20")
+    }
+
+    /// Connections as the owner.
+    pub fn pool(&self) -> PgPool {
+        PgPool::connect_lazy(&self.url()).expect("the address is one of a database")
+    }
+
+    async fn run(&self, connection: &mut PgConnection, what: &str) {
+        let statement = format!("{what} {}", self.name);
+        sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(connection)
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+}
+
+/// A command for one of PostgreSQL's programs, run by a user that is not root.
+fn program(name: &str) -> Command {
+    let on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join(name))
+        .find(|file| file.exists());
+    let file = on_path
+        .or_else(|| newest_of_debian(name))
+        .unwrap_or_else(|| panic!("{name} is not installed: apt-get install postgresql"));
+    let mut command = Command::new(file);
+    command.current_dir("/");
+    if let Some((user, group)) = unprivileged() {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+/// Debian keeps the server's programs off the path, one folder for each version.
+fn newest_of_debian(name: &str) -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let files = versions
+        .flatten()
+        .map(|version| version.path().join("bin").join(name))
+        .filter(|file| file.exists());
+    files.max_by_key(|file| version_of(file))
+}
+
+fn version_of(file: &Path) -> u32 {
+    file.ancestors()
+        .nth(2)
+        .and_then(Path::file_name)
+        .and_then(|name| name.to_str())
+        .and_then(|name| name.parse().ok())
+        .unwrap_or(0)
+}
+
+/// User and group to run as, when this process is root.
+fn unprivileged() -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").expect("a list of users");
+    let find = |name: &str| {
+        let line = users
+            .lines()
+            .find(|line| line.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    find("postgres").or_else(|| find("nobody"))
+}
