@@ -9,9 +9,11 @@
 //! - every body that was committed can be read back until its retention ends, and `audit` can prove it.
 
 pub mod admin;
+pub mod batch;
 pub mod chunk;
 mod error;
 pub mod housekeeper;
+mod live_days;
 mod migrate;
 pub mod reader;
 pub mod token;

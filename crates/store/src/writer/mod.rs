@@ -1,9 +1,24 @@
 //! Everything that changes the database while services run.
 
+mod command;
+mod commit;
+mod lanes;
+mod live;
+mod outbox;
+mod registry;
+
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::Executor as _;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+pub use command::{CommandResult, CommandStatus, GroupAction, GroupCommand};
+pub use lanes::Claimed;
+pub use live::{Installation, ProjectRules};
+pub use outbox::{AttemptReport, Attempted, Delivery};
+pub use registry::{Alive, WorkerRow};
 
 use crate::StoreError;
 
@@ -16,7 +31,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Writes to the database. A cheap handle on a pool of connections.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    pool: PgPool,
+    pub(crate) pool: PgPool,
+    live: Arc<live::Cached>,
 }
 
 impl Writer {
@@ -30,6 +46,11 @@ impl Writer {
     /// Connects when first asked for something: the database may be down now and come later.
     pub fn connect_lazy(url: &str) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url.parse()?;
+        let options = options.application_name("croak-worker").options([
+            ("client_min_messages", "error"),
+            // A plan made while a table was small would be kept while it grows; planning is cheap beside a batch.
+            ("plan_cache_mode", "force_custom_plan"),
+        ]);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(CONNECT_TIMEOUT)
@@ -41,13 +62,25 @@ impl Writer {
                     Ok(true)
                 })
             })
-            .connect_lazy_with(options.application_name("croak-worker").options([("client_min_messages", "error")]));
-        Ok(Self { pool })
+            .connect_lazy_with(options);
+        Ok(Self {
+            pool,
+            live: Arc::default(),
+        })
     }
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query_scalar!("select 1 as one").fetch_one(&self.pool).await?;
+        sqlx::query_scalar!("select 1 as one")
+            .fetch_one(&self.pool)
+            .await?;
         Ok(())
     }
+}
+
+/// Runs what holds a transaction in a task of its own, so that nobody can drop it half way.
+async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(work).await.map_err(StoreError::TaskDied)?
 }

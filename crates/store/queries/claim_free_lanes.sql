@@ -1,0 +1,17 @@
+-- Lanes that nobody holds. Only an owner whose lease ran out with the lane in hand counts as an attempt.
+with free as (
+    select epoch, lane from lane_state
+    where epoch = $1 and lease_until < clock_timestamp()
+    order by random()
+    limit $3
+    for no key update skip locked
+)
+update lane_state l set
+    token = l.token + 1,
+    attempts = l.attempts + (not l.released and l.owner is distinct from $2)::int,
+    owner = $2,
+    released = false,
+    lease_until = clock_timestamp() + interval '5 s'
+from free
+where l.epoch = free.epoch and l.lane = free.lane
+returning l.lane, l.token, l.attempts

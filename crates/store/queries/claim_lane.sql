@@ -1,0 +1,9 @@
+-- A lane that this owner holds already, or that nobody does.
+update lane_state set
+    token = token + 1,
+    attempts = attempts + (not released and owner is distinct from $3)::int,
+    owner = $3,
+    released = false,
+    lease_until = clock_timestamp() + interval '5 s'
+where epoch = $1 and lane = $2 and (owner = $3 or lease_until < clock_timestamp())
+returning token, attempts

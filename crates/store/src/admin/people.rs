@@ -1,0 +1,86 @@
+//! People, what they may see, and tokens for scripts.
+
+use super::Admin;
+use super::project::taken;
+use crate::{StoreError, token};
+
+/// Whom a token belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenOwner {
+    /// Sees what this person sees.
+    User(i64),
+    /// Sees this project.
+    Project(i64),
+}
+
+/// A token that was just made: the only time that it is shown.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct NewToken {
+    /// Number, by which it can be revoked.
+    pub id: i64,
+    /// The token.
+    pub token: String,
+}
+
+impl Admin {
+    /// Makes a user, or gives the one with this address a new password and signs them out everywhere. The hash is a PHC string of argon2id.
+    pub async fn create_user(&self, email: &str, name: &str, password_hash: &str) -> Result<i64, StoreError> {
+        let email = email.trim().to_lowercase();
+        if !email.contains('@') {
+            return Err(StoreError::Invalid(format!("`{email}` is not an e-mail address")));
+        }
+        Ok(sqlx::query_scalar!(
+            "insert into user_account (email, name, password_hash) values ($1, $2, $3)
+             on conflict (email) do update set password_hash = excluded.password_hash, session_epoch = user_account.session_epoch + 1
+             returning id",
+            email,
+            name,
+            password_hash
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// The user with this address.
+    pub async fn user_id(&self, email: &str) -> Result<i64, StoreError> {
+        sqlx::query_scalar!("select id from user_account where email = lower($1)", email.trim())
+            .fetch_optional(&self.pool)
+            .await?
+            .ok_or_else(|| StoreError::Invalid(format!("there is no user `{email}`")))
+    }
+
+    /// Lets a user see a project, in a role: `owner`, `admin`, `member` or `viewer`.
+    pub async fn add_member(&self, user_id: i64, project_id: i64, role: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into membership (user_id, project_id, role) values ($1, $2, $3)
+             on conflict (user_id, project_id) do update set role = excluded.role",
+            user_id,
+            project_id,
+            role
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Makes a token. The database keeps its hash only.
+    pub async fn create_token(&self, owner: TokenOwner, name: &str, scopes: &[String]) -> Result<NewToken, StoreError> {
+        let (user_id, project_id) = match owner {
+            TokenOwner::User(id) => (Some(id), None),
+            TokenOwner::Project(id) => (None, Some(id)),
+        };
+        let token = token::generate();
+        let id = sqlx::query_scalar!(
+            "insert into api_token (token_sha256, name, user_id, project_id, scopes) values ($1, $2, $3, $4, $5) returning id",
+            &token::sha256(&token),
+            name,
+            user_id,
+            project_id,
+            scopes
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|error| taken(error, "this token exists already"))?;
+        Ok(NewToken { id, token })
+    }
+}

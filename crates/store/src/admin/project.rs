@@ -1,0 +1,207 @@
+//! Projects, their keys and their webhooks.
+
+use time::OffsetDateTime;
+
+use super::Admin;
+use crate::{StoreError, token};
+
+/// Most characters of a slug.
+const SLUG_CHARS_MAX: usize = 64;
+
+/// A project to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewProject {
+    /// Its number, for a project that comes from elsewhere; the next free one when absent.
+    pub id: Option<i64>,
+    /// Its name in addresses; made from the name when absent.
+    pub slug: Option<String>,
+    /// What people call it.
+    pub name: String,
+    /// Its key, for a project that comes from elsewhere; a new one when absent.
+    pub key: Option<String>,
+}
+
+/// A project as operators see it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ProjectRow {
+    /// Number.
+    pub id: i64,
+    /// Its name in addresses.
+    pub slug: String,
+    /// What people call it.
+    pub name: String,
+    /// `default` or `hoptoad`.
+    pub grouping: String,
+    /// Days that bodies are kept.
+    pub retention_days: i32,
+    /// Notices a minute above which clients are refused; none: all are taken.
+    pub rate_per_minute_max: Option<i32>,
+    /// Whether it refuses everything.
+    pub disabled: bool,
+    /// Notices counted so far.
+    pub notice_count: i64,
+    /// The keys that are valid now.
+    pub keys: Vec<String>,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// A webhook that was just made: the only time that its secret is shown.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct NewWebhook {
+    /// Number.
+    pub id: i64,
+    /// The secret in the form of Standard Webhooks: `whsec_` and base64.
+    pub secret: String,
+}
+
+/// A webhook as operators see it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct WebhookRow {
+    /// Number.
+    pub id: i64,
+    /// Where it goes.
+    pub url: String,
+    /// Whether it is sent to.
+    pub enabled: bool,
+    /// Failures in a row.
+    pub failure_count: i32,
+}
+
+impl Admin {
+    /// Makes a project and its key.
+    pub async fn create_project(&self, new: NewProject) -> Result<ProjectRow, StoreError> {
+        let slug = new.slug.unwrap_or_else(|| slug_of(&new.name));
+        if slug.is_empty() || slug.len() > SLUG_CHARS_MAX || !slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+            return Err(StoreError::Invalid(format!(
+                "slug `{slug}` is not valid: it takes 1 to {SLUG_CHARS_MAX} of a-z, 0-9 and -"
+            )));
+        }
+        let key = new.key.unwrap_or_else(token::generate_key);
+        let mut transaction = self.pool.begin().await?;
+        let id = match new.id {
+            Some(id) => sqlx::query_scalar!("insert into project (id, slug, name) values ($1, $2, $3) returning id", id, slug, new.name)
+                .fetch_one(&mut *transaction)
+                .await,
+            None => sqlx::query_scalar!("insert into project (slug, name) values ($1, $2) returning id", slug, new.name)
+                .fetch_one(&mut *transaction)
+                .await,
+        }
+        .map_err(|error| taken(error, &format!("a project with the slug `{slug}` or this id exists already")))?;
+        if new.id.is_some() {
+            sqlx::query!("select setval(pg_get_serial_sequence('project', 'id'), (select max(id) from project))")
+                .fetch_one(&mut *transaction)
+                .await?;
+        }
+        sqlx::query!("insert into project_key (key, project_id) values ($1, $2)", key, id)
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| taken(error, "this key belongs to a project already"))?;
+        // Who sees every project so far sees the new one too: the first installation has no other way to say so.
+        sqlx::query!(
+            "insert into membership (user_id, project_id, role)
+             select m.user_id, $1, 'owner' from membership m where m.role = 'owner' and m.project_id <> $1
+             group by m.user_id
+             having count(*) = (select count(*) from project where deleted_at is null and id <> $1)",
+            id
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        self.project(&id.to_string()).await
+    }
+
+    /// All projects.
+    pub async fn projects(&self) -> Result<Vec<ProjectRow>, StoreError> {
+        Ok(sqlx::query_file_as!(ProjectRow, "queries/admin_projects.sql", None::<String>).fetch_all(&self.pool).await?)
+    }
+
+    /// One project, by its number or its slug.
+    pub async fn project(&self, id_or_slug: &str) -> Result<ProjectRow, StoreError> {
+        sqlx::query_file_as!(ProjectRow, "queries/admin_projects.sql", Some(id_or_slug))
+            .fetch_optional(&self.pool)
+            .await?
+            .ok_or_else(|| StoreError::Invalid(format!("there is no project `{id_or_slug}`; `croak project list` shows them")))
+    }
+
+    /// Gives a project a new key and revokes the old ones.
+    pub async fn rotate_key(&self, project_id: i64) -> Result<String, StoreError> {
+        let key = token::generate_key();
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("update project_key set revoked_at = now() where project_id = $1 and revoked_at is null", project_id)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query!("insert into project_key (key, project_id) values ($1, $2)", key, project_id).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(key)
+    }
+
+    /// Deletes a project: it is refused and hidden at once, its rows go in slices.
+    pub async fn delete_project(&self, project_id: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update project set deleted_at = now(), disabled = true, slug = slug || '-deleted-' || id where id = $1 and deleted_at is null",
+            project_id
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Adds a receiver of news about groups.
+    pub async fn create_webhook(&self, project_id: i64, url: &str) -> Result<NewWebhook, StoreError> {
+        if !(url.starts_with("http://") || url.starts_with("https://")) {
+            return Err(StoreError::Invalid("a webhook's address begins with https:// or http://".to_owned()));
+        }
+        let secret = token::generate_secret();
+        let row = sqlx::query!(
+            r#"insert into webhook (project_id, url, secret) values ($1, $2, $3) returning id, encode(secret, 'base64') as "secret!""#,
+            project_id,
+            url,
+            &secret
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(NewWebhook { id: row.id, secret: format!("whsec_{}", row.secret) })
+    }
+
+    /// A project's receivers.
+    pub async fn webhooks(&self, project_id: i64) -> Result<Vec<WebhookRow>, StoreError> {
+        Ok(sqlx::query_as!(
+            WebhookRow,
+            "select id, url, enabled, failure_count from webhook where project_id = $1 order by id",
+            project_id
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+}
+
+/// The name in addresses that a name suggests.
+fn slug_of(name: &str) -> String {
+    let words: Vec<String> = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    words.join("-").chars().take(SLUG_CHARS_MAX).collect()
+}
+
+/// A unique key that was hit is the operator's to know of in words.
+pub(super) fn taken(error: sqlx::Error, told: &str) -> StoreError {
+    match &error {
+        sqlx::Error::Database(answer) if answer.is_unique_violation() => StoreError::Invalid(told.to_owned()),
+        _ => StoreError::Database(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slug_of;
+
+    #[test]
+    fn a_slug_is_made_of_the_name() {
+        assert_eq!(slug_of("The Shop (EU)"), "the-shop-eu");
+        assert_eq!(slug_of("…"), "");
+    }
+}

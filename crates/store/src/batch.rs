@@ -1,0 +1,200 @@
+//! What one batch of one lane brings to the database.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use notice::{NoticeId, UserSketch};
+use uuid::Uuid;
+
+use crate::chunk;
+
+/// The generation of the lane map. There is one so far.
+pub const EPOCH: i32 = 0;
+
+/// A lane that is held, and the token that proves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Which lane.
+    pub lane: u16,
+    /// Raised by every claim: only the holder of the newest commits.
+    pub token: i64,
+}
+
+/// Everything that one transaction writes for a lane.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Notices, folded to one per fingerprint.
+    pub groups: Vec<FingerprintBatch>,
+    /// Deploys.
+    pub deploys: Vec<DeployRow>,
+    /// What was refused, or lost in clients; how many records told of it.
+    pub ledger: Vec<LedgerRow>,
+    /// How many records the ledger rows came from.
+    pub ledger_records: u64,
+    /// Statistics.
+    pub stats: Vec<StatsRow>,
+    /// Records that could not become what they were sent as.
+    pub dead: Vec<DeadRow>,
+    /// What gateways declared gone.
+    pub gone: Vec<GoneRow>,
+    /// The accounted sets, as they are with this batch.
+    pub cursors: Vec<CursorRow>,
+    /// Dead records that were tried again and are good now: their rows go.
+    pub revived: Vec<(Uuid, u64)>,
+    /// Greatest accepted_at of the batch's records.
+    pub newest_at_us: Option<i64>,
+}
+
+/// The notices of one fingerprint in one batch.
+#[derive(Debug, Clone)]
+pub struct FingerprintBatch {
+    /// The project.
+    pub project_id: i64,
+    /// Who they are.
+    pub identity: Arc<Identity>,
+    /// How many.
+    pub notice_count: u64,
+    /// accepted_at of the oldest.
+    pub first_at_us: i64,
+    /// accepted_at of the newest.
+    pub last_at_us: i64,
+    /// Id of the newest.
+    pub newest_id: NoticeId,
+    /// Notices per minute, by the minute's Unix seconds.
+    pub minutes: BTreeMap<i64, u64>,
+    /// Values of facets by (key, value).
+    pub facets: BTreeMap<(String, String), FacetCount>,
+    /// Who was affected.
+    pub users: UserSketch,
+    /// All bodies.
+    pub chunks: Vec<chunk::Encoded>,
+}
+
+/// How often a value of a facet was seen, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FacetCount {
+    /// How often.
+    pub notice_count: u64,
+    /// First sight.
+    pub first_at_us: i64,
+    /// Last sight.
+    pub last_at_us: i64,
+}
+
+/// What grouping made of a notice: the fingerprint, and the texts that a new group begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The fingerprint.
+    pub fingerprint: [u8; 16],
+    /// Version of the rules that made it.
+    pub version: u8,
+    /// Why these notices are one group: JSON, `[{"name", "value"}]`.
+    pub parts_json: String,
+    /// Class of the outermost error.
+    pub class: String,
+    /// Its message.
+    pub message: String,
+    /// Where it happened.
+    pub culprit: String,
+    /// What a search finds the group by.
+    pub words: String,
+}
+
+/// A deploy.
+#[derive(Debug, Clone)]
+pub struct DeployRow {
+    /// The project.
+    pub project_id: i64,
+    /// The record's id.
+    pub id: Uuid,
+    /// When it was accepted.
+    pub at_us: i64,
+    /// What was deployed, where and by whom.
+    pub deploy: notice::Deploy,
+}
+
+/// Notices of a project that never came in.
+#[derive(Debug, Clone)]
+pub struct LedgerRow {
+    /// The project.
+    pub project_id: i64,
+    /// When the gateway told.
+    pub at_us: i64,
+    /// `refused` or `lost_in_client`.
+    pub ending: &'static str,
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Statistics as a client sent them.
+#[derive(Debug, Clone)]
+pub struct StatsRow {
+    /// The project.
+    pub project_id: i64,
+    /// The record's id.
+    pub id: Uuid,
+    /// When they were accepted.
+    pub at_us: i64,
+    /// `routes-stats` and the like.
+    pub kind: String,
+    /// The JSON, compressed with zstd.
+    pub body: Vec<u8>,
+}
+
+/// A record that is kept as it came.
+#[derive(Debug, Clone)]
+pub struct DeadRow {
+    /// Its journal.
+    pub journal: Uuid,
+    /// Its number in the journal's lane.
+    pub seq: u64,
+    /// The project, 0 when not even that can be read.
+    pub project_id: i64,
+    /// The record's id, nil when not even that can be read.
+    pub id: Uuid,
+    /// The record's kind.
+    pub kind: u8,
+    /// Why, from a fixed set.
+    pub reason: &'static str,
+    /// Why, in words.
+    pub detail: String,
+    /// The whole record.
+    pub raw: Vec<u8>,
+}
+
+/// Records that a gateway says it has no longer and that never arrived.
+#[derive(Debug, Clone)]
+pub struct GoneRow {
+    /// Their journal.
+    pub journal: Uuid,
+    /// Everything below this number is gone.
+    pub base: u64,
+    /// How many of these had not been accounted for.
+    pub record_count: u64,
+}
+
+/// The accounted set of one journal in the batch's lane.
+#[derive(Debug, Clone)]
+pub struct CursorRow {
+    /// The journal.
+    pub journal: Uuid,
+    /// The set.
+    pub accounted: notice::Accounted,
+    /// The newest record of the journal in this lane, as its gateway last said.
+    pub head_seq: u64,
+    /// accepted_at of its oldest record not yet acknowledged, as its gateway last said.
+    pub oldest_unacked_at_us: Option<i64>,
+}
+
+/// What a transaction did, for logs and metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Notices.
+    pub notice_count: u64,
+    /// Groups that are new.
+    pub fresh_group_count: u64,
+    /// Resolved groups whose error came back.
+    pub reopened_group_count: u64,
+}

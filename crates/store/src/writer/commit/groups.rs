@@ -1,0 +1,232 @@
+//! Fingerprints and groups: finding, locking, making, adding up.
+
+use std::collections::{BTreeMap, HashMap};
+
+use notice::UserSketch;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::signed;
+use crate::batch::FingerprintBatch;
+use crate::error::StoreError;
+use crate::live_days::LiveDays;
+
+/// A lane that inserts the same fingerprints at the same moment makes one more look necessary, not more.
+const LOOKS_MAX: u32 = 5;
+
+/// Where the notices of a fingerprint went.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Placed {
+    pub(super) project_id: i64,
+    pub(super) fingerprint_id: i64,
+    pub(super) group_id: i64,
+    pub(super) is_fresh: bool,
+    pub(super) is_reopened: bool,
+    version: i32,
+}
+
+/// Finds or makes the group of every fingerprint and adds this batch to its totals. The answer is in the order given.
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    groups: &[FingerprintBatch],
+    live: LiveDays,
+) -> Result<Vec<Placed>, StoreError> {
+    let mut placed = place(tx, groups, live).await?;
+    let users = users(tx, groups, &placed).await?;
+    add(tx, groups, &mut placed, &users, live).await?;
+    Ok(placed)
+}
+
+async fn place(
+    tx: &mut PgConnection,
+    groups: &[FingerprintBatch],
+    live: LiveDays,
+) -> Result<Vec<Placed>, StoreError> {
+    let mut found: HashMap<(i64, [u8; 16]), Placed> = HashMap::with_capacity(groups.len());
+    for _ in 0..LOOKS_MAX {
+        let missing: Vec<&FingerprintBatch> = groups.iter().filter(|group| !found.contains_key(&key(group))).collect();
+        if missing.is_empty() {
+            break;
+        }
+        found.extend(resolve(tx, &missing).await?);
+        let missing: Vec<&FingerprintBatch> =
+            missing.into_iter().filter(|group| !found.contains_key(&key(group))).collect();
+        if missing.is_empty() {
+            break;
+        }
+        found.extend(insert(tx, &missing, live).await?);
+    }
+    groups
+        .iter()
+        .map(|group| found.get(&key(group)).copied())
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| StoreError::Invalid("a fingerprint can neither be found nor inserted".into()))
+}
+
+fn key(group: &FingerprintBatch) -> (i64, [u8; 16]) {
+    (group.project_id, group.identity.fingerprint)
+}
+
+async fn resolve(
+    tx: &mut PgConnection,
+    groups: &[&FingerprintBatch],
+) -> Result<Vec<((i64, [u8; 16]), Placed)>, StoreError> {
+    let projects: Vec<i64> = groups.iter().map(|group| group.project_id).collect();
+    let fingerprints: Vec<Vec<u8>> = groups.iter().map(|group| group.identity.fingerprint.to_vec()).collect();
+    let rows = sqlx::query_file!("queries/batch/resolve.sql", &projects, &fingerprints).fetch_all(tx).await?;
+    rows.into_iter()
+        .map(|row| {
+            let placed = Placed {
+                project_id: row.project_id,
+                fingerprint_id: row.id,
+                group_id: row.group_id,
+                is_fresh: false,
+                is_reopened: false,
+                version: row.version,
+            };
+            Ok(((row.project_id, hash(&row.fingerprint)?), placed))
+        })
+        .collect()
+}
+
+async fn insert(
+    tx: &mut PgConnection,
+    groups: &[&FingerprintBatch],
+    live: LiveDays,
+) -> Result<Vec<((i64, [u8; 16]), Placed)>, StoreError> {
+    let column = |of: fn(&FingerprintBatch) -> &String| -> Vec<String> {
+        groups.iter().map(|group| of(group).clone()).collect()
+    };
+    let projects: Vec<i64> = groups.iter().map(|group| group.project_id).collect();
+    let fingerprints: Vec<Vec<u8>> = groups.iter().map(|group| group.identity.fingerprint.to_vec()).collect();
+    let versions: Vec<i16> = groups.iter().map(|group| i16::from(group.identity.version)).collect();
+    let counts: Vec<i64> = groups.iter().map(|group| signed(group.notice_count)).collect();
+    let users: Vec<i32> = groups.iter().map(|group| estimate(&group.users)).collect();
+    let first: Vec<OffsetDateTime> = groups.iter().map(|group| live.clamp(group.first_at_us)).collect();
+    let last: Vec<OffsetDateTime> = groups.iter().map(|group| live.clamp(group.last_at_us)).collect();
+    let rows = sqlx::query_file!(
+        "queries/batch/fresh.sql",
+        &projects,
+        &fingerprints,
+        &versions,
+        &column(|group| &group.identity.parts_json),
+        &column(|group| &group.identity.class),
+        &column(|group| &group.identity.message),
+        &column(|group| &group.identity.culprit),
+        &column(|group| &group.identity.words),
+        &counts,
+        &users,
+        &first,
+        &last,
+    )
+    .fetch_all(tx)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let placed = Placed {
+                project_id: row.project_id,
+                fingerprint_id: row.id,
+                group_id: row.group_id,
+                is_fresh: true,
+                is_reopened: false,
+                version: 1,
+            };
+            Ok(((row.project_id, hash(&row.fingerprint)?), placed))
+        })
+        .collect()
+}
+
+fn hash(bytes: &[u8]) -> Result<[u8; 16], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Invalid("a fingerprint is not 16 bytes long".into()))
+}
+
+/// Writes the sketches that changed; how many users each known group has now.
+async fn users(
+    tx: &mut PgConnection,
+    groups: &[FingerprintBatch],
+    placed: &[Placed],
+) -> Result<BTreeMap<(i64, i64), i32>, StoreError> {
+    let with_users = || groups.iter().zip(placed).filter(|(group, _)| group.users.estimate() > 0);
+    let touched: std::collections::BTreeSet<(i64, i64)> =
+        with_users().filter(|(_, place)| !place.is_fresh).map(|(_, place)| (place.project_id, place.group_id)).collect();
+
+    let mut kept: HashMap<(i64, i64), (i64, UserSketch)> = HashMap::new();
+    if !touched.is_empty() {
+        let (projects, ids): (Vec<i64>, Vec<i64>) = touched.iter().copied().unzip();
+        for row in sqlx::query_file!("queries/batch/sketches.sql", &projects, &ids).fetch_all(&mut *tx).await? {
+            kept.insert((row.project_id, row.fingerprint_id), (row.group_id, UserSketch::from_bytes(&row.sketch)));
+        }
+    }
+
+    let mut changed: BTreeMap<(i64, i64), Vec<u8>> = BTreeMap::new();
+    for (group, place) in with_users() {
+        let at = (place.project_id, place.fingerprint_id);
+        let (_, sketch) = kept.entry(at).or_insert_with(|| (place.group_id, UserSketch::default()));
+        let before = sketch.to_bytes();
+        sketch.merge(&group.users);
+        let after = sketch.to_bytes();
+        if after != before {
+            changed.insert(at, after);
+        }
+    }
+    if !changed.is_empty() {
+        let projects: Vec<i64> = changed.keys().map(|(project, _)| *project).collect();
+        let fingerprints: Vec<i64> = changed.keys().map(|(_, fingerprint)| *fingerprint).collect();
+        let sketches: Vec<Vec<u8>> = changed.into_values().collect();
+        sqlx::query_file!("queries/batch/sketches_write.sql", &projects, &fingerprints, &sketches).execute(tx).await?;
+    }
+
+    let mut unions: BTreeMap<(i64, i64), UserSketch> = BTreeMap::new();
+    for ((project_id, _), (group_id, sketch)) in kept {
+        if touched.contains(&(project_id, group_id)) {
+            unions.entry((project_id, group_id)).or_default().merge(&sketch);
+        }
+    }
+    Ok(unions.into_iter().map(|(at, sketch)| (at, estimate(&sketch))).collect())
+}
+
+fn estimate(users: &UserSketch) -> i32 {
+    i32::try_from(users.estimate()).unwrap_or(i32::MAX)
+}
+
+async fn add(
+    tx: &mut PgConnection,
+    groups: &[FingerprintBatch],
+    placed: &mut [Placed],
+    users: &BTreeMap<(i64, i64), i32>,
+    live: LiveDays,
+) -> Result<(), StoreError> {
+    let known: Vec<(&FingerprintBatch, &Placed)> =
+        groups.iter().zip(placed.iter()).filter(|(_, place)| !place.is_fresh).collect();
+    if known.is_empty() {
+        return Ok(());
+    }
+    let projects: Vec<i64> = known.iter().map(|(_, place)| place.project_id).collect();
+    let fingerprints: Vec<i64> = known.iter().map(|(_, place)| place.fingerprint_id).collect();
+    let counts: Vec<i64> = known.iter().map(|(group, _)| signed(group.notice_count)).collect();
+    let first: Vec<OffsetDateTime> = known.iter().map(|(group, _)| live.clamp(group.first_at_us)).collect();
+    let last: Vec<OffsetDateTime> = known.iter().map(|(group, _)| live.clamp(group.last_at_us)).collect();
+    let user_projects: Vec<i64> = users.keys().map(|(project, _)| *project).collect();
+    let user_groups: Vec<i64> = users.keys().map(|(_, group)| *group).collect();
+    let user_counts: Vec<i32> = users.values().copied().collect();
+    let rows = sqlx::query_file!(
+        "queries/batch/groups.sql",
+        &projects,
+        &fingerprints,
+        &counts,
+        &first,
+        &last,
+        &user_projects,
+        &user_groups,
+        &user_counts,
+    )
+    .fetch_all(tx)
+    .await?;
+    let versions: HashMap<(i64, i64), i32> =
+        rows.into_iter().map(|row| ((row.project_id, row.id), row.version)).collect();
+    for place in placed.iter_mut().filter(|place| !place.is_fresh) {
+        let now = versions.get(&(place.project_id, place.group_id)).copied();
+        place.is_reopened = now.is_some_and(|version| version > place.version);
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! One batch of one lane in one transaction.
+
+mod counts;
+mod groups;
+mod records;
+mod told;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use crate::batch::{Batch, Claim, EPOCH, Written};
+use crate::error::{ErrorClass, StoreError};
+use crate::live_days::{LiveDays, time_of};
+use crate::writer::Writer;
+use crate::writer::detached;
+
+/// How often a batch that met a deadlock is tried again.
+const RETRIES_MAX: u32 = 3;
+
+/// The server ends what takes too long. The client never does: a future that is dropped inside a transaction
+/// leaves a connection in an unknown state.
+const TRANSACTION_LIMITS: &str = "set local lock_timeout = '5s'; set local statement_timeout = '30s'; \
+     set local idle_in_transaction_session_timeout = '30s'; set local synchronous_commit = on";
+
+impl Writer {
+    /// Commits a batch for a lane: the numbers of its records, their counts and their bodies, or nothing.
+    ///
+    /// Deadlocks and partitions that have gone are coped with here; every other error is for the caller, whose
+    /// [`StoreError::class`] says what it asks for. A batch with nothing in it only proves that the lane is still held.
+    pub async fn commit(&self, claim: Claim, batch: Arc<Batch>) -> Result<Written, StoreError> {
+        let mut tries = 0;
+        loop {
+            let live = self.live_days().await?;
+            let writer = self.clone();
+            let task_batch = Arc::clone(&batch);
+            let result = detached(async move { writer.commit_once(claim, &task_batch, live).await }).await;
+            let error = match result {
+                Ok(written) => return Ok(written),
+                Err(error) => error,
+            };
+            tries += 1;
+            match error.class() {
+                ErrorClass::NoPartition if tries == 1 => self.forget_live_days().await,
+                ErrorClass::Retry if tries <= RETRIES_MAX => {
+                    let pause_ms = rand::rng().random_range(5..50_u64) << tries;
+                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn commit_once(&self, claim: Claim, batch: &Batch, live: LiveDays) -> Result<Written, StoreError> {
+        let mut transaction = self.begin().await?;
+        let tx = &mut *transaction;
+        sqlx::raw_sql(TRANSACTION_LIMITS).execute(&mut *tx).await?;
+        fence(tx, claim, batch).await?;
+        crash_point("batch.after_t0");
+        let written = write(tx, claim, batch, live).await?;
+        crash_point("batch.before_commit");
+        transaction.commit().await.map_err(StoreError::CommitUnknown)?;
+        crash_point("batch.after_commit");
+        Ok(written)
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+}
+
+async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(), StoreError> {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let notices: u64 = batch.groups.iter().map(|group| group.notice_count).sum();
+    let gone: u64 = batch.gone.iter().map(|gone| gone.record_count).sum();
+    let updated = sqlx::query_file!(
+        "queries/batch/fence.sql",
+        EPOCH,
+        i32::from(claim.lane),
+        claim.token,
+        batch.newest_at_us.map(time_of),
+        signed(notices),
+        count(batch.deploys.len()),
+        signed(batch.ledger_records),
+        count(batch.stats.len()),
+        count(batch.dead.len()) - count(batch.revived.len()),
+        signed(gone),
+    )
+    .execute(tx)
+    .await?;
+    if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Fenced { lane: claim.lane }) }
+}
+
+async fn write(tx: &mut PgConnection, claim: Claim, batch: &Batch, live: LiveDays) -> Result<Written, StoreError> {
+    let mut written = Written::default();
+    if !batch.groups.is_empty() {
+        let placed = groups::write(tx, &batch.groups, live).await?;
+        counts::write(tx, claim.lane, &batch.groups, &placed, live).await?;
+        told::write(tx, &batch.groups, &placed).await?;
+        written.notice_count = batch.groups.iter().map(|group| group.notice_count).sum();
+        written.fresh_group_count = placed.iter().filter(|place| place.is_fresh).count() as u64;
+        written.reopened_group_count = told::reopened(&placed).len() as u64;
+    }
+    records::write(tx, claim.lane, batch, live).await?;
+    Ok(written)
+}
+
+pub(super) fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// A place where failure tests kill the process.
+fn crash_point(name: &'static str) {
+    #[cfg(feature = "failpoints")]
+    journal::failpoint::hit(name);
+    #[cfg(not(feature = "failpoints"))]
+    let _ = name;
+}

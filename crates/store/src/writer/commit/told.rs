@@ -1,0 +1,58 @@
+//! Who is to be told about new and reopened groups: history and outbox.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::groups::Placed;
+use crate::batch::FingerprintBatch;
+use crate::error::StoreError;
+
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    groups: &[FingerprintBatch],
+    placed: &[Placed],
+) -> Result<(), StoreError> {
+    let reopened = reopened(placed);
+    if !reopened.is_empty() {
+        let (projects, ids): (Vec<i64>, Vec<i64>) = reopened.into_iter().unzip();
+        sqlx::query_file!("queries/batch/history.sql", &projects, &ids).execute(&mut *tx).await?;
+    }
+    let news = news(groups, placed);
+    if news.is_empty() {
+        return Ok(());
+    }
+    let projects: Vec<i64> = news.keys().map(|(project, _)| *project).collect();
+    let ids: Vec<i64> = news.keys().map(|(_, group)| *group).collect();
+    let kinds: Vec<String> = news.values().map(|(kind, _)| (*kind).to_owned()).collect();
+    let bodies: Vec<String> = news.into_values().map(|(_, body)| body).collect();
+    sqlx::query_file!("queries/batch/outbox.sql", &projects, &ids, &kinds, &bodies).execute(tx).await?;
+    Ok(())
+}
+
+/// The groups that were reopened, each once though several of its fingerprints may have come back.
+pub(super) fn reopened(placed: &[Placed]) -> Vec<(i64, i64)> {
+    let mut groups: Vec<(i64, i64)> =
+        placed.iter().filter(|place| place.is_reopened).map(|place| (place.project_id, place.group_id)).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
+fn news(groups: &[FingerprintBatch], placed: &[Placed]) -> BTreeMap<(i64, i64), (&'static str, String)> {
+    let mut news = BTreeMap::new();
+    for (group, place) in groups.iter().zip(placed).filter(|(_, place)| place.is_fresh || place.is_reopened) {
+        let kind = if place.is_fresh { "group.new" } else { "group.reopened" };
+        let body = json!({
+            "project_id": place.project_id,
+            "group_id": place.group_id.to_string(),
+            "class": group.identity.class,
+            "message": group.identity.message,
+            "culprit": group.identity.culprit,
+            "notice_id": group.newest_id.to_string(),
+        });
+        news.entry((place.project_id, place.group_id)).or_insert_with(|| (kind, body.to_string()));
+    }
+    news
+}

@@ -1,0 +1,147 @@
+//! Who holds which lane.
+
+use notice::Accounted;
+use uuid::Uuid;
+
+use super::{Writer, detached};
+use crate::StoreError;
+use crate::batch::{Claim, EPOCH};
+
+/// A lane that has just been claimed, and what has been accounted for in it.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The proof.
+    pub claim: Claim,
+    /// How often in a row owners died with the lane in hand and nothing committed.
+    pub attempts: u32,
+    /// The accounted sets of all journals.
+    pub cursors: Vec<Cursor>,
+}
+
+/// The accounted set of one journal in a lane.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    /// The journal.
+    pub journal: Uuid,
+    /// The set.
+    pub accounted: Accounted,
+    /// Whether something of it came in within the last day.
+    pub is_recent: bool,
+}
+
+impl Writer {
+    /// Claims up to `limit` lanes that nobody holds, taken at random so that workers that start together spread out.
+    pub async fn claim_free_lanes(
+        &self,
+        owner: &str,
+        limit: usize,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = sqlx::query_file!("queries/claim_free_lanes.sql", EPOCH, owner, limit)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut claimed = Vec::with_capacity(rows.len());
+        for row in rows {
+            claimed.push(self.claimed(row.lane, row.token, row.attempts).await?);
+        }
+        Ok(claimed)
+    }
+
+    /// Claims a lane anew that this owner holds or nobody does; `None` when it belongs to somebody else.
+    ///
+    /// For when it is not known what was committed: the old token is worth nothing afterwards, so whatever is still
+    /// under way with it cannot commit any more, and what is read now is the truth.
+    pub async fn claim_again(&self, owner: &str, lane: u16) -> Result<Option<Claimed>, StoreError> {
+        let row = sqlx::query_file!(
+            "queries/claim_lane.sql",
+            EPOCH,
+            i32::from(lane),
+            owner
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        match row {
+            Some(row) => Ok(Some(
+                self.claimed(i32::from(lane), row.token, row.attempts).await?,
+            )),
+            None => Ok(None),
+        }
+    }
+
+    async fn claimed(&self, lane: i32, token: i64, attempts: i32) -> Result<Claimed, StoreError> {
+        let rows = sqlx::query!(
+            r#"select journal, wm, runs, updated_at > now() - interval '1 day' as "is_recent!"
+               from journal_cursor where epoch = $1 and lane = $2"#,
+            EPOCH,
+            lane
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let lane = u16::try_from(lane)
+            .map_err(|_| StoreError::Invalid(format!("there is no lane {lane}")))?;
+        Ok(Claimed {
+            claim: Claim { lane, token },
+            attempts: u32::try_from(attempts).unwrap_or(0),
+            cursors: rows
+                .into_iter()
+                .map(|row| Cursor {
+                    journal: row.journal,
+                    accounted: Accounted::from_stored(row.wm, &row.runs),
+                    is_recent: row.is_recent,
+                })
+                .collect(),
+        })
+    }
+
+    /// Extends the leases of idle lanes with one statement; answers what this owner holds now, idle or not.
+    ///
+    /// A lane that is just being committed is passed over: its commit extends the lease.
+    pub async fn extend_lanes(
+        &self,
+        owner: &str,
+        idle: &[u16],
+    ) -> Result<Vec<Claim>, StoreError> {
+        let writer = self.clone();
+        let owner = owner.to_owned();
+        let idle: Vec<i32> = idle.iter().copied().map(i32::from).collect();
+        detached(async move {
+            let mut transaction = writer.begin().await?;
+            // A lease that is lost with the server is only a lane claimed a little earlier by somebody else.
+            sqlx::raw_sql("set local synchronous_commit = off")
+                .execute(&mut *transaction)
+                .await?;
+            let rows = sqlx::query_file!("queries/extend_lanes.sql", EPOCH, owner, &idle)
+                .fetch_all(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(rows
+                .into_iter()
+                .filter_map(|row| {
+                    let lane = u16::try_from(row.lane).ok()?;
+                    Some(Claim {
+                        lane,
+                        token: row.token,
+                    })
+                })
+                .collect())
+        })
+        .await
+    }
+
+    /// Gives lanes back: somebody else can have them at once.
+    pub async fn release_lanes(&self, claims: &[Claim]) -> Result<(), StoreError> {
+        let lanes: Vec<i32> = claims.iter().map(|claim| i32::from(claim.lane)).collect();
+        let tokens: Vec<i64> = claims.iter().map(|claim| claim.token).collect();
+        sqlx::query!(
+            "update lane_state l set lease_until = clock_timestamp(), released = true
+             from unnest($2::int[], $3::bigint[]) as given (lane, token)
+             where l.epoch = $1 and l.lane = given.lane and l.token = given.token",
+            EPOCH,
+            &lanes,
+            &tokens
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}

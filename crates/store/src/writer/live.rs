@@ -1,0 +1,85 @@
+//! What changes seldom and every batch needs: which days have partitions, how projects group.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use notice::Grouping;
+use tokio::sync::RwLock;
+use uuid::Uuid;
+
+use super::Writer;
+use crate::StoreError;
+use crate::live_days::LiveDays;
+
+/// How long a look at the partitions is good for. One that has gone meanwhile is noticed by its error.
+const LIVE_DAYS_FRESH: Duration = Duration::from_secs(60);
+
+/// The last look at the partitions, and when it was.
+pub(super) type Cached = RwLock<Option<(LiveDays, Instant)>>;
+
+/// Which installation a database belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Installation {
+    /// Made with the database.
+    pub id: Uuid,
+    /// How many lanes it has.
+    pub lane_count: u16,
+}
+
+/// How the notices of each project are grouped. Projects that are not in it do not exist.
+pub type ProjectRules = HashMap<i64, Grouping>;
+
+impl Writer {
+    /// Which installation this is.
+    pub async fn installation(&self) -> Result<Installation, StoreError> {
+        let row = sqlx::query!("select id, lane_count from installation")
+            .fetch_one(&self.pool)
+            .await?;
+        let lane_count = u16::try_from(row.lane_count)
+            .map_err(|_| StoreError::Invalid("more lanes than there are numbers for".into()))?;
+        Ok(Installation {
+            id: row.id,
+            lane_count,
+        })
+    }
+
+    /// How the notices of each project are grouped.
+    pub async fn project_rules(&self) -> Result<ProjectRules, StoreError> {
+        let rows = sqlx::query!("select id, grouping from project where deleted_at is null")
+            .fetch_all(&self.pool)
+            .await?;
+        let grouping = |name: &str| match name {
+            "hoptoad" => Grouping::Hoptoad,
+            _ => Grouping::Default,
+        };
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.id, grouping(&row.grouping)))
+            .collect())
+    }
+
+    pub(super) async fn live_days(&self) -> Result<LiveDays, StoreError> {
+        if let Some((live, at)) = *self.live.read().await
+            && at.elapsed() < LIVE_DAYS_FRESH
+        {
+            return Ok(live);
+        }
+        let row = sqlx::query_file!("queries/live_days.sql")
+            .fetch_one(&self.pool)
+            .await?;
+        let (Some(first), Some(last), Some(first_minutes)) =
+            (row.first_day, row.last_day, row.first_minute_day)
+        else {
+            return Err(StoreError::Invalid(
+                "a table has no partitions: `croak migrate` and a worker of role housekeep make them".into(),
+            ));
+        };
+        let live = LiveDays::new(first, last, first_minutes);
+        *self.live.write().await = Some((live, Instant::now()));
+        Ok(live)
+    }
+
+    pub(super) async fn forget_live_days(&self) {
+        *self.live.write().await = None;
+    }
+}
