@@ -20,11 +20,7 @@ pub(crate) struct LiveDays {
 
 impl LiveDays {
     pub(crate) fn new(first: Date, last: Date, first_minutes: Date) -> Self {
-        Self {
-            from_us: start_of(first),
-            to_us: start_of(last) + DAY_US,
-            minutes_from_us: start_of(first_minutes),
-        }
+        Self { from_us: start_of(first), to_us: start_of(last) + DAY_US, minutes_from_us: start_of(first_minutes) }
     }
 
     /// The time by which something is counted.
@@ -51,11 +47,6 @@ pub(crate) fn time_of(at_us: i64) -> OffsetDateTime {
     })
 }
 
-/// Unix microseconds of a time.
-pub(crate) fn us_of(at: OffsetDateTime) -> i64 {
-    i64::try_from(at.unix_timestamp_nanos() / 1_000).expect("years 0 to 9999 fit")
-}
-
 #[cfg(test)]
 mod tests {
     use time::macros::{date, datetime};
@@ -65,7 +56,7 @@ mod tests {
     #[test]
     fn times_beyond_the_partitions_move_to_the_nearest_day() {
         let live = LiveDays::new(date!(2026 - 01 - 10), date!(2026 - 01 - 12), date!(2026 - 01 - 11));
-        let at = |time| live.clamp(us_of(time));
+        let at = |time: OffsetDateTime| live.clamp(time.unix_timestamp() * 1_000_000);
         assert_eq!(at(datetime!(2026-01-11 05:06:07 UTC)), datetime!(2026-01-11 05:06:07 UTC));
         assert_eq!(at(datetime!(1999-01-11 05:06:07 UTC)), datetime!(2026-01-10 00:00 UTC));
         assert_eq!(at(datetime!(2099-01-11 05:06:07 UTC)).date(), date!(2026 - 01 - 12));

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 use crate::StoreError;
 
 /// The migrations, as they were when this was built.
-pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// Applies the migrations that are missing; how many there were.
 ///
@@ -21,16 +21,10 @@ pub async fn migrate(url: &str) -> Result<usize, StoreError> {
     Ok(after.saturating_sub(before))
 }
 
-/// How many migrations this build has that the database has not.
-pub(crate) async fn missing(connection: &mut PgConnection) -> Result<usize, StoreError> {
-    Ok(MIGRATIONS.iter().count().saturating_sub(applied(connection).await?))
-}
-
 async fn applied(connection: &mut PgConnection) -> Result<usize, StoreError> {
     // The table is sqlx's own and is not there before the first run, so this cannot be checked at compile time.
-    let is_there: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
-        .fetch_one(&mut *connection)
-        .await?;
+    let is_there: bool =
+        sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
     if !is_there {
         return Ok(0);
     }

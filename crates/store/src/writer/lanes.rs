@@ -31,15 +31,9 @@ pub struct Cursor {
 
 impl Writer {
     /// Claims up to `limit` lanes that nobody holds, taken at random so that workers that start together spread out.
-    pub async fn claim_free_lanes(
-        &self,
-        owner: &str,
-        limit: usize,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    pub async fn claim_free_lanes(&self, owner: &str, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query_file!("queries/claim_free_lanes.sql", EPOCH, owner, limit)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows = sqlx::query_file!("queries/claim_free_lanes.sql", EPOCH, owner, limit).fetch_all(&self.pool).await?;
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             claimed.push(self.claimed(row.lane, row.token, row.attempts).await?);
@@ -52,18 +46,11 @@ impl Writer {
     /// For when it is not known what was committed: the old token is worth nothing afterwards, so whatever is still
     /// under way with it cannot commit any more, and what is read now is the truth.
     pub async fn claim_again(&self, owner: &str, lane: u16) -> Result<Option<Claimed>, StoreError> {
-        let row = sqlx::query_file!(
-            "queries/claim_lane.sql",
-            EPOCH,
-            i32::from(lane),
-            owner
-        )
-        .fetch_optional(&self.pool)
-        .await?;
+        let row = sqlx::query_file!("queries/claim_lane.sql", EPOCH, i32::from(lane), owner)
+            .fetch_optional(&self.pool)
+            .await?;
         match row {
-            Some(row) => Ok(Some(
-                self.claimed(i32::from(lane), row.token, row.attempts).await?,
-            )),
+            Some(row) => Ok(Some(self.claimed(i32::from(lane), row.token, row.attempts).await?)),
             None => Ok(None),
         }
     }
@@ -77,8 +64,7 @@ impl Writer {
         )
         .fetch_all(&self.pool)
         .await?;
-        let lane = u16::try_from(lane)
-            .map_err(|_| StoreError::Invalid(format!("there is no lane {lane}")))?;
+        let lane = u16::try_from(lane).map_err(|_| StoreError::Invalid(format!("there is no lane {lane}")))?;
         Ok(Claimed {
             claim: Claim { lane, token },
             attempts: u32::try_from(attempts).unwrap_or(0),
@@ -96,32 +82,22 @@ impl Writer {
     /// Extends the leases of idle lanes with one statement; answers what this owner holds now, idle or not.
     ///
     /// A lane that is just being committed is passed over: its commit extends the lease.
-    pub async fn extend_lanes(
-        &self,
-        owner: &str,
-        idle: &[u16],
-    ) -> Result<Vec<Claim>, StoreError> {
+    pub async fn extend_lanes(&self, owner: &str, idle: &[u16]) -> Result<Vec<Claim>, StoreError> {
         let writer = self.clone();
         let owner = owner.to_owned();
         let idle: Vec<i32> = idle.iter().copied().map(i32::from).collect();
         detached(async move {
             let mut transaction = writer.begin().await?;
             // A lease that is lost with the server is only a lane claimed a little earlier by somebody else.
-            sqlx::raw_sql("set local synchronous_commit = off")
-                .execute(&mut *transaction)
-                .await?;
-            let rows = sqlx::query_file!("queries/extend_lanes.sql", EPOCH, owner, &idle)
-                .fetch_all(&mut *transaction)
-                .await?;
+            sqlx::raw_sql("set local synchronous_commit = off").execute(&mut *transaction).await?;
+            let rows =
+                sqlx::query_file!("queries/extend_lanes.sql", EPOCH, owner, &idle).fetch_all(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(rows
                 .into_iter()
                 .filter_map(|row| {
                     let lane = u16::try_from(row.lane).ok()?;
-                    Some(Claim {
-                        lane,
-                        token: row.token,
-                    })
+                    Some(Claim { lane, token: row.token })
                 })
                 .collect())
         })

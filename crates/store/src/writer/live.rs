@@ -32,30 +32,21 @@ pub type ProjectRules = HashMap<i64, Grouping>;
 impl Writer {
     /// Which installation this is.
     pub async fn installation(&self) -> Result<Installation, StoreError> {
-        let row = sqlx::query!("select id, lane_count from installation")
-            .fetch_one(&self.pool)
-            .await?;
+        let row = sqlx::query!("select id, lane_count from installation").fetch_one(&self.pool).await?;
         let lane_count = u16::try_from(row.lane_count)
             .map_err(|_| StoreError::Invalid("more lanes than there are numbers for".into()))?;
-        Ok(Installation {
-            id: row.id,
-            lane_count,
-        })
+        Ok(Installation { id: row.id, lane_count })
     }
 
     /// How the notices of each project are grouped.
     pub async fn project_rules(&self) -> Result<ProjectRules, StoreError> {
-        let rows = sqlx::query!("select id, grouping from project where deleted_at is null")
-            .fetch_all(&self.pool)
-            .await?;
+        let rows =
+            sqlx::query!("select id, grouping from project where deleted_at is null").fetch_all(&self.pool).await?;
         let grouping = |name: &str| match name {
             "hoptoad" => Grouping::Hoptoad,
             _ => Grouping::Default,
         };
-        Ok(rows
-            .into_iter()
-            .map(|row| (row.id, grouping(&row.grouping)))
-            .collect())
+        Ok(rows.into_iter().map(|row| (row.id, grouping(&row.grouping))).collect())
     }
 
     pub(super) async fn live_days(&self) -> Result<LiveDays, StoreError> {
@@ -64,12 +55,8 @@ impl Writer {
         {
             return Ok(live);
         }
-        let row = sqlx::query_file!("queries/live_days.sql")
-            .fetch_one(&self.pool)
-            .await?;
-        let (Some(first), Some(last), Some(first_minutes)) =
-            (row.first_day, row.last_day, row.first_minute_day)
-        else {
+        let row = sqlx::query_file!("queries/live_days.sql").fetch_one(&self.pool).await?;
+        let (Some(first), Some(last), Some(first_minutes)) = (row.first_day, row.last_day, row.first_minute_day) else {
             return Err(StoreError::Invalid(
                 "a table has no partitions: `croak migrate` and a worker of role housekeep make them".into(),
             ));

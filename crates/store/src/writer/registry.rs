@@ -38,16 +38,12 @@ impl Writer {
         )
         .fetch_one(&self.pool)
         .await?;
-        Ok(Alive {
-            fold_workers: u32::try_from(count).unwrap_or(u32::MAX),
-        })
+        Ok(Alive { fold_workers: u32::try_from(count).unwrap_or(u32::MAX) })
     }
 
     /// Says goodbye, so that nobody waits for five seconds.
     pub async fn sign_off(&self, worker_id: &str) -> Result<(), StoreError> {
-        sqlx::query!("delete from worker where id = $1", worker_id)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query!("delete from worker where id = $1", worker_id).execute(&self.pool).await?;
         Ok(())
     }
 }

@@ -63,7 +63,9 @@ async fn write_times(
     if !minutes.is_empty() {
         let (projects, fingerprints, at, counts) = columns(&minutes);
         let counts: Vec<i32> = counts.iter().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect();
-        sqlx::query_file!("queries/batch/minutes.sql", &projects, &fingerprints, &at, &counts).execute(&mut *tx).await?;
+        sqlx::query_file!("queries/batch/minutes.sql", &projects, &fingerprints, &at, &counts)
+            .execute(&mut *tx)
+            .await?;
     }
     if !hours.is_empty() {
         let (projects, fingerprints, at, counts) = columns(&hours);
@@ -145,9 +147,8 @@ async fn write_chunks(
     placed: &[Placed],
     live: LiveDays,
 ) -> Result<(), StoreError> {
-    let chunks = || {
-        groups.iter().zip(placed).flat_map(|(group, place)| group.chunks.iter().map(move |chunk| (place, chunk)))
-    };
+    let chunks =
+        || groups.iter().zip(placed).flat_map(|(group, place)| group.chunks.iter().map(move |chunk| (place, chunk)));
     let small = |n: usize| i32::try_from(n).expect("a chunk is bounded");
     let projects: Vec<i64> = chunks().map(|(place, _)| place.project_id).collect();
     let fingerprints: Vec<i64> = chunks().map(|(place, _)| place.fingerprint_id).collect();

@@ -37,11 +37,7 @@ pub(super) async fn write(
     Ok(placed)
 }
 
-async fn place(
-    tx: &mut PgConnection,
-    groups: &[FingerprintBatch],
-    live: LiveDays,
-) -> Result<Vec<Placed>, StoreError> {
+async fn place(tx: &mut PgConnection, groups: &[FingerprintBatch], live: LiveDays) -> Result<Vec<Placed>, StoreError> {
     let mut found: HashMap<(i64, [u8; 16]), Placed> = HashMap::with_capacity(groups.len());
     for _ in 0..LOOKS_MAX {
         let missing: Vec<&FingerprintBatch> = groups.iter().filter(|group| !found.contains_key(&key(group))).collect();
@@ -147,8 +143,10 @@ async fn users(
     placed: &[Placed],
 ) -> Result<BTreeMap<(i64, i64), i32>, StoreError> {
     let with_users = || groups.iter().zip(placed).filter(|(group, _)| group.users.estimate() > 0);
-    let touched: std::collections::BTreeSet<(i64, i64)> =
-        with_users().filter(|(_, place)| !place.is_fresh).map(|(_, place)| (place.project_id, place.group_id)).collect();
+    let touched: std::collections::BTreeSet<(i64, i64)> = with_users()
+        .filter(|(_, place)| !place.is_fresh)
+        .map(|(_, place)| (place.project_id, place.group_id))
+        .collect();
 
     let mut kept: HashMap<(i64, i64), (i64, UserSketch)> = HashMap::new();
     if !touched.is_empty() {
