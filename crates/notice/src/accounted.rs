@@ -74,8 +74,7 @@ impl Accounted {
         if seq <= self.wm {
             return 0;
         }
-        let known: u64 =
-            self.runs.iter().take_while(|(lo, _)| *lo <= seq).map(|(lo, hi)| seq.min(*hi) - lo + 1).sum();
+        let known: u64 = self.runs.iter().take_while(|(lo, _)| *lo <= seq).map(|(lo, hi)| seq.min(*hi) - lo + 1).sum();
         let declared = seq - self.wm - known;
         self.insert_run(self.wm + 1, seq);
         declared

@@ -18,41 +18,20 @@ pub fn facets(notice: &Notice) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
     let request = notice.request.as_ref();
     facets.add("environment", notice.environment.as_deref());
     facets.add("release", notice.release.as_deref());
-    facets.add(
-        "hostname",
-        notice
-            .server
-            .as_ref()
-            .and_then(|server| server.hostname.as_deref()),
-    );
+    facets.add("hostname", notice.server.as_ref().and_then(|server| server.hostname.as_deref()));
     facets.add("severity", notice.severity.as_deref());
-    let component = request
-        .and_then(|request| request.component.as_deref())
-        .filter(|name| !name.is_empty());
-    let action = request
-        .and_then(|request| request.action.as_deref())
-        .filter(|name| !name.is_empty());
+    let component = request.and_then(|request| request.component.as_deref()).filter(|name| !name.is_empty());
+    let action = request.and_then(|request| request.action.as_deref()).filter(|name| !name.is_empty());
     match (component, action) {
-        (Some(component), Some(action)) => {
-            facets.add_owned("action", format!("{component}#{action}"))
-        }
+        (Some(component), Some(action)) => facets.add_owned("action", format!("{component}#{action}")),
         (component, action) => facets.add("action", component.or(action)),
     }
     if notice.errors.len() > 1 {
-        facets.add(
-            "cause",
-            notice
-                .errors
-                .last()
-                .and_then(|error| error.class.as_deref()),
-        );
+        facets.add("cause", notice.errors.last().and_then(|error| error.class.as_deref()));
     }
     if let Some(notifier) = &notice.notifier {
         let words = [notifier.name.as_deref(), notifier.version.as_deref()];
-        facets.add_owned(
-            "notifier",
-            words.into_iter().flatten().collect::<Vec<_>>().join(" "),
-        );
+        facets.add_owned("notifier", words.into_iter().flatten().collect::<Vec<_>>().join(" "));
     }
     facets.add_tags(notice.tags_json.as_deref());
     facets.0
@@ -61,15 +40,8 @@ pub fn facets(notice: &Notice) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
 /// A hash of who was affected: the user's id, else e-mail address, else name, else network address.
 pub fn user_hash(notice: &Notice) -> Option<u64> {
     let user = notice.user.as_ref()?;
-    let who = [
-        ("id", &user.id),
-        ("email", &user.email),
-        ("username", &user.username),
-        ("ip", &user.ip),
-    ];
-    let (kind, who) = who
-        .iter()
-        .find_map(|(kind, who)| Some((kind, who.as_deref().filter(|who| !who.is_empty())?)))?;
+    let who = [("id", &user.id), ("email", &user.email), ("username", &user.username), ("ip", &user.ip)];
+    let (kind, who) = who.iter().find_map(|(kind, who)| Some((kind, who.as_deref().filter(|who| !who.is_empty())?)))?;
     Some(xxh3_64(format!("{kind}\0{who}").as_bytes()))
 }
 
@@ -90,10 +62,7 @@ impl<'a> Facets<'a> {
     fn add_owned(&mut self, key: &'a str, value: String) {
         let value = value.trim();
         if !value.is_empty() {
-            self.0.push((
-                Cow::Borrowed(key),
-                Cow::Owned(value.chars().take(VALUE_CHARS_MAX).collect()),
-            ));
+            self.0.push((Cow::Borrowed(key), Cow::Owned(value.chars().take(VALUE_CHARS_MAX).collect())));
         }
     }
 
@@ -105,22 +74,13 @@ impl<'a> Facets<'a> {
             return;
         };
         for (key, value) in tags {
-            let Some(value) = value
-                .scalar()
-                .map(str::trim)
-                .filter(|value| !value.is_empty())
-            else {
+            let Some(value) = value.scalar().map(str::trim).filter(|value| !value.is_empty()) else {
                 continue;
             };
             let is_taken = self.0.iter().any(|(taken, _)| *taken == key);
-            if self.0.len() < KEYS_MAX
-                && !is_taken
-                && !key.is_empty()
-                && key.len() <= VALUE_CHARS_MAX
-            {
+            if self.0.len() < KEYS_MAX && !is_taken && !key.is_empty() && key.len() <= VALUE_CHARS_MAX {
                 let value = value.chars().take(VALUE_CHARS_MAX).collect();
-                self.0
-                    .push((Cow::Owned(key.into_owned()), Cow::Owned(value)));
+                self.0.push((Cow::Owned(key.into_owned()), Cow::Owned(value)));
             }
         }
     }

@@ -59,11 +59,7 @@ pub fn fingerprint(notice: &Notice, grouping: Grouping) -> Fingerprint {
             _ => parts.push(Part::new("client", part.as_str())),
         }
     }
-    Fingerprint {
-        hash: hash(&parts),
-        version: FINGERPRINT_VERSION,
-        parts,
-    }
+    Fingerprint { hash: hash(&parts), version: FINGERPRINT_VERSION, parts }
 }
 
 fn parts_by(notice: &Notice, grouping: Grouping) -> Vec<Part> {
@@ -77,16 +73,10 @@ fn default_parts(notice: &Notice) -> Vec<Part> {
     let Some(error) = notice.errors.first() else {
         return Vec::new();
     };
-    let mut parts = vec![Part::new(
-        "class",
-        error.class.as_deref().unwrap_or_default(),
-    )];
+    let mut parts = vec![Part::new("class", error.class.as_deref().unwrap_or_default())];
     let places = places(error, notice);
     if places.is_empty() {
-        parts.push(Part::new(
-            "message",
-            template(error.message.as_deref().unwrap_or_default()),
-        ));
+        parts.push(Part::new("message", template(error.message.as_deref().unwrap_or_default())));
     }
     parts.extend(places.into_iter().map(|place| Part::new("frame", place)));
     parts
@@ -95,45 +85,23 @@ fn default_parts(notice: &Notice) -> Vec<Part> {
 fn hoptoad_parts(notice: &Notice) -> Vec<Part> {
     let error = notice.errors.first();
     let request = notice.request.as_ref();
-    let mut parts = vec![Part::new(
-        "class",
-        error
-            .and_then(|error| error.class.as_deref())
-            .unwrap_or_default(),
-    )];
+    let mut parts = vec![Part::new("class", error.and_then(|error| error.class.as_deref()).unwrap_or_default())];
     for (name, value) in [
-        (
-            "component",
-            request.and_then(|request| request.component.as_deref()),
-        ),
-        (
-            "action",
-            request.and_then(|request| request.action.as_deref()),
-        ),
+        ("component", request.and_then(|request| request.component.as_deref())),
+        ("action", request.and_then(|request| request.action.as_deref())),
         ("environment", notice.environment.as_deref()),
     ] {
         parts.push(Part::new(name, value.unwrap_or_default()));
     }
-    let frames = error
-        .map(|error| error.frames.as_slice())
-        .unwrap_or_default();
-    match frames
-        .iter()
-        .find(|frame| frame.in_app == Some(true))
-        .or_else(|| frames.first())
-    {
+    let frames = error.map(|error| error.frames.as_slice()).unwrap_or_default();
+    match frames.iter().find(|frame| frame.in_app == Some(true)).or_else(|| frames.first()) {
         Some(top) => {
             let line = top.line.map(|line| line.to_string()).unwrap_or_default();
-            parts.push(Part::new(
-                "line",
-                format!("{}:{line}", place::file(top, root_of(notice))),
-            ));
+            parts.push(Part::new("line", format!("{}:{line}", place::file(top, root_of(notice)))));
         }
         // Hoptoad had nothing more to go by and put every message of a class into one group.
         None => {
-            let message = error
-                .and_then(|error| error.message.as_deref())
-                .unwrap_or_default();
+            let message = error.and_then(|error| error.message.as_deref()).unwrap_or_default();
             parts.push(Part::new("message", template(message)));
         }
     }
@@ -166,10 +134,7 @@ fn places(error: &Error, notice: &Notice) -> Vec<String> {
 }
 
 fn root_of(notice: &Notice) -> Option<&str> {
-    notice
-        .server
-        .as_ref()
-        .and_then(|server| server.root.as_deref())
+    notice.server.as_ref().and_then(|server| server.root.as_deref())
 }
 
 fn hash(parts: &[Part]) -> [u8; 16] {
@@ -188,9 +153,6 @@ fn hash(parts: &[Part]) -> [u8; 16] {
 
 impl Part {
     fn new<'a>(name: &str, value: impl Into<Cow<'a, str>>) -> Part {
-        Part {
-            name: name.to_owned(),
-            value: value.into().into_owned(),
-        }
+        Part { name: name.to_owned(), value: value.into().into_owned() }
     }
 }

@@ -59,15 +59,9 @@ pub struct Item {
 pub fn fold(accepted: impl IntoIterator<Item = Accepted>) -> Vec<Folded> {
     let mut folds: BTreeMap<(i64, FoldKey), Fold> = BTreeMap::new();
     for notice in accepted {
-        folds
-            .entry((notice.project_id, notice.fold_key))
-            .or_default()
-            .add(notice);
+        folds.entry((notice.project_id, notice.fold_key)).or_default().add(notice);
     }
-    folds
-        .into_iter()
-        .map(|((project_id, fold_key), fold)| fold.finish(project_id, fold_key))
-        .collect()
+    folds.into_iter().map(|((project_id, fold_key), fold)| fold.finish(project_id, fold_key)).collect()
 }
 
 #[derive(Default)]
@@ -88,10 +82,7 @@ struct Seen {
 impl Fold {
     fn add(&mut self, accepted: Accepted) {
         let at = accepted.accepted_at_us;
-        *self
-            .minutes
-            .entry(at.div_euclid(60_000_000) * 60)
-            .or_default() += 1;
+        *self.minutes.entry(at.div_euclid(60_000_000) * 60).or_default() += 1;
         for (key, value) in facets(&accepted.notice) {
             self.facets
                 .entry((key.into_owned(), value.into_owned()))
@@ -100,20 +91,12 @@ impl Fold {
                     seen.first_at_us = seen.first_at_us.min(at);
                     seen.last_at_us = seen.last_at_us.max(at);
                 })
-                .or_insert(Seen {
-                    count: 1,
-                    first_at_us: at,
-                    last_at_us: at,
-                });
+                .or_insert(Seen { count: 1, first_at_us: at, last_at_us: at });
         }
         if let Some(user) = user_hash(&accepted.notice) {
             self.users.insert(user);
         }
-        let item = Item {
-            id: accepted.id,
-            accepted_at_us: at,
-            body: accepted.body,
-        };
+        let item = Item { id: accepted.id, accepted_at_us: at, body: accepted.body };
         if self.sample.as_ref().is_none_or(|(first, _)| item < *first) {
             self.sample = Some((item.clone(), accepted.notice));
         }

@@ -29,12 +29,7 @@ pub fn fold_key(notice: &Notice) -> FoldKey {
     hash.text(notice.release.as_deref());
     hash.text(request.and_then(|request| request.component.as_deref()));
     hash.text(request.and_then(|request| request.action.as_deref()));
-    hash.text(
-        notice
-            .server
-            .as_ref()
-            .and_then(|server| server.root.as_deref()),
-    );
+    hash.text(notice.server.as_ref().and_then(|server| server.root.as_deref()));
     hash.count(notice.client_fingerprint.len());
     for part in &notice.client_fingerprint {
         hash.text(Some(part));
@@ -57,12 +52,7 @@ pub fn fold_key(notice: &Notice) -> FoldKey {
 /// Chooses the lane: coarser than the fold key, so that the notices of one group meet in one lane.
 pub fn lane_hash(notice: &Notice) -> u64 {
     let mut hash = Inputs(Xxh3::new());
-    hash.text(
-        notice
-            .errors
-            .first()
-            .and_then(|error| error.class.as_deref()),
-    );
+    hash.text(notice.errors.first().and_then(|error| error.class.as_deref()));
     hash.text(Some(&culprit(notice)));
     hash.0.digest()
 }

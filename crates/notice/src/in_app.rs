@@ -47,16 +47,8 @@ const LIBRARY_STARTS: [&str; 20] = [
 ];
 
 /// Packages of the Java runtime; its frames have no path to tell by.
-const JAVA_RUNTIME: [&str; 8] = [
-    "java.",
-    "javax.",
-    "jdk.",
-    "sun.",
-    "com.sun.",
-    "kotlin.",
-    "scala.",
-    "org.springframework.",
-];
+const JAVA_RUNTIME: [&str; 8] =
+    ["java.", "javax.", "jdk.", "sun.", "com.sun.", "kotlin.", "scala.", "org.springframework."];
 
 /// Whether the frame is the application's own, as far as its path and function tell.
 pub(crate) fn is_in_app(frame: &Frame, root: Option<&str>) -> bool {
@@ -66,21 +58,14 @@ pub(crate) fn is_in_app(frame: &Frame, root: Option<&str>) -> bool {
         return false;
     }
     let module = frame.module.as_deref().unwrap_or_default();
-    if JAVA_RUNTIME
-        .iter()
-        .any(|package| function.starts_with(package) || module.starts_with(package))
-    {
+    if JAVA_RUNTIME.iter().any(|package| function.starts_with(package) || module.starts_with(package)) {
         return false;
     }
     let below = below_root(file, root);
     let path = below.unwrap_or(file);
     let is_library = LIBRARY_STARTS.iter().any(|start| path.starts_with(start))
         || LIBRARY_PARTS.iter().any(|part| path.contains(part))
-        || path.strip_prefix('/').is_some_and(|path| {
-            LIBRARY_STARTS[4..7]
-                .iter()
-                .any(|start| path.starts_with(start))
-        });
+        || path.strip_prefix('/').is_some_and(|path| LIBRARY_STARTS[4..7].iter().any(|start| path.starts_with(start)));
     !is_library
 }
 
@@ -103,11 +88,7 @@ mod tests {
     use super::*;
 
     fn verdict(file: &str, function: &str, root: Option<&str>) -> bool {
-        let frame = Frame {
-            file: Some(file.into()),
-            function: Some(function.into()),
-            ..Frame::default()
-        };
+        let frame = Frame { file: Some(file.into()), function: Some(function.into()), ..Frame::default() };
         is_in_app(&frame, root)
     }
 
@@ -115,16 +96,8 @@ mod tests {
     fn files_of_the_application_are_its_own() {
         assert!(verdict("[PROJECT_ROOT]/app/models/cart.rb", "charge", None));
         assert!(verdict("/PROJECT_ROOT/shop.py", "charge", None));
-        assert!(verdict(
-            "/srv/shop/app/php/shop.php",
-            "charge",
-            Some("/srv/shop/app/php")
-        ));
-        assert!(verdict(
-            "/lib/shop.js",
-            "Object.charge",
-            Some("/srv/shop/app")
-        ));
+        assert!(verdict("/srv/shop/app/php/shop.php", "charge", Some("/srv/shop/app/php")));
+        assert!(verdict("/lib/shop.js", "Object.charge", Some("/srv/shop/app")));
         assert!(verdict("https://shop.example/static/app.js", "f", None));
         assert!(verdict("Cart.java", "shop.Cart.charge", None));
         assert!(verdict("/usr/lib/shop/app.py", "f", Some("/usr/lib/shop")));
@@ -132,24 +105,12 @@ mod tests {
 
     #[test]
     fn files_of_libraries_are_not() {
-        assert!(!verdict(
-            "[GEM_ROOT]/gems/rack-2.2/lib/rack.rb",
-            "call",
-            None
-        ));
-        assert!(!verdict(
-            "/PROJECT_ROOT/vendor/bundle/ruby/3.1.0/gems/a/a.rb",
-            "call",
-            None
-        ));
+        assert!(!verdict("[GEM_ROOT]/gems/rack-2.2/lib/rack.rb", "call", None));
+        assert!(!verdict("/PROJECT_ROOT/vendor/bundle/ruby/3.1.0/gems/a/a.rb", "call", None));
         assert!(!verdict("[PROJECT_ROOT]/vendor/gems/a/a.rb", "call", None));
         assert!(!verdict("/SITE_PACKAGES/flask/app.py", "run", None));
         assert!(!verdict("node:internal/modules/run_main", "run", None));
-        assert!(!verdict(
-            "/node_modules/express/lib/router.js",
-            "next",
-            Some("/srv/shop")
-        ));
+        assert!(!verdict("/node_modules/express/lib/router.js", "next", Some("/srv/shop")));
         assert!(!verdict("<frozen importlib._bootstrap>", "_load", None));
         assert!(!verdict("Thread.java", "java.lang.Thread.run", None));
         assert!(!verdict("", "", None));

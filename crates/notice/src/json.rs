@@ -2,18 +2,13 @@
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
-use time::format_description::well_known::iso8601::{
-    Config, EncodedConfig, Iso8601, TimePrecision,
-};
+use time::format_description::well_known::iso8601::{Config, EncodedConfig, Iso8601, TimePrecision};
 
 use crate::{Error, Frame, Notice, NoticeId};
 
 /// RFC 3339 in UTC with microseconds.
-const RFC_3339_MICROS: EncodedConfig = Config::DEFAULT
-    .set_time_precision(TimePrecision::Second {
-        decimal_digits: std::num::NonZero::new(6),
-    })
-    .encode();
+const RFC_3339_MICROS: EncodedConfig =
+    Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: std::num::NonZero::new(6) }).encode();
 
 /// A notice and what is known of it since it was accepted.
 #[derive(Clone, Copy, Debug)]
@@ -78,17 +73,11 @@ pub fn to_json(stored: &Stored<'_>) -> Value {
     });
     if let Value::Object(out) = &mut out {
         if !notice.client_fingerprint.is_empty() {
-            out.insert(
-                "client_fingerprint".into(),
-                json!(notice.client_fingerprint),
-            );
+            out.insert("client_fingerprint".into(), json!(notice.client_fingerprint));
         }
         if let Some(unmapped) = &notice.unmapped_json {
             let unmapped = embedded(Some(unmapped));
-            if let Some(framework) = unmapped
-                .get("framework")
-                .filter(|framework| framework.is_string())
-            {
+            if let Some(framework) = unmapped.get("framework").filter(|framework| framework.is_string()) {
                 out.insert("framework".into(), framework.clone());
             }
             out.insert("unmapped".into(), unmapped);
@@ -107,13 +96,8 @@ fn error(error: &Error) -> Value {
 }
 
 fn frame(frame: &Frame) -> Value {
-    let code: Option<Map<String, Value>> = (!frame.code.is_empty()).then(|| {
-        frame
-            .code
-            .iter()
-            .map(|code| (code.line.to_string(), Value::from(code.text.as_str())))
-            .collect()
-    });
+    let code: Option<Map<String, Value>> = (!frame.code.is_empty())
+        .then(|| frame.code.iter().map(|code| (code.line.to_string(), Value::from(code.text.as_str()))).collect());
     json!({
         "file": frame.file,
         "function": frame.function,
@@ -156,10 +140,7 @@ mod tests {
 
     #[test]
     fn times_are_utc_with_microseconds() {
-        assert_eq!(
-            rfc_3339(1_795_316_388_564_007).as_deref(),
-            Some("2026-11-22T01:39:48.564007Z")
-        );
+        assert_eq!(rfc_3339(1_795_316_388_564_007).as_deref(), Some("2026-11-22T01:39:48.564007Z"));
         assert_eq!(rfc_3339(i64::MAX), None);
     }
 }

@@ -54,12 +54,7 @@ pub struct Malformed {
 
 /// Reads one JSON document.
 pub fn read(text: &str) -> Result<Read<'_>, Malformed> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        value_count: 0,
-        notes: Vec::new(),
-    };
+    let mut reader = Reader { text, at: 0, value_count: 0, notes: Vec::new() };
     if text.starts_with('\u{feff}') {
         reader.at = 3;
     }
@@ -68,13 +63,16 @@ pub fn read(text: &str) -> Result<Read<'_>, Malformed> {
     if reader.at < text.len() {
         return Err(reader.malformed("more text after the end of the JSON"));
     }
-    Ok(Read {
-        tree,
-        notes: reader.notes,
-    })
+    Ok(Read { tree, notes: reader.notes })
 }
 
 impl<'a> Tree<'a> {
+    /// A map of these entries; the second and later of equal keys are numbered, so that none is lost.
+    pub fn map(mut entries: Vec<(Cow<'a, str>, Tree<'a>)>) -> Tree<'a> {
+        tell_apart(&mut entries);
+        Tree::Map(entries)
+    }
+
     /// The tree as compact JSON text, that any strict parser reads back without loss: numbers that a double cannot hold become strings.
     pub fn to_text(&self) -> String {
         let mut out = String::new();
@@ -175,9 +173,7 @@ pub fn write_text(text: &str, out: &mut String) {
 /// Whether a reader that holds numbers in 64 bits gets this one back as it was written.
 fn is_exact(number: &str) -> bool {
     let digits = number.bytes().filter(u8::is_ascii_digit).count();
-    let is_integer = !number
-        .bytes()
-        .any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+    let is_integer = !number.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
     if is_integer {
         return digits <= 18 || number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
     }
@@ -335,10 +331,7 @@ impl<'a> Reader<'a> {
     /// A number, `true`, `false`, `null`, or one of the words that Python writes for numbers that JSON has not.
     fn word(&mut self) -> Result<Tree<'a>, Malformed> {
         let start = self.at;
-        while matches!(
-            self.peek(),
-            Some(b'+' | b'-' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
-        ) {
+        while matches!(self.peek(), Some(b'+' | b'-' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')) {
             self.at += 1;
         }
         let word = &self.text[start..self.at];
@@ -422,10 +415,7 @@ impl<'a> Reader<'a> {
             out.push(character);
             return after;
         }
-        let second = after
-            .strip_prefix("\\u")
-            .and_then(four_hex)
-            .filter(|low| (0xdc00..0xe000).contains(low));
+        let second = after.strip_prefix("\\u").and_then(four_hex).filter(|low| (0xdc00..0xe000).contains(low));
         match second {
             Some(low) if first < 0xdc00 => {
                 let pair = 0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00);
@@ -443,10 +433,7 @@ impl<'a> Reader<'a> {
 
 fn four_hex(text: &str) -> Option<u32> {
     let digits = text.get(..4)?;
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_hexdigit())
-        .then(|| u32::from_str_radix(digits, 16).ok())?
+    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
 /// Whether the word is a number by the grammar of JSON.
@@ -454,10 +441,7 @@ fn is_number(word: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let word = word.strip_prefix('-').unwrap_or(word);
     let (mantissa, exponent) = match word.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (
-            mantissa,
-            Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)),
-        ),
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
         None => (word, None),
     };
     let (whole, fraction) = match mantissa.split_once('.') {
@@ -471,8 +455,7 @@ fn is_number(word: &str) -> bool {
 /// Numbers the second and later of equal keys, so that none is lost; says whether there were any.
 fn tell_apart(entries: &mut [(Cow<'_, str>, Tree<'_>)]) -> bool {
     if entries.len() <= KEYS_COMPARED_MAX {
-        let has_equal =
-            (1..entries.len()).any(|at| entries[..at].iter().any(|(key, _)| *key == entries[at].0));
+        let has_equal = (1..entries.len()).any(|at| entries[..at].iter().any(|(key, _)| *key == entries[at].0));
         if !has_equal {
             return false;
         }
@@ -480,10 +463,7 @@ fn tell_apart(entries: &mut [(Cow<'_, str>, Tree<'_>)]) -> bool {
     let mut seen: HashMap<String, usize> = HashMap::with_capacity(entries.len());
     let mut renamed = false;
     for (key, _) in entries {
-        let count = seen
-            .entry(key.to_string())
-            .and_modify(|count| *count += 1)
-            .or_insert(1);
+        let count = seen.entry(key.to_string()).and_modify(|count| *count += 1).or_insert(1);
         if *count > 1 {
             *key = Cow::Owned(format!("{key} ({count})"));
             renamed = true;
@@ -514,15 +494,9 @@ mod tests {
 
     #[test]
     fn numbers_that_a_double_cannot_hold_become_strings() {
-        assert_eq!(
-            text_of("[12345678901234567890123]"),
-            r#"["12345678901234567890123"]"#
-        );
+        assert_eq!(text_of("[12345678901234567890123]"), r#"["12345678901234567890123"]"#);
         assert_eq!(text_of("[1e999]"), r#"["1e999"]"#);
-        assert_eq!(
-            text_of("[0.12345678901234567890123]"),
-            r#"["0.12345678901234567890123"]"#
-        );
+        assert_eq!(text_of("[0.12345678901234567890123]"), r#"["0.12345678901234567890123"]"#);
     }
 
     #[test]
@@ -534,10 +508,7 @@ mod tests {
 
     #[test]
     fn surrogates_are_joined_and_lone_ones_replaced() {
-        assert_eq!(
-            text_of(r#""\ud83d\udca5 \ud83d \udca5""#),
-            "\"💥 \u{fffd} \u{fffd}\""
-        );
+        assert_eq!(text_of(r#""\ud83d\udca5 \ud83d \udca5""#), "\"💥 \u{fffd} \u{fffd}\"");
     }
 
     #[test]
@@ -549,23 +520,15 @@ mod tests {
     fn deep_nesting_is_kept_as_text() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let read = read(&deep).expect("is read");
-        assert_eq!(
-            read.notes,
-            ["JSON nested deeper than 64 levels was kept as text"]
-        );
+        assert_eq!(read.notes, ["JSON nested deeper than 64 levels was kept as text"]);
         assert!(serde_json::from_str::<serde_json::Value>(&read.tree.to_text()).is_ok());
     }
 
     #[test]
     fn what_is_no_json_is_refused_with_its_place() {
-        for json in [
-            "", "{", "[1,]", "{\"a\"}", "tru", "\"abc", "1 2", "[01]", "{a:1}", "\"a\\",
-        ] {
+        for json in ["", "{", "[1,]", "{\"a\"}", "tru", "\"abc", "1 2", "[01]", "{a:1}", "\"a\\"] {
             assert!(read(json).is_err(), "{json}");
         }
-        assert_eq!(
-            read("[1,]").expect_err("a value is missing").to_string(),
-            "expected a value at byte 3"
-        );
+        assert_eq!(read("[1,]").expect_err("a value is missing").to_string(), "expected a value at byte 3");
     }
 }

@@ -8,6 +8,7 @@
 //! - [`normalise`] and [`scrub`] are idempotent and say in `notes` what they changed;
 //! - [`fold()`] does not depend on the order of its input.
 
+pub mod accounted;
 mod culprit;
 mod facets;
 mod fingerprint;
@@ -26,6 +27,7 @@ mod template;
 
 pub use prost;
 
+pub use accounted::Accounted;
 pub use culprit::culprit;
 pub use facets::{facets, user_hash};
 pub use fingerprint::{FINGERPRINT_VERSION, Fingerprint, Grouping, Part, fingerprint};
@@ -40,11 +42,7 @@ pub use sketch::UserSketch;
 pub use wire::*;
 
 /// The messages of `proto/queue.proto`.
-#[allow(
-    missing_docs,
-    clippy::all,
-    reason = "generated; what needs saying is said in the .proto file"
-)]
+#[allow(missing_docs, clippy::all, reason = "generated; what needs saying is said in the .proto file")]
 mod wire {
     include!(concat!(env!("OUT_DIR"), "/croak.queue.rs"));
 }

@@ -42,9 +42,7 @@ pub const NOTICE_BYTES_MAX: usize = 4 * 1024 * 1024 - 64 * 1024;
 
 /// Brings a parsed notice within its limits, says in its notes what was cut, and decides which frames are the application's own.
 pub fn normalise(notice: &mut Notice) {
-    let mut limits = Limits {
-        notes: std::mem::take(&mut notice.notes),
-    };
+    let mut limits = Limits { notes: std::mem::take(&mut notice.notes) };
     limits.notice(notice);
     limits.total(notice);
     limits.notes.truncate(NOTES_MAX);
@@ -52,14 +50,9 @@ pub fn normalise(notice: &mut Notice) {
         cut(note, TEXT_BYTES_MAX);
     }
     notice.notes = limits.notes;
-    let root = notice
-        .server
-        .as_ref()
-        .and_then(|server| server.root.clone());
+    let root = notice.server.as_ref().and_then(|server| server.root.clone());
     for frame in notice.errors.iter_mut().flat_map(|error| &mut error.frames) {
-        frame.in_app = frame
-            .in_app
-            .or_else(|| Some(in_app::is_in_app(frame, root.as_deref())));
+        frame.in_app = frame.in_app.or_else(|| Some(in_app::is_in_app(frame, root.as_deref())));
     }
 }
 
@@ -124,11 +117,7 @@ impl Limits {
             self.text(trace.trace_id.as_mut(), "trace.trace_id");
             self.text(trace.span_id.as_mut(), "trace.span_id");
         }
-        self.count(
-            &mut notice.client_fingerprint,
-            CLIENT_FINGERPRINT_MAX,
-            "client_fingerprint",
-        );
+        self.count(&mut notice.client_fingerprint, CLIENT_FINGERPRINT_MAX, "client_fingerprint");
         for part in &mut notice.client_fingerprint {
             self.text(Some(part), "client_fingerprint");
         }
@@ -141,9 +130,7 @@ impl Limits {
         if frame_count > FRAMES_MAX {
             let dropped = frame_count - FRAMES_MAX;
             error.frames.drain(FRAMES_MAX / 2..FRAMES_MAX / 2 + dropped);
-            self.note(
-                format!("frames: {dropped} of {frame_count} were dropped from the middle").into(),
-            );
+            self.note(format!("frames: {dropped} of {frame_count} were dropped from the middle").into());
         }
         for frame in &mut error.frames {
             self.frame(frame);
@@ -188,10 +175,7 @@ impl Limits {
     /// Looks through JSON only when its length, its depth or a NUL in it can be too much: most is left as it is.
     fn json(&mut self, json: &mut Option<String>, name: &str) {
         let Some(text) = json else { return };
-        if text.len() <= JSON_STRING_BYTES_MAX
-            && is_shallow(text)
-            && !text.contains("\\u0000")
-            && !text.contains('\0')
+        if text.len() <= JSON_STRING_BYTES_MAX && is_shallow(text) && !text.contains("\\u0000") && !text.contains('\0')
         {
             return;
         }
@@ -270,10 +254,7 @@ fn drop_part(notice: &mut Notice, step: usize) -> &'static str {
             "request.cgi and request.body"
         }
         4 => {
-            notice
-                .errors
-                .iter_mut()
-                .for_each(|error| error.frames.truncate(FRAMES_MAX / 10));
+            notice.errors.iter_mut().for_each(|error| error.frames.truncate(FRAMES_MAX / 10));
             "all but the first 100 frames"
         }
         5 => {

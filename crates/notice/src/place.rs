@@ -6,11 +6,7 @@ use crate::{Frame, in_app};
 
 /// The file of the frame without what a deployment or a build puts into it: roots, release folders, versions of packages, content hashes.
 pub(crate) fn file<'a>(frame: &'a Frame, root: Option<&str>) -> Cow<'a, str> {
-    let file = frame
-        .file
-        .as_deref()
-        .or(frame.module.as_deref())
-        .unwrap_or_default();
+    let file = frame.file.as_deref().or(frame.module.as_deref()).unwrap_or_default();
     let path = in_app::below_root(file, root).unwrap_or(file);
     let path = without_origin(path);
     let path = without_deploy_root(path);
@@ -45,10 +41,7 @@ fn without_origin(path: &str) -> &str {
     let Some((scheme, rest)) = path.split_once("://") else {
         return path;
     };
-    if !scheme
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-    {
+    if !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')) {
         return path;
     }
     let rest = match scheme {
@@ -101,22 +94,15 @@ fn without_versions(path: &str) -> Option<String> {
 fn is_version(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit())
         && text.contains('.')
-        && text
-            .split('.')
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
         && !text.ends_with(|last: char| last.is_ascii_alphabetic())
 }
 
 /// `static/main.8f2c1de9.chunk.js` → `static/main.*.chunk.js`, `assets/index-BX9k2aQd.js` → `assets/index-*.js`
 fn without_content_hash(path: &str) -> Option<String> {
-    let (folder, name) = path
-        .rsplit_once('/')
-        .map_or(("", path), |(folder, name)| (folder, name));
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
     let extension = name.rsplit_once('.')?.1;
-    if !matches!(
-        extension,
-        "js" | "mjs" | "cjs" | "css" | "map" | "ts" | "wasm" | "bundle"
-    ) {
+    if !matches!(extension, "js" | "mjs" | "cjs" | "css" | "map" | "ts" | "wasm" | "bundle") {
         return None;
     }
     let mut out = String::with_capacity(path.len());
@@ -145,17 +131,12 @@ fn without_content_hash(path: &str) -> Option<String> {
 /// Hexadecimal of 6 and more with a digit in it, or 8 to 32 letters and digits that mix all kinds as no word does.
 fn is_content_hash(part: &str) -> bool {
     let has = |test: fn(&u8) -> bool| part.as_bytes().iter().any(test);
-    let is_hex = part.len() >= 6
-        && part
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_hex = part.len() >= 6 && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if is_hex && has(u8::is_ascii_digit) {
         return true;
     }
     (8..=32).contains(&part.len())
-        && part
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && has(u8::is_ascii_digit)
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_uppercase)
@@ -165,9 +146,7 @@ fn is_content_hash(part: &str) -> bool {
 fn without_ruby_block(function: &str) -> &str {
     let mut function = function;
     loop {
-        let rest = ["block ", "rescue in ", "ensure in "]
-            .iter()
-            .find_map(|start| function.strip_prefix(start));
+        let rest = ["block ", "rescue in ", "ensure in "].iter().find_map(|start| function.strip_prefix(start));
         let Some(rest) = rest else { return function };
         let inner = match function.starts_with("block ") {
             false => rest,
@@ -182,20 +161,10 @@ fn without_ruby_block(function: &str) -> &str {
 
 /// `Object.charge [as pay]` → `charge`, `async exports.run` → `run`, `new Cart` → `Cart`
 fn without_javascript_receiver(function: &str) -> &str {
-    let mut function = function
-        .split_once(" [as ")
-        .map_or(function, |(function, _)| function);
+    let mut function = function.split_once(" [as ").map_or(function, |(function, _)| function);
     loop {
-        let starts = [
-            "async ",
-            "new ",
-            "Object.",
-            "module.exports.",
-            "exports.",
-            "Function.",
-            "globalThis.",
-            "window.",
-        ];
+        let starts =
+            ["async ", "new ", "Object.", "module.exports.", "exports.", "Function.", "globalThis.", "window."];
         match starts.iter().find_map(|start| function.strip_prefix(start)) {
             Some(rest) if !rest.is_empty() => function = rest,
             _ => return function,
@@ -219,11 +188,7 @@ fn is_anonymous(function: &str) -> bool {
 /// `shop::charge::h0123456789abcdef` → `shop::charge`
 fn without_rust_hash(function: &str) -> &str {
     match function.rsplit_once("::h") {
-        Some((path, hash))
-            if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
-        {
-            path
-        }
+        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => path,
         _ => function,
     }
 }
@@ -266,22 +231,11 @@ mod tests {
     use super::*;
 
     fn file_of(path: &str, root: Option<&str>) -> String {
-        file(
-            &Frame {
-                file: Some(path.into()),
-                ..Frame::default()
-            },
-            root,
-        )
-        .into_owned()
+        file(&Frame { file: Some(path.into()), ..Frame::default() }, root).into_owned()
     }
 
     fn function_of(name: &str) -> String {
-        function(&Frame {
-            function: Some(name.into()),
-            ..Frame::default()
-        })
-        .into_owned()
+        function(&Frame { function: Some(name.into()), ..Frame::default() }).into_owned()
     }
 
     #[test]
@@ -289,40 +243,16 @@ mod tests {
         for (path, root, expected) in [
             ("[PROJECT_ROOT]/models/cart.rb", None, "models/cart.rb"),
             ("/PROJECT_ROOT/models/cart.rb", None, "models/cart.rb"),
-            (
-                "/srv/shop/app/models/cart.rb",
-                Some("/srv/shop/app"),
-                "models/cart.rb",
-            ),
-            (
-                "/srv/x/releases/20240101120000/app/cart.rb",
-                None,
-                "app/cart.rb",
-            ),
+            ("/srv/shop/app/models/cart.rb", Some("/srv/shop/app"), "models/cart.rb"),
+            ("/srv/x/releases/20240101120000/app/cart.rb", None, "app/cart.rb"),
             ("/srv/x/releases/8f2c1de/app/cart.rb", None, "app/cart.rb"),
             ("/srv/x/current/app/cart.rb", None, "app/cart.rb"),
             ("/app/releases/index.rb", None, "app/releases/index.rb"),
-            (
-                "https://cdn.example/assets/app.js?v=12#x",
-                None,
-                "assets/app.js",
-            ),
+            ("https://cdn.example/assets/app.js?v=12#x", None, "assets/app.js"),
             ("webpack:///./src/cart.js", None, "src/cart.js"),
-            (
-                "/venv/lib/python3.11/site-packages/flask/app.py",
-                None,
-                "site-packages/flask/app.py",
-            ),
-            (
-                "/srv/a/node_modules/b/node_modules/c/i.js",
-                None,
-                "node_modules/c/i.js",
-            ),
-            (
-                "[GEM_ROOT]/gems/rack-2.2.3/lib/rack.rb",
-                None,
-                "[GEM_ROOT]/gems/rack/lib/rack.rb",
-            ),
+            ("/venv/lib/python3.11/site-packages/flask/app.py", None, "site-packages/flask/app.py"),
+            ("/srv/a/node_modules/b/node_modules/c/i.js", None, "node_modules/c/i.js"),
+            ("[GEM_ROOT]/gems/rack-2.2.3/lib/rack.rb", None, "[GEM_ROOT]/gems/rack/lib/rack.rb"),
             ("C:\\shop\\cart.cs", None, "C:/shop/cart.cs"),
         ] {
             assert_eq!(file_of(path, root), expected, "{path}");
@@ -358,10 +288,7 @@ mod tests {
             ("{closure}", ""),
             ("shop::charge::h0123456789abcdef", "shop::charge"),
             ("shop.Main.lambda$main$0", "shop.Main.lambda$main$*"),
-            (
-                "_app_views_users_show_html_erb__1234567_890",
-                "_app_views_users_show_html_erb__*_*",
-            ),
+            ("_app_views_users_show_html_erb__1234567_890", "_app_views_users_show_html_erb__*_*"),
             ("Cart::charge", "Cart::charge"),
             ("__init__", "__init__"),
             ("base64_decode", "base64_decode"),

@@ -7,20 +7,14 @@ const BYTES_MAX: usize = 4 * 1024;
 
 /// Class, message, culprit, functions and files, and the parts of names that are written together, in at most 4 KiB.
 pub fn search_words(notice: &Notice) -> String {
-    let mut words = Words {
-        text: String::new(),
-    };
+    let mut words = Words { text: String::new() };
     for error in &notice.errors {
         words.add(error.class.as_deref());
         words.add(error.message.as_deref());
     }
     words.add(Some(&culprit(notice)));
     for error in &notice.errors {
-        for frame in error
-            .frames
-            .iter()
-            .filter(|frame| frame.in_app == Some(true))
-        {
+        for frame in error.frames.iter().filter(|frame| frame.in_app == Some(true)) {
             words.add(frame.function.as_deref());
             words.add(frame.file.as_deref());
         }
@@ -64,9 +58,7 @@ impl Words {
     }
 
     fn push(&mut self, word: &str) {
-        if self.text.len() + word.len() < BYTES_MAX
-            && !self.text.split(' ').any(|there| there == word)
-        {
+        if self.text.len() + word.len() < BYTES_MAX && !self.text.split(' ').any(|there| there == word) {
             if !self.text.is_empty() {
                 self.text.push(' ');
             }

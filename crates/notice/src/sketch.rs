@@ -34,9 +34,7 @@ impl UserSketch {
     pub fn from_bytes(bytes: &[u8]) -> UserSketch {
         let mut sketch = UserSketch::default();
         match bytes.split_first() {
-            Some((&FORM_EXACT, hashes))
-                if hashes.len() % 8 == 0 && hashes.len() <= EXACT_MAX * 8 =>
-            {
+            Some((&FORM_EXACT, hashes)) if hashes.len() % 8 == 0 && hashes.len() <= EXACT_MAX * 8 => {
                 for hash in hashes.as_chunks::<8>().0 {
                     sketch.insert(u64::from_le_bytes(*hash));
                 }
@@ -57,9 +55,7 @@ impl UserSketch {
             Form::Exact(hashes) => {
                 let mut bytes = Vec::with_capacity(1 + hashes.len() * 8);
                 bytes.push(FORM_EXACT);
-                hashes
-                    .iter()
-                    .for_each(|hash| bytes.extend_from_slice(&hash.to_le_bytes()));
+                hashes.iter().for_each(|hash| bytes.extend_from_slice(&hash.to_le_bytes()));
                 bytes
             }
             Form::Registers(registers) => {
@@ -97,9 +93,7 @@ impl UserSketch {
     /// Adds all users of another sketch; says whether that changed anything.
     pub fn merge(&mut self, other: &UserSketch) -> bool {
         match (&mut self.0, &other.0) {
-            (_, Form::Exact(hashes)) => hashes
-                .iter()
-                .fold(false, |changed, hash| self.insert(*hash) | changed),
+            (_, Form::Exact(hashes)) => hashes.iter().fold(false, |changed, hash| self.insert(*hash) | changed),
             (Form::Registers(mine), Form::Registers(theirs)) => {
                 let mut changed = false;
                 for (mine, theirs) in mine.iter_mut().zip(theirs.iter()) {
@@ -126,18 +120,11 @@ impl UserSketch {
             Form::Registers(registers) => registers,
         };
         let size = REGISTERS as f64;
-        let sum: f64 = registers
-            .iter()
-            .map(|register| 2_f64.powi(-i32::from(*register)))
-            .sum();
+        let sum: f64 = registers.iter().map(|register| 2_f64.powi(-i32::from(*register))).sum();
         let raw = 0.7213 / (1.0 + 1.079 / size) * size * size / sum;
         let zeros = registers.iter().filter(|register| **register == 0).count();
         // Below 2.5 times the registers counting the empty ones is the better estimate.
-        let estimate = if raw <= 2.5 * size && zeros > 0 {
-            size * (size / zeros as f64).ln()
-        } else {
-            raw
-        };
+        let estimate = if raw <= 2.5 * size && zeros > 0 { size * (size / zeros as f64).ln() } else { raw };
         (estimate.round() as u32).max(EXACT_MAX as u32 + 1)
     }
 
@@ -150,10 +137,7 @@ impl UserSketch {
 /// Raises the hash's register to the number of zeros that its other bits begin with, and one.
 fn raise(registers: &mut [u8; REGISTERS], hash: u64) -> bool {
     let index = (hash >> (64 - REGISTER_BITS)) as usize;
-    let rank = ((hash << REGISTER_BITS)
-        .leading_zeros()
-        .min(64 - REGISTER_BITS)
-        + 1) as u8;
+    let rank = ((hash << REGISTER_BITS).leading_zeros().min(64 - REGISTER_BITS) + 1) as u8;
     let is_higher = rank > registers[index];
     registers[index] = registers[index].max(rank);
     is_higher

@@ -29,9 +29,7 @@ static VARIABLES: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is a constant and tests use it")
 });
 
-const NAMES: [&str; 8] = [
-    "url", "email", "uuid", "date", "object", "ip", "hex", "number",
-];
+const NAMES: [&str; 8] = ["url", "email", "uuid", "date", "object", "ip", "hex", "number"];
 
 /// The message with every variable replaced by its kind in braces.
 pub(crate) fn template(message: &str) -> Cow<'_, str> {
@@ -43,19 +41,10 @@ pub(crate) fn template(message: &str) -> Cow<'_, str> {
         if let Some(lead) = found.name("lead") {
             return format!("{}{{text}}", lead.as_str());
         }
-        let name = NAMES
-            .iter()
-            .find(|name| found.name(name).is_some())
-            .copied()
-            .unwrap_or("text");
+        let name = NAMES.iter().find(|name| found.name(name).is_some()).copied().unwrap_or("text");
         match name {
             "object" => {
-                let class = found[0]
-                    .trim_start_matches("#<")
-                    .split([':', ' '])
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
+                let class = found[0].trim_start_matches("#<").split([':', ' ']).next().unwrap_or_default().to_owned();
                 format!("#<{class}>")
             }
             name => format!("{{{name}}}"),
@@ -70,27 +59,15 @@ mod tests {
     #[test]
     fn variables_are_replaced_by_their_kind() {
         for (message, expected) in [
-            (
-                "Couldn't find Order with id=1000",
-                "Couldn't find Order with id={number}",
-            ),
-            (
-                "Couldn't find Order with 'id'=1000",
-                "Couldn't find Order with {text}={number}",
-            ),
+            ("Couldn't find Order with id=1000", "Couldn't find Order with id={number}"),
+            ("Couldn't find Order with 'id'=1000", "Couldn't find Order with {text}={number}"),
             ("user ann@example.org is gone", "user {email} is gone"),
             ("GET https://a.example/x?y=1 failed", "GET {url} failed"),
             ("at 2024-01-31T12:30:00.123Z", "at {date}"),
-            (
-                "no 3f2504e0-4f89-41d3-9a0c-0305e82c3301 here",
-                "no {uuid} here",
-            ),
+            ("no 3f2504e0-4f89-41d3-9a0c-0305e82c3301 here", "no {uuid} here"),
             ("10.0.0.17:5432 refused", "{ip} refused"),
             ("commit 8f2c1de9a7 is bad", "commit {hex} is bad"),
-            (
-                "undefined method `map' for nil",
-                "undefined method {text} for nil",
-            ),
+            ("undefined method `map' for nil", "undefined method {text} for nil"),
             ("took 12.5 ms of -3", "took {number} ms of {number}"),
             ("at 0x00007f8b1c", "at {hex}"),
             ("don't and won't", "don't and won't"),
@@ -102,9 +79,6 @@ mod tests {
 
     #[test]
     fn objects_keep_their_class() {
-        assert_eq!(
-            template("bad #<Order:0x00007f8b1c12 @id=4>"),
-            "bad #<Order>"
-        );
+        assert_eq!(template("bad #<Order:0x00007f8b1c12 @id=4>"), "bad #<Order>");
     }
 }

@@ -1,0 +1,120 @@
+//! Airbrake JSON: notices of version 3, deploys of version 4, statistics of version 5, remote configuration.
+
+mod answer;
+mod breadcrumbs;
+mod context;
+mod deploy;
+mod errors;
+mod stats;
+
+pub use answer::{accepted, deployed, refused, remote_config};
+pub use deploy::parse_deploy;
+pub use stats::check_stats;
+
+use std::borrow::Cow;
+
+use notice::json_tree::{self, Tree};
+use notice::{Notice, Notifier, Request};
+
+use crate::unmapped::Unmapped;
+use crate::{ParseError, Parsed};
+
+/// Reads a JSON notice.
+pub fn parse_notice(body: &[u8]) -> Result<Parsed, ParseError> {
+    let mut notes = Vec::new();
+    let text = text_of(body, &mut notes);
+    let mut tree = read(&text, &mut notes)?;
+    let Some(Tree::List(errors)) = tree.take("errors") else {
+        return Err(ParseError::MissingErrors("`errors` is missing: a notice needs a list of at least one error"));
+    };
+    if errors.is_empty() {
+        return Err(ParseError::MissingErrors("`errors` is empty: a notice needs at least one error"));
+    }
+    let mut unmapped = Unmapped::default();
+    let errors = errors::read(errors, &mut unmapped);
+
+    let mut notice = Notice { protocol: "airbrake-json".to_owned(), errors, ..Notice::default() };
+    let mut request = Request::default();
+    if let Some(context) = tree.take("context") {
+        context::read(context, &mut notice, &mut request, &mut unmapped);
+    }
+    if let Some(notifier) = tree.take("notifier") {
+        read_notifier(notifier, "notifier", &mut notice, &mut unmapped);
+    }
+    request.params_json = part(tree.take("params"));
+    request.session_json = part(tree.take("session"));
+    request.cgi_json = part(tree.take("environment"));
+    notice.request = (request != Request::default()).then_some(request);
+
+    let api_key = tree.take("key").and_then(|key| key.scalar().map(str::to_owned));
+    let project_id = tree.take("project_id").and_then(|id| id.scalar().map(str::to_owned));
+    if let Some(id) = &project_id {
+        unmapped.add("project_id", Tree::Text(Cow::Owned(id.clone())));
+    }
+    if let Tree::Map(rest) = tree {
+        rest.into_iter().for_each(|(key, value)| unmapped.add(key, value));
+    }
+    notice.unmapped_json = unmapped.finish(&mut notes);
+    notice.notes = notes;
+    Ok(Parsed { notice, api_key, project_id, salvaged: false })
+}
+
+/// The text of a body; what is not UTF-8 becomes U+FFFD.
+fn text_of<'a>(body: &'a [u8], notes: &mut Vec<String>) -> Cow<'a, str> {
+    let text = String::from_utf8_lossy(body);
+    if matches!(text, Cow::Owned(_)) {
+        notes.push("bytes that are not UTF-8 were replaced by U+FFFD".to_owned());
+    }
+    text
+}
+
+/// Reads an object.
+fn read<'a>(text: &'a str, notes: &mut Vec<String>) -> Result<Tree<'a>, ParseError> {
+    if text.trim().is_empty() {
+        return Err(ParseError::Empty);
+    }
+    let read = json_tree::read(text)
+        .map_err(|malformed| ParseError::Malformed(format!("the body is not JSON: {malformed}")))?;
+    notes.extend(read.notes.into_iter().map(str::to_owned));
+    match read.tree {
+        Tree::Map(_) => Ok(read.tree),
+        _ => Err(ParseError::Malformed("the body is JSON, but not an object".to_owned())),
+    }
+}
+
+/// The JSON of a part, unless there is nothing in it.
+fn part(tree: Option<Tree<'_>>) -> Option<String> {
+    tree.filter(|tree| !tree.is_empty()).map(|tree| tree.to_text())
+}
+
+/// Sets a field from a scalar. Says whether the value needs no other place.
+fn set(field: &mut Option<String>, value: &Tree<'_>) -> bool {
+    match value.scalar() {
+        Some(text) if field.is_none() => {
+            if !text.is_empty() {
+                *field = Some(text.to_owned());
+            }
+            true
+        }
+        _ => value.is_empty(),
+    }
+}
+
+fn read_notifier<'a>(value: Tree<'a>, path: &str, notice: &mut Notice, unmapped: &mut Unmapped<'a>) {
+    let Tree::Map(entries) = value else {
+        unmapped.add(path.to_owned(), value);
+        return;
+    };
+    let notifier = notice.notifier.get_or_insert_with(Notifier::default);
+    for (key, value) in entries {
+        let is_taken = match &*key {
+            "name" => set(&mut notifier.name, &value),
+            "version" => set(&mut notifier.version, &value),
+            "url" => set(&mut notifier.url, &value),
+            _ => false,
+        };
+        if !is_taken {
+            unmapped.add(format!("{path}.{key}"), value);
+        }
+    }
+}

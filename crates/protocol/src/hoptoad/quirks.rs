@@ -1,0 +1,272 @@
+//! What single clients do that no schema says, put right.
+
+use std::borrow::Cow;
+
+use notice::json_tree::{self, Tree};
+use notice::{Error, Frame, Notice};
+
+use super::text::unescape;
+
+/// Puts right what the notice's client is known to do.
+pub(super) fn repair(notice: &mut Notice) {
+    let notifier = notice.notifier.as_ref().and_then(|notifier| notifier.name.as_deref()).unwrap_or_default();
+    let notifier = notifier.to_ascii_lowercase();
+    if notifier == "airbrake-java" {
+        decode_again(notice);
+        causes_from_lines(notice);
+    }
+    let Some(error) = notice.errors.first_mut() else { return };
+    class_off_message(error);
+    thrown_at_from_message(error, notifier.contains("php"));
+}
+
+/// airbrake-java escapes text and puts it into CDATA, so that readers see `&#220;berlauf`.
+fn decode_again(notice: &mut Notice) {
+    let mut changed = false;
+    {
+        let mut decode = |text: Option<&mut String>| {
+            if let Some(text) = text
+                && let Cow::Owned(decoded) = unescape(text)
+                && decoded != *text
+            {
+                *text = decoded;
+                changed = true;
+            }
+        };
+        for error in &mut notice.errors {
+            decode(error.class.as_mut());
+            decode(error.message.as_mut());
+            for frame in &mut error.frames {
+                decode(frame.file.as_mut());
+                decode(frame.function.as_mut());
+            }
+        }
+        decode(notice.environment.as_mut());
+        decode(notice.release.as_mut());
+        if let Some(user) = &mut notice.user {
+            for text in [&mut user.id, &mut user.name, &mut user.username, &mut user.email] {
+                decode(text.as_mut());
+            }
+        }
+        if let Some(server) = &mut notice.server {
+            decode(server.hostname.as_mut());
+            decode(server.root.as_mut());
+        }
+        if let Some(request) = &mut notice.request {
+            for text in [&mut request.url, &mut request.component, &mut request.action] {
+                decode(text.as_mut());
+            }
+        }
+    }
+    if let Some(request) = &mut notice.request {
+        for json in [&mut request.params_json, &mut request.session_json, &mut request.cgi_json] {
+            changed |= decode_json(json);
+        }
+    }
+    changed |= decode_json(&mut notice.unmapped_json);
+    if changed {
+        notice.notes.push("text that the client escaped twice was decoded".to_owned());
+    }
+}
+
+fn decode_json(json: &mut Option<String>) -> bool {
+    let Some(text) = json.as_deref().filter(|text| text.contains('&')) else { return false };
+    let Ok(mut read) = json_tree::read(text) else { return false };
+    decode_tree(&mut read.tree);
+    let decoded = read.tree.to_text();
+    let changed = decoded != text;
+    *json = Some(decoded);
+    changed
+}
+
+fn decode_tree(tree: &mut Tree<'_>) {
+    match tree {
+        Tree::Text(text) => *text = Cow::Owned(unescape(text).into_owned()),
+        Tree::List(items) => items.iter_mut().for_each(decode_tree),
+        Tree::Map(entries) => {
+            for (key, value) in entries {
+                *key = Cow::Owned(unescape(key).into_owned());
+                decode_tree(value);
+            }
+        }
+        Tree::Null | Tree::Bool(_) | Tree::Number(_) => {}
+    }
+}
+
+/// airbrake-java writes the message of a cause as a line of the backtrace; the lines that follow are the cause's.
+fn causes_from_lines(notice: &mut Notice) {
+    let Some(outer) = notice.errors.first_mut() else { return };
+    let mut causes: Vec<Error> = Vec::new();
+    for frame in std::mem::take(&mut outer.frames) {
+        match cause_of(&frame) {
+            // The client leaves out the line that tells of the outer error, but not always.
+            Some(cause) if causes.is_empty() && outer.frames.is_empty() && is_the_same(&cause, outer) => {}
+            Some(cause) => {
+                let words = [frame.function.as_deref(), frame.file.as_deref()].map(Option::unwrap_or_default);
+                notice.notes.push(format!("a line of the backtrace was read as a cause: {} | {}", words[0], words[1]));
+                causes.push(cause);
+            }
+            None => causes.last_mut().unwrap_or(outer).frames.push(frame),
+        }
+    }
+    notice.errors.extend(causes);
+}
+
+/// The error that the line tells of, if it is no line of code.
+///
+/// The client takes the text apart like a line of code: as method it writes what stands before
+/// the first bracket, twice if there is no dot in it, as file what stands behind the last one.
+fn cause_of(frame: &Frame) -> Option<Error> {
+    const MARK: &str = "Caused by";
+    let file = frame.file.as_deref().unwrap_or_default();
+    let method = frame.function.as_deref().unwrap_or_default();
+    if frame.line.is_some() {
+        return None;
+    }
+    let text = if file.starts_with(MARK) {
+        file.to_owned()
+    } else {
+        let half = method.get(..method.len() / 2).unwrap_or_default();
+        let method = if *method == format!("{half}.{half}") { half } else { method };
+        if file.is_empty() { method.to_owned() } else { format!("{method}({file}") }
+    };
+    let text = text.strip_prefix(MARK)?.trim_start_matches([':', ' ']);
+    let is_class = |word: &str| word.contains('.') && !word.contains(' ') && !word.ends_with('.');
+    let (class, message) = match text.split_once(' ') {
+        Some((class, message)) if is_class(class.trim_end_matches(':')) => {
+            (Some(class.trim_end_matches(':')), Some(message))
+        }
+        None if is_class(text) => (Some(text), None),
+        _ => (None, Some(text)),
+    };
+    Some(Error { class: class.map(str::to_owned), message: message.map(str::to_owned), ..Error::default() })
+}
+
+/// Whether the line tells of the outer error itself. The client takes colons out of such lines.
+fn is_the_same(cause: &Error, outer: &Error) -> bool {
+    let plain = |text: Option<&String>| text.map(|text| text.replace(':', "")).unwrap_or_default();
+    plain(cause.message.as_ref()) == plain(outer.message.as_ref())
+}
+
+/// `Shop::Declined: card declined` → `card declined`, because the class has a field of its own.
+fn class_off_message(error: &mut Error) {
+    let (Some(class), Some(message)) = (error.class.as_deref(), &mut error.message) else { return };
+    if class.is_empty() {
+        return;
+    }
+    if let Some(rest) = message.strip_prefix(class).and_then(|rest| rest.strip_prefix(": ")) {
+        *message = rest.to_owned();
+    }
+}
+
+/// PHP's notifier says in the message where the error was thrown, and its backtrace begins one call above.
+fn thrown_at_from_message(error: &mut Error, is_php: bool) {
+    let Some(message) = &mut error.message else { return };
+    let Some((at, file, line)) = thrown_at(message) else { return };
+    if !is_php && !file.ends_with(".php") {
+        return;
+    }
+    let file = file.to_owned();
+    message.truncate(at);
+    let is_top = error.frames.first().is_some_and(|top| top.file.as_deref() == Some(&file) && top.line == Some(line));
+    if is_top {
+        return;
+    }
+    // A frame of PHP names the function that was called there. With the place of the error on
+    // top, each place gets the function that it lies in.
+    let mut function = None;
+    for frame in error.frames.iter_mut().rev() {
+        std::mem::swap(&mut function, &mut frame.function);
+    }
+    error.frames.insert(0, Frame { file: Some(file), line: Some(line), function, ..Frame::default() });
+}
+
+/// Where ` in FILE on line N` begins at the end of the message, the file and the line.
+fn thrown_at(message: &str) -> Option<(usize, &str, u32)> {
+    let (before, line) = message.rsplit_once(" on line ")?;
+    let line = line.trim_end().parse().ok()?;
+    let (_, file) = before.rsplit_once(" in ")?;
+    let is_path = file.starts_with('/') || file.contains('\\') || file.contains(".php");
+    (is_path && !file.contains('\n')).then_some((before.len() - file.len() - " in ".len(), file, line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> Error {
+        Error { class: Some("Shop::Declined".into()), message: Some(text.into()), ..Error::default() }
+    }
+
+    #[test]
+    fn the_class_comes_off_the_message_once() {
+        for (wire, expected) in [
+            ("Shop::Declined: no", "no"),
+            ("Shop::Declined: Shop::Declined: no", "Shop::Declined: no"),
+            ("Shop::Declined", "Shop::Declined"),
+            ("Shop::DeclinedTwice: no", "Shop::DeclinedTwice: no"),
+        ] {
+            let mut error = message(wire);
+            class_off_message(&mut error);
+            assert_eq!(error.message.as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn the_place_in_a_php_message_becomes_the_top_frame() {
+        let mut error = message("a in b in /srv/shop.php on line 8");
+        error.frames.push(Frame {
+            file: Some("/srv/drive.php".into()),
+            line: Some(22),
+            function: Some("Cart::charge".into()),
+            ..Frame::default()
+        });
+        thrown_at_from_message(&mut error, true);
+        assert_eq!(error.message.as_deref(), Some("a in b"));
+        assert_eq!(error.frames.len(), 2);
+        assert_eq!(error.frames[0].file.as_deref(), Some("/srv/shop.php"));
+        assert_eq!(error.frames[0].function.as_deref(), Some("Cart::charge"));
+        assert_eq!(error.frames[1].function, None);
+    }
+
+    #[test]
+    fn other_messages_are_left_alone() {
+        for text in ["syntax error in /srv/a.rb on line 3", "in the queue on line 4", "x in /srv/a.php on line many"] {
+            let mut error = message(text);
+            thrown_at_from_message(&mut error, false);
+            assert_eq!(error.message.as_deref(), Some(text));
+            assert!(error.frames.is_empty());
+        }
+    }
+
+    #[test]
+    fn lines_that_tell_of_a_cause_become_causes() {
+        let line = |method: &str, file: &str, number: Option<u32>| Frame {
+            function: Some(method.into()),
+            file: Some(file.into()),
+            line: number,
+            ..Frame::default()
+        };
+        let mut notice = Notice { errors: vec![message("checkout failed")], ..Notice::default() };
+        notice.errors[0].frames = vec![
+            line("shop.Cart.checkout", "Cart.java", Some(3)),
+            line("Caused by no answer.Caused by no answer", "Caused by no answer", None),
+            line("shop.Gateway.call", "Gateway.java", Some(9)),
+            line("Caused by java.lang.IllegalState", "Caused by java.lang.IllegalState", None),
+        ];
+        causes_from_lines(&mut notice);
+        let chain: Vec<_> = notice
+            .errors
+            .iter()
+            .map(|error| (error.class.as_deref(), error.message.as_deref(), error.frames.len()))
+            .collect();
+        assert_eq!(
+            chain,
+            [
+                (Some("Shop::Declined"), Some("checkout failed"), 1),
+                (None, Some("no answer"), 1),
+                (Some("java.lang.IllegalState"), None, 0),
+            ]
+        );
+    }
+}
