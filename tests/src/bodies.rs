@@ -28,22 +28,16 @@ pub struct StoredBody {
 
 /// Every notice of every chunk.
 pub async fn all(pool: &PgPool) -> Vec<StoredBody> {
-    let rows =
-        sqlx::query("select project_id, fingerprint_id, codec, notice_count, body from chunk")
-            .fetch_all(pool)
-            .await
-            .expect("chunks can be read");
+    let rows = sqlx::query("select project_id, fingerprint_id, codec, notice_count, body from chunk")
+        .fetch_all(pool)
+        .await
+        .expect("chunks can be read");
     let mut bodies = Vec::new();
     for row in rows {
         let (codec, notice_count): (i16, i32) = (row.get("codec"), row.get("notice_count"));
         assert_eq!(codec, 0, "only codec 0 is documented");
         let before = bodies.len();
-        decode(
-            row.get("body"),
-            row.get("project_id"),
-            row.get("fingerprint_id"),
-            &mut bodies,
-        );
+        decode(row.get("body"), row.get("project_id"), row.get("fingerprint_id"), &mut bodies);
         assert_eq!(
             bodies.len() - before,
             usize::try_from(notice_count).expect("a count"),
@@ -71,8 +65,7 @@ pub async fn count(pool: &PgPool) -> i64 {
 }
 
 fn decode(compressed: &[u8], project_id: i64, fingerprint_id: i64, into: &mut Vec<StoredBody>) {
-    let raw =
-        zstd::bulk::decompress(compressed, CHUNK_BYTES_MAX).expect("a chunk is one zstd frame");
+    let raw = zstd::bulk::decompress(compressed, CHUNK_BYTES_MAX).expect("a chunk is one zstd frame");
     let (version, mut rest) = raw.split_first().expect("a chunk begins with its version");
     assert_eq!(*version, 1, "version of a chunk");
     while !rest.is_empty() {

@@ -70,17 +70,11 @@ impl Installation {
         let mut shared = Shared::default();
         let postgres_url = match std::env::var("CROAK_TEST_DATABASE_URL") {
             Ok(url) => url,
-            Err(_) => shared
-                ._postgres
-                .insert(Postgres::shared().await)
-                .url("postgres"),
+            Err(_) => shared._postgres.insert(Postgres::shared().await).url("postgres"),
         };
         let redis_url = match std::env::var("CROAK_TEST_REDIS_URL") {
             Ok(url) => url,
-            Err(_) => shared
-                ._redis
-                .insert(Redis::start(RedisLimits::default()).await)
-                .url(),
+            Err(_) => shared._redis.insert(Redis::start(RedisLimits::default()).await).url(),
         };
         Installation::on(&postgres_url, redis_url, shared).await
     }
@@ -88,8 +82,7 @@ impl Installation {
     /// One on servers of its own, which the test may kill.
     pub async fn with_private_servers(limits: RedisLimits) -> Installation {
         let (postgres, redis) = tokio::join!(Postgres::start(), Redis::start(limits));
-        let mut installation =
-            Installation::on(&postgres.url("postgres"), redis.url(), Shared::default()).await;
+        let mut installation = Installation::on(&postgres.url("postgres"), redis.url(), Shared::default()).await;
         installation.postgres = Some(postgres);
         installation.redis = Some(redis);
         installation
@@ -114,35 +107,27 @@ impl Installation {
             prefix: format!("croak-test-{}", uuid::Uuid::new_v4().simple()),
             worker_count: 0,
             web_port: Port::free(),
-            folder: tempfile::Builder::new()
-                .prefix("croak-test-")
-                .tempdir()
-                .expect("a temporary folder"),
+            folder: tempfile::Builder::new().prefix("croak-test-").tempdir().expect("a temporary folder"),
             database: Database::create(postgres_url).await,
             _shared: shared,
         };
         installation.croak(&["migrate"]);
-        installation.croak(&[
-            "project",
-            "create",
-            "--id",
-            "1",
-            "--name",
-            "Shop",
-            "--key",
-            samples::KEY,
-        ]);
-        installation.croak(&[
+        installation.create_project(1, "shop", samples::KEY);
+        let mut user = installation.croak_command(&[
             "user",
             "create",
+            "--email",
             USER_EMAIL,
-            "--password",
-            USER_PASSWORD,
+            "--name",
+            "Ada",
             "--project",
             "1",
+            "--role",
+            "owner",
         ]);
-        let token = installation.croak_json(&["token", "create", "--user", USER_EMAIL]);
-        installation.token = token["token"].as_str().expect("a token").to_owned();
+        succeed(user.env("CROAK_USER_PASSWORD", USER_PASSWORD));
+        let token = installation.croak(&["token", "create", "--name", "tests", "--user", USER_EMAIL, "--only-token"]);
+        installation.token = String::from_utf8_lossy(&token.stdout).trim().to_owned();
         installation
     }
 
@@ -159,27 +144,13 @@ impl Installation {
         let mut environment = self.environment();
         environment.extend([
             ("CROAK_LISTEN", port.address().to_string()),
-            (
-                "CROAK_JOURNAL_DIR",
-                self.journal_folder().display().to_string(),
-            ),
+            ("CROAK_JOURNAL_DIR", self.journal_folder().display().to_string()),
             ("CROAK_JOURNAL_BYTES_MAX", (1_u64 << 30).to_string()),
-            (
-                "CROAK_PUBLIC_URL",
-                format!("http://{}", self.web_port.address()),
-            ),
+            ("CROAK_PUBLIC_URL", format!("http://{}", self.web_port.address())),
             ("CROAK_SNAPSHOT_POLL_MS", "200".to_owned()),
         ]);
-        self.gateway = Some(
-            Service::start(
-                Program::Gateway,
-                "gateway",
-                Some(port),
-                environment,
-                self.folder.path(),
-            )
-            .await,
-        );
+        self.gateway =
+            Some(Service::start(Program::Gateway, "gateway", Some(port), environment, self.folder.path()).await);
     }
 
     /// Starts one more worker with these roles and waits until it is ready.
@@ -193,17 +164,10 @@ impl Installation {
             ("CROAK_COMMAND_LISTEN", command_port.address().to_string()),
             ("CROAK_WORKER_ID", name.clone()),
             ("CROAK_ROLES", roles.to_owned()),
+            ("CROAK_PUBLIC_URL", format!("http://{}", self.web_port.address())),
         ]);
-        self.workers.push(
-            Service::start(
-                Program::Worker,
-                &name,
-                Some(command_port),
-                environment,
-                self.folder.path(),
-            )
-            .await,
-        );
+        self.workers
+            .push(Service::start(Program::Worker, &name, Some(command_port), environment, self.folder.path()).await);
     }
 
     /// Starts the web and waits until it is ready.
@@ -212,14 +176,10 @@ impl Installation {
         environment.extend([
             ("CROAK_LISTEN", self.web_port.address().to_string()),
             ("CROAK_DATABASE_URL", self.database.url_as("croak_web")),
-            (
-                "CROAK_PUBLIC_URL",
-                format!("http://{}", self.web_port.address()),
-            ),
+            ("CROAK_PUBLIC_URL", format!("http://{}", self.web_port.address())),
             ("CROAK_GATEWAY_URL", "http://gateway.test".to_owned()),
         ]);
-        self.web =
-            Some(Service::start(Program::Web, "web", None, environment, self.folder.path()).await);
+        self.web = Some(Service::start(Program::Web, "web", None, environment, self.folder.path()).await);
     }
 
     /// Where notices are sent.
@@ -262,20 +222,14 @@ impl Installation {
         &self.redis_url
     }
 
+    /// Makes a project, as an operator does.
+    pub fn create_project(&self, id: i64, slug: &str, key: &str) {
+        self.croak(&["project", "create", "--id", &id.to_string(), "--slug", slug, "--name", slug, "--key", key]);
+    }
+
     /// Runs `croak` with these arguments; it must succeed.
     pub fn croak(&self, arguments: &[&str]) -> Output {
-        let output = self
-            .croak_command(arguments)
-            .output()
-            .expect("croak starts");
-        assert!(
-            output.status.success(),
-            "croak {}: {}{}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        output
+        succeed(&mut self.croak_command(arguments))
     }
 
     /// Runs `croak --json` with these arguments; it must succeed.
@@ -288,10 +242,7 @@ impl Installation {
     /// `croak` with these arguments, not yet started.
     pub fn croak_command(&self, arguments: &[&str]) -> Command {
         let mut command = Program::Croak.command();
-        command
-            .args(arguments)
-            .envs(self.environment())
-            .env("CROAK_DATABASE_URL", self.database.url());
+        command.args(arguments).envs(self.environment()).env("CROAK_DATABASE_URL", self.database.url());
         command
     }
 
@@ -300,9 +251,7 @@ impl Installation {
         let pool = self.pool();
         wait_until(&format!("{stored} notices are stored"), limit, async || {
             let counted: Result<i64, _> =
-                sqlx::query_scalar("select coalesce(sum(notice_count), 0)::bigint from chunk")
-                    .fetch_one(&pool)
-                    .await;
+                sqlx::query_scalar("select coalesce(sum(notice_count), 0)::bigint from chunk").fetch_one(&pool).await;
             counted.ok().filter(|counted| *counted >= stored)
         })
         .await;
@@ -312,15 +261,8 @@ impl Installation {
         vec![
             ("CROAK_REDIS_URL", self.redis_url.clone()),
             ("CROAK_QUEUE_PREFIX", self.prefix.clone()),
-            (
-                "CROAK_CONTROL_TOKEN",
-                "control-token-of-the-tests-0123456789".to_owned(),
-            ),
-            (
-                "CROAK_SECRET_KEY",
-                "secret-key-of-the-tests-0123456789abcdef0123456789abcdef0123456789abcdef"
-                    .to_owned(),
-            ),
+            ("CROAK_CONTROL_TOKEN", "control-token-of-the-tests-0123456789".to_owned()),
+            ("CROAK_SECRET_KEY", "secret-key-of-the-tests-0123456789abcdef0123456789abcdef0123456789abcdef".to_owned()),
             ("CROAK_LOG", "info".to_owned()),
             ("CROAK_LOG_FORMAT", "text".to_owned()),
         ]
@@ -354,16 +296,7 @@ impl Service {
         let log = folder.join(format!("{name}.log"));
         let process = spawn(program, name, &environment, &log);
         let address = listen.as_ref().unwrap_or(&admin).address();
-        let mut service = Service {
-            process,
-            program,
-            name: name.to_owned(),
-            listen,
-            admin,
-            address,
-            environment,
-            log,
-        };
+        let mut service = Service { process, program, name: name.to_owned(), listen, admin, address, environment, log };
         service.ready().await;
         service
     }
@@ -385,16 +318,8 @@ impl Service {
                 Ok(answer) => last = answer.text().await.unwrap_or_default(),
                 Err(error) => last = format!("{error}; before: {last}"),
             }
-            assert!(
-                self.process.is_running(),
-                "{} ended instead of getting ready",
-                self.name
-            );
-            assert!(
-                started_at.elapsed() < READY_LIMIT,
-                "{} is not ready: {last}",
-                self.name
-            );
+            assert!(self.process.is_running(), "{} ended instead of getting ready", self.name);
+            assert!(started_at.elapsed() < READY_LIMIT, "{} is not ready: {last}", self.name);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -402,15 +327,8 @@ impl Service {
     /// Stops it with SIGTERM; it must exit with 0 within its deadline. Answers how long it took.
     pub async fn stop(&mut self) -> Duration {
         self.process.signal(Signal::TERM);
-        let (status, took) = self
-            .process
-            .exit_within(STOP_LIMIT + Duration::from_secs(1))
-            .await;
-        assert!(
-            status.success(),
-            "{} ended with {status} after SIGTERM",
-            self.name
-        );
+        let (status, took) = self.process.exit_within(STOP_LIMIT + Duration::from_secs(1)).await;
+        assert!(status.success(), "{} ended with {status} after SIGTERM", self.name);
         took
     }
 
@@ -430,17 +348,13 @@ impl Service {
     }
 }
 
-fn spawn(
-    program: Program,
-    name: &str,
-    environment: &[(&'static str, String)],
-    log: &Path,
-) -> Process {
-    Process::start(
-        name,
-        program
-            .command()
-            .envs(environment.iter().map(|(name, value)| (name, value))),
-        log,
-    )
+fn spawn(program: Program, name: &str, environment: &[(&'static str, String)], log: &Path) -> Process {
+    Process::start(name, program.command().envs(environment.iter().map(|(name, value)| (name, value))), log)
+}
+
+fn succeed(command: &mut Command) -> Output {
+    let output = command.output().expect("croak starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}{err}", output.status);
+    output
 }

@@ -76,12 +76,7 @@ impl Load {
 
     /// How many got a 2xx so far.
     pub fn accepted_count(&self) -> usize {
-        self.state
-            .ledger
-            .lock()
-            .expect("no sender panics")
-            .accepted
-            .len()
+        self.state.ledger.lock().expect("no sender panics").accepted.len()
     }
 
     /// Sends nothing more, waits for what is under way, and answers what became of it all.
@@ -133,12 +128,7 @@ async fn pace(state: Arc<State>, permits: Arc<Semaphore>, per_second: u32) {
     permits.close();
 }
 
-async fn send_one(
-    state: &State,
-    connection: &mut Option<Connection>,
-    address: SocketAddr,
-    request: &[u8],
-) {
+async fn send_one(state: &State, connection: &mut Option<Connection>, address: SocketAddr, request: &[u8]) {
     let mut open = match connection.take() {
         Some(open) => open,
         None => match Connection::open(address).await {
@@ -168,9 +158,7 @@ async fn send_one(
 impl Ledger {
     fn note(&mut self, answer: &Answer) {
         if (200..300).contains(&answer.status) {
-            let id = answer
-                .notice_id()
-                .unwrap_or_else(|| panic!("a 2xx names the notice: {}", answer.text()));
+            let id = answer.notice_id().unwrap_or_else(|| panic!("a 2xx names the notice: {}", answer.text()));
             self.accepted.push(id);
         } else {
             *self.refused.entry(answer.status).or_default() += 1;

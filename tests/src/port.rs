@@ -23,10 +23,7 @@ impl Port {
             let number = rand::random_range(RANGE);
             let lock = File::create(folder.join(number.to_string())).expect("a lock file");
             if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", number)).is_ok() {
-                return Port {
-                    number,
-                    _lock: lock,
-                };
+                return Port { number, _lock: lock };
             }
         }
         panic!("no free port among {RANGE:?}");

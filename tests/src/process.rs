@@ -28,11 +28,7 @@ pub struct Process {
 impl Process {
     /// Starts `command`; both its outputs are added to the file `log`.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Process {
-        let out = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .expect("the log can be written");
+        let out = File::options().create(true).append(true).open(log).expect("the log can be written");
         let err = out.try_clone().expect("a second handle of the log");
         // A group of its own: Ctrl-C at the terminal reaches the test, which ends its children in order.
         let child = command
@@ -43,12 +39,7 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         watchdog::watch(child.id());
-        Process {
-            name: name.to_owned(),
-            child,
-            log: log.to_owned(),
-            last_word: Signal::KILL,
-        }
+        Process { name: name.to_owned(), child, log: log.to_owned(), last_word: Signal::KILL }
     }
 
     /// Ends it with `signal` instead of SIGKILL when dropped.
@@ -65,18 +56,14 @@ impl Process {
 
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
-        self.child
-            .try_wait()
-            .expect("a child can be asked")
-            .is_none()
+        self.child.try_wait().expect("a child can be asked").is_none()
     }
 
     /// Sends a signal.
     pub fn signal(&mut self, signal: Signal) {
         if self.is_running() {
             let pid = Pid::from_child(&self.child);
-            kill_process(pid, signal)
-                .unwrap_or_else(|error| panic!("{} does not take a signal: {error}", self.name));
+            kill_process(pid, signal).unwrap_or_else(|error| panic!("{} does not take a signal: {error}", self.name));
         }
     }
 
@@ -90,10 +77,7 @@ impl Process {
     pub async fn exit_within(&mut self, limit: Duration) -> (ExitStatus, Duration) {
         let started_at = Instant::now();
         let what = format!("{} ends", self.name);
-        let status = wait_until(&what, limit, async || {
-            self.child.try_wait().expect("a child can be asked")
-        })
-        .await;
+        let status = wait_until(&what, limit, async || self.child.try_wait().expect("a child can be asked")).await;
         (status, started_at.elapsed())
     }
 
@@ -113,17 +97,9 @@ impl Process {
     }
 
     fn status_line_bytes(&self, name: &str) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .unwrap_or("0 kB");
-        line.trim()
-            .trim_end_matches(" kB")
-            .parse::<u64>()
-            .expect("the kernel writes kilobytes")
-            * 1024
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0 kB");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("the kernel writes kilobytes") * 1024
     }
 }
 
@@ -133,12 +109,7 @@ impl Drop for Process {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
             let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
-            eprintln!(
-                "--- the last lines of {} ({})\n{}\n---",
-                self.name,
-                self.log.display(),
-                shown.join("\n")
-            );
+            eprintln!("--- the last lines of {} ({})\n{}\n---", self.name, self.log.display(), shown.join("\n"));
         }
         self.signal(self.last_word);
         let _ = self.child.wait();

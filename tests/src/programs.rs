@@ -31,9 +31,7 @@ impl Program {
     /// A command that starts it with a clean environment.
     pub fn command(self) -> Command {
         let mut command = Command::new(folder().join(self.name()));
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         if let Some(backtrace) = std::env::var_os("RUST_BACKTRACE") {
             command.env("RUST_BACKTRACE", backtrace);
         }
@@ -43,9 +41,7 @@ impl Program {
 
 /// The workspace's root.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests/ lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
 }
 
 /// Whether this is a build without optimisation: what takes time is smaller then.
@@ -65,9 +61,7 @@ fn folder() -> &'static Path {
             .ancestors()
             .find(|folder| !folder.ends_with("deps") && folder.is_dir())
             .expect("a test lies in target/<profile>/deps");
-        let target = profile
-            .parent()
-            .expect("a profile lies in the target folder");
+        let target = profile.parent().expect("a profile lies in the target folder");
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(workspace()).args([
             "build",
@@ -85,10 +79,7 @@ fn folder() -> &'static Path {
         if !is_debug() {
             cargo.arg("--release");
         }
-        assert!(
-            cargo.status().expect("cargo starts").success(),
-            "the programs under test do not build"
-        );
+        assert!(cargo.status().expect("cargo starts").success(), "the programs under test do not build");
         profile.to_owned()
     })
 }

@@ -50,29 +50,13 @@ impl Default for XmlNotice {
 impl XmlNotice {
     /// The document.
     pub fn document(&self) -> String {
-        let XmlNotice {
-            key,
-            class,
-            message,
-            marker,
-            user,
-            environment,
-            release,
-            ..
-        } = self;
+        let XmlNotice { key, class, message, marker, user, environment, release, .. } = self;
         let frames: String = FRAMES
             .iter()
-            .map(|(file, line, method)| {
-                format!(r#"<line file="{file}" number="{line}" method="{method}"/>"#)
-            })
+            .map(|(file, line, method)| format!(r#"<line file="{file}" number="{line}" method="{method}"/>"#))
             .collect();
         let padding: String = (0..self.padding_bytes / 100)
-            .map(|n| {
-                format!(
-                    "<var key=\"HTTP_X_PAD_{n}\">{}</var>",
-                    "lorem ipsum dolor ".repeat(4)
-                )
-            })
+            .map(|n| format!("<var key=\"HTTP_X_PAD_{n}\">{}</var>", "lorem ipsum dolor ".repeat(4)))
             .collect();
         format!(
             r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -97,16 +81,8 @@ impl XmlNotice {
 
 const FRAMES: &[(&str, u32, &str)] = &[
     ("[PROJECT_ROOT]/app/models/payment.rb", 31, "charge!"),
-    (
-        "[PROJECT_ROOT]/app/controllers/orders_controller.rb",
-        18,
-        "create",
-    ),
-    (
-        "[GEM_ROOT]/gems/actionpack-3.2.11/lib/action_controller/metal.rb",
-        203,
-        "dispatch",
-    ),
+    ("[PROJECT_ROOT]/app/controllers/orders_controller.rb", 18, "create"),
+    ("[GEM_ROOT]/gems/actionpack-3.2.11/lib/action_controller/metal.rb", 203, "dispatch"),
     ("[GEM_ROOT]/gems/rack-1.4.5/lib/rack/runtime.rb", 17, "call"),
 ];
 

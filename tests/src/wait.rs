@@ -6,20 +6,13 @@ use std::time::{Duration, Instant};
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// Asks `question` until it answers `Some`; panics with `what` when `limit` has passed.
-pub async fn wait_until<T>(
-    what: &str,
-    limit: Duration,
-    mut question: impl AsyncFnMut() -> Option<T>,
-) -> T {
+pub async fn wait_until<T>(what: &str, limit: Duration, mut question: impl AsyncFnMut() -> Option<T>) -> T {
     let started_at = Instant::now();
     loop {
         if let Some(answer) = question().await {
             return answer;
         }
-        assert!(
-            started_at.elapsed() < limit,
-            "waited {limit:?} in vain: {what}"
-        );
+        assert!(started_at.elapsed() < limit, "waited {limit:?} in vain: {what}");
         tokio::time::sleep(POLL_EVERY).await;
     }
 }

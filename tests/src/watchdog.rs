@@ -19,9 +19,7 @@ pub(crate) fn forget(pid: u32) {
 }
 
 fn tell(line: String) {
-    let mut shell = SHELL
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut shell = SHELL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let shell = shell.get_or_insert_with(|| {
         let script = r#"
             trap '' INT TERM HUP

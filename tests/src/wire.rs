@@ -22,10 +22,7 @@ pub struct Answer {
 impl Answer {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text.
@@ -35,8 +32,7 @@ impl Answer {
 
     /// The body as JSON.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("not JSON ({error}): {:?}", self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {:?}", self.text()))
     }
 
     /// The id of an accepted notice: the first `<id>` of XML, `id` of JSON.
@@ -62,10 +58,7 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> io::Result<Connection> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Connection {
-            stream,
-            received: BytesMut::new(),
-        })
+        Ok(Connection { stream, received: BytesMut::new() })
     }
 
     /// Writes bytes as they are.
@@ -91,38 +84,24 @@ impl Connection {
 
     /// Whether the server closes the connection within `limit`, sending nothing more.
     pub async fn is_closed_within(&mut self, limit: Duration) -> bool {
-        matches!(
-            tokio::time::timeout(limit, self.stream.read_buf(&mut self.received)).await,
-            Ok(Ok(0) | Err(_))
-        )
+        matches!(tokio::time::timeout(limit, self.stream.read_buf(&mut self.received)).await, Ok(Ok(0) | Err(_)))
     }
 
     async fn one_answer(&mut self) -> io::Result<Answer> {
         let head_end = loop {
-            if let Some(at) = self
-                .received
-                .windows(4)
-                .position(|four| four == b"\r\n\r\n")
-            {
+            if let Some(at) = self.received.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
             self.more().await?;
         };
         let head = String::from_utf8_lossy(&self.received.split_to(head_end)).into_owned();
         let mut lines = head.split("\r\n");
-        let status = lines
-            .next()
-            .and_then(|line| line.split(' ').nth(1))
-            .and_then(|status| status.parse().ok());
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("no status line: {head:?}")))?;
         let headers = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim().to_lowercase(), value.trim().to_owned()));
-        let mut answer = Answer {
-            status,
-            headers: headers.collect(),
-            body: Vec::new(),
-        };
+        let mut answer = Answer { status, headers: headers.collect(), body: Vec::new() };
         answer.body = self.body(&answer).await?;
         Ok(answer)
     }
@@ -141,8 +120,7 @@ impl Connection {
             return Ok(self.received.split().to_vec());
         }
         loop {
-            let length =
-                usize::from_str_radix(&self.line().await?, 16).map_err(io::Error::other)?;
+            let length = usize::from_str_radix(&self.line().await?, 16).map_err(io::Error::other)?;
             body.extend(self.take(length).await?);
             self.line().await?;
             if length == 0 {

@@ -43,38 +43,20 @@ pub struct Postgres {
 impl Postgres {
     /// Makes a cluster and starts it on a free port. Called by root, it runs as `postgres` or `nobody`: the server refuses root.
     pub async fn start() -> Postgres {
-        let folder = tempfile::Builder::new()
-            .prefix("croak-postgres-")
-            .tempdir()
-            .expect("a temporary folder");
+        let folder = tempfile::Builder::new().prefix("croak-postgres-").tempdir().expect("a temporary folder");
         if let Some((user, group)) = unprivileged() {
             chown(folder.path(), Some(user), Some(group)).expect("root may give folders away");
         }
         let made = program("initdb")
-            .args([
-                "--auth=trust",
-                "--username=postgres",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--no-sync",
-                "--pgdata",
-            ])
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"])
             .arg(folder.path().join("data"))
             .output()
             .expect("initdb starts");
-        assert!(
-            made.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let settings = folder.path().join("data/postgresql.conf");
         let standard = std::fs::read_to_string(&settings).expect("initdb wrote the settings");
         std::fs::write(&settings, standard + SETTINGS).expect("the settings can be changed");
-        let mut postgres = Postgres {
-            port: Port::free(),
-            folder,
-            process: None,
-        };
+        let mut postgres = Postgres { port: Port::free(), folder, process: None };
         postgres.start_again().await;
         postgres
     }
@@ -94,16 +76,11 @@ impl Postgres {
     /// Starts it again on the same port, with its data.
     pub async fn start_again(&mut self) {
         let mut command = program("postgres");
-        command
-            .args(["-p", &self.port.number().to_string(), "-D"])
-            .arg(self.folder.path().join("data"));
+        command.args(["-p", &self.port.number().to_string(), "-D"]).arg(self.folder.path().join("data"));
         let process = Process::start("postgres", &mut command, &self.folder.path().join("log"));
         self.process = Some(process.dropped_with(Signal::QUIT));
         let url = self.url("postgres");
-        wait_until("postgres answers", START_LIMIT, async || {
-            PgConnection::connect(&url).await.ok()
-        })
-        .await;
+        wait_until("postgres answers", START_LIMIT, async || PgConnection::connect(&url).await.ok()).await;
     }
 
     /// Ends it as `pg_ctl stop -m immediate` does: nothing is finished, the next start recovers from the log.
@@ -135,9 +112,7 @@ impl Database {
         let server = url::Url::parse(url).expect("the address of a server");
         let name = format!("croak_test_{}", uuid::Uuid::new_v4().simple());
         let database = Database { server, name };
-        let mut connection = PgConnection::connect(url)
-            .await
-            .expect("the database server answers");
+        let mut connection = PgConnection::connect(url).await.expect("the database server answers");
         database.run(&mut connection, "create database").await;
         database
     }
@@ -153,8 +128,7 @@ impl Database {
     pub fn url_as(&self, role: &str) -> String {
         let mut url = self.server.clone();
         url.set_path(&self.name);
-        url.query_pairs_mut()
-            .append_pair("options", &format!("-c role={role}"));
+        url.query_pairs_mut().append_pair("options", &format!("-c role={role}"));
         url.to_string().replace('+', "%20")
     }
 
@@ -191,10 +165,7 @@ fn program(name: &str) -> Command {
 /// Debian keeps the server's programs off the path, one folder for each version.
 fn newest_of_debian(name: &str) -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    let files = versions
-        .flatten()
-        .map(|version| version.path().join("bin").join(name))
-        .filter(|file| file.exists());
+    let files = versions.flatten().map(|version| version.path().join("bin").join(name)).filter(|file| file.exists());
     files.max_by_key(|file| version_of(file))
 }
 
@@ -214,9 +185,7 @@ fn unprivileged() -> Option<(u32, u32)> {
     }
     let users = std::fs::read_to_string("/etc/passwd").expect("a list of users");
     let find = |name: &str| {
-        let line = users
-            .lines()
-            .find(|line| line.split(':').next() == Some(name))?;
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
         let mut fields = line.split(':').skip(2);
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     };

@@ -35,16 +35,8 @@ pub struct Redis {
 impl Redis {
     /// Starts one on a free port.
     pub async fn start(limits: RedisLimits) -> Redis {
-        let folder = tempfile::Builder::new()
-            .prefix("croak-redis-")
-            .tempdir()
-            .expect("a temporary folder");
-        let mut redis = Redis {
-            port: Port::free(),
-            limits,
-            folder,
-            process: None,
-        };
+        let folder = tempfile::Builder::new().prefix("croak-redis-").tempdir().expect("a temporary folder");
+        let mut redis = Redis { port: Port::free(), limits, folder, process: None };
         redis.start_again().await;
         redis
     }
@@ -62,22 +54,10 @@ impl Redis {
             "--appendonly",
             "no",
         ]);
-        command.args([
-            "--maxmemory",
-            &format!("{}mb", self.limits.memory_mb),
-            "--maxmemory-policy",
-            "noeviction",
-        ]);
+        command.args(["--maxmemory", &format!("{}mb", self.limits.memory_mb), "--maxmemory-policy", "noeviction"]);
         command.arg("--dir").arg(self.folder.path());
-        self.process = Some(Process::start(
-            "redis-server",
-            &mut command,
-            &self.folder.path().join("log"),
-        ));
-        wait_until("redis answers", Duration::from_secs(10), async || {
-            self.ask(&["PING"]).await.ok()
-        })
-        .await;
+        self.process = Some(Process::start("redis-server", &mut command, &self.folder.path().join("log")));
+        wait_until("redis answers", Duration::from_secs(10), async || self.ask(&["PING"]).await.ok()).await;
     }
 
     /// Ends it at once; everything in it is gone.
@@ -112,27 +92,18 @@ impl Redis {
 
     /// The largest share of `maxmemory` that it says it has in use now.
     pub async fn memory_used_bytes(&self) -> u64 {
-        let redis::Value::BulkString(info) = self
-            .ask(&["INFO", "memory"])
-            .await
-            .expect("redis answers INFO")
-        else {
+        let redis::Value::BulkString(info) = self.ask(&["INFO", "memory"]).await.expect("redis answers INFO") else {
             panic!("INFO is text")
         };
         let info = String::from_utf8_lossy(&info).into_owned();
-        let line = info
-            .lines()
-            .find_map(|line| line.strip_prefix("used_memory:"))
-            .expect("INFO names used_memory");
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("INFO names used_memory");
         line.trim().parse().expect("a number of bytes")
     }
 }
 
 /// Sends one command to the Redis at `url`.
 pub(super) async fn ask(url: &str, words: &[&str]) -> redis::RedisResult<redis::Value> {
-    let mut connection = redis::Client::open(url)?
-        .get_multiplexed_async_connection()
-        .await?;
+    let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
     let mut command = redis::cmd(words[0]);
     for word in &words[1..] {
         command.arg(*word);
