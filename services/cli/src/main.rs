@@ -1,2 +1,86 @@
-//! Placeholder.
-fn main() {}
+//! `croak`: what operators do from the command line.
+//!
+//! Every command answers text for people, or with `--json` an object for scripts. Exit status 0: done; 1: it could not be done, and
+//! the standard error says why; 2: the call was wrong; 3: it was done, and what was looked at is not as it should be.
+
+mod audit;
+mod captured;
+mod database;
+mod dead;
+mod health;
+mod migrate;
+mod output;
+mod project;
+mod send;
+mod status;
+mod token;
+mod user;
+mod webhook;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::output::Output;
+
+/// Exit status of a command that looked and found something that is not as it should be.
+pub(crate) const DIFFERS: u8 = 3;
+
+/// The operators' command of Croak.
+#[derive(Parser, Debug)]
+#[command(name = "croak", version, propagate_version = true, after_help = EXIT_STATUS)]
+struct Croak {
+    /// Answer JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 done, 1 could not be done, 2 wrong call, 3 done and found something wrong.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Migrate(migrate::Migrate),
+    #[command(subcommand)]
+    Project(project::Project),
+    #[command(subcommand)]
+    User(user::User),
+    #[command(subcommand)]
+    Token(token::Token),
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
+    Status(status::Status),
+    Audit(audit::Audit),
+    #[command(subcommand)]
+    Dead(dead::Dead),
+    Send(send::Send),
+    Health(health::Health),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let croak = Croak::parse();
+    let output = Output::new(croak.json);
+    croak.command.run(output).await.unwrap_or_else(|error| {
+        output.fail(&error);
+        ExitCode::FAILURE
+    })
+}
+
+impl Command {
+    async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
+        match self {
+            Command::Migrate(migrate) => migrate.run(output).await,
+            Command::Project(project) => project.run(output).await,
+            Command::User(user) => user.run(output).await,
+            Command::Token(token) => token.run(output).await,
+            Command::Webhook(webhook) => webhook.run(output).await,
+            Command::Status(status) => status.run(output).await,
+            Command::Audit(audit) => audit.run(output).await,
+            Command::Dead(dead) => dead.run(output).await,
+            Command::Send(send) => send.run(output).await,
+            Command::Health(health) => health.run(output).await,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Which database a command works on.
+
+use anyhow::Context as _;
+use store::Admin;
+
+/// The database, as the owner of its tables.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Database {
+    /// Address of the database as the owner of the tables, like `postgres://croak:password@host/croak`; where it is not given, `DATABASE_URL` is taken
+    #[arg(long, env = "CROAK_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+impl Database {
+    /// Its address.
+    pub(crate) fn url(&self) -> anyhow::Result<String> {
+        let fallback = || std::env::var("DATABASE_URL").ok();
+        self.database_url.clone().or_else(fallback).context(
+            "no database is named: give --database-url or CROAK_DATABASE_URL, like postgres://croak:password@host/croak",
+        )
+    }
+
+    /// Connects to it.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Admin> {
+        Admin::connect(&self.url()?).await.context("connecting to the database")
+    }
+}

@@ -1,0 +1,134 @@
+//! `croak dead`: records that could not become what they were sent as.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use store::admin::DeadNotice;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::output::{Output, table};
+
+/// Records that could not become what they were sent as
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Dead {
+    /// Lists them, newest first
+    List(List),
+    /// Shows one, with what was sent
+    Show(One),
+    /// Drops one for good; an incident says that it was
+    Drop(One),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct List {
+    #[command(flatten)]
+    database: Database,
+    /// Number or slug of one project; all of them when absent
+    #[arg(long)]
+    project: Option<String>,
+    /// Most that are listed
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct One {
+    #[command(flatten)]
+    database: Database,
+    /// Id of the notice, as its client was told
+    notice_id: Uuid,
+}
+
+/// A dead record, with what of it can be read.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    dead: DeadNotice,
+    record: Option<Read>,
+    raw_hex: String,
+}
+
+/// What the record says of itself.
+#[derive(Serialize)]
+struct Read {
+    codec: u16,
+    fold_key_version: u8,
+    accepted_at_us: i64,
+    body_bytes: usize,
+}
+
+impl Dead {
+    pub(crate) async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
+        match self {
+            Dead::List(list) => list.run(output).await,
+            Dead::Show(one) => one.show(output).await,
+            Dead::Drop(one) => one.drop(output).await,
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl List {
+    async fn run(self, output: Output) -> anyhow::Result<()> {
+        let admin = self.database.connect().await?;
+        let project = match &self.project {
+            Some(project) => Some(admin.project(project).await.context("looking for the project")?.id),
+            None => None,
+        };
+        let dead = admin.dead_notices(project, self.limit.into()).await.context("reading the dead records")?;
+        output.show(&dead, |dead| {
+            let rows: Vec<Vec<String>> = dead
+                .iter()
+                .map(|dead| {
+                    vec![
+                        dead.notice_id.to_string(),
+                        dead.project_id.to_string(),
+                        dead.at.format(&Rfc3339).unwrap_or_default(),
+                        dead.raw_bytes.to_string(),
+                        dead.reason.clone(),
+                        dead.detail.clone(),
+                    ]
+                })
+                .collect();
+            table(&["notice", "project", "since", "bytes", "reason", "detail"], &rows)
+        })
+    }
+}
+
+impl One {
+    async fn show(&self, output: Output) -> anyhow::Result<()> {
+        let admin = self.database.connect().await?;
+        let (dead, raw) = admin.dead_notice(self.notice_id).await.context("reading the dead record")?;
+        let record = journal::Record::decode(&raw).ok().map(|record| Read {
+            codec: record.codec,
+            fold_key_version: record.fold_key_version,
+            accepted_at_us: record.accepted_at_us,
+            body_bytes: record.body.len(),
+        });
+        let raw_hex = raw.iter().map(|byte| format!("{byte:02x}")).collect();
+        output.show(&Shown { dead, record, raw_hex }, |shown| {
+            let DeadNotice { id, project_id, notice_id, kind, reason, detail, raw_bytes, .. } = &shown.dead;
+            let readable = match &shown.record {
+                Some(_) => "the record itself can be read",
+                None => "the record itself is damaged",
+            };
+            format!(
+                "notice   {notice_id}\nproject  {project_id}\nrecord   journal {} lane {} number {}\nkind     {kind}\n\
+                 reason   {reason}: {detail}\nsize     {raw_bytes} bytes; {readable}\n",
+                id.journal, id.lane, id.seq
+            )
+        })
+    }
+
+    async fn drop(&self, output: Output) -> anyhow::Result<()> {
+        let admin = self.database.connect().await?;
+        let (dead, _) = admin.dead_notice(self.notice_id).await.context("looking for the dead record")?;
+        let dropped = admin.drop_dead_notice(dead.id).await.context("dropping the dead record")?;
+        output.show(&serde_json::json!({ "notice_id": self.notice_id, "dropped": dropped }), |_| {
+            format!("{} is dropped", self.notice_id)
+        })
+    }
+}
