@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -54,8 +53,7 @@ enum Shape {
 async fn bad_input_gets_its_answer_and_good_notices_are_all_stored() {
     let croak = Installation::running().await;
     let address = croak.gateway_address();
-    let good =
-        Load::start(address, 50, Arc::new(|_| XmlNotice { class: "Good".into(), ..XmlNotice::default() }.request()));
+    let good = Load::start(address, 50, |_| XmlNotice { class: "Good".into(), ..XmlNotice::default() }.request());
 
     let cases = cases();
     assert!(cases.len() >= 40);
@@ -68,7 +66,7 @@ async fn bad_input_gets_its_answer_and_good_notices_are_all_stored() {
     }
     // The dearest ones again, many at the same time.
     let bomb = gzip_bomb();
-    let flood = tests::load::send_all(address, 100, Arc::new(move |_| bomb.clone())).await;
+    let flood = tests::load::send_all(address, 100, move |_| bomb.clone()).await;
     assert_eq!(flood.refused.values().sum::<u64>(), 100, "{flood:?}");
 
     let ledger = good.stop().await;

@@ -63,7 +63,7 @@ impl Api {
                     cursor = format!(
                         "&cursor={}",
                         percent_encoding::utf8_percent_encode(next, percent_encoding::NON_ALPHANUMERIC)
-                    )
+                    );
                 }
                 None => return items,
             }

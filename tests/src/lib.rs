@@ -6,6 +6,7 @@
 //!
 //! * [`Installation`] is one whole Croak: database, queue prefix, gateway, workers, web.
 //! * [`servers`] are Redis and PostgreSQL, private where a test wants to kill them.
+//! * [`Visitor`] reads pages and sends forms, as a browser without JavaScript does; [`receiver`] takes webhook calls.
 //! * [`wire`] sends bytes as they are; [`Api`] reads JSON; [`bodies`] reads the database and decodes the chunks itself.
 //! * [`wait_until`] is how a test waits: it polls, with a limit.
 //!
@@ -19,8 +20,10 @@ pub mod load;
 pub mod port;
 pub mod process;
 pub mod programs;
+pub mod receiver;
 pub mod samples;
 pub mod servers;
+pub mod visitor;
 pub mod wait;
 pub mod wire;
 
@@ -28,4 +31,5 @@ mod watchdog;
 
 pub use api::Api;
 pub use installation::{Installation, Service};
+pub use visitor::Visitor;
 pub use wait::wait_until;

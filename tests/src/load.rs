@@ -36,9 +36,6 @@ pub struct Ledger {
     pub unsent: u64,
 }
 
-/// Makes the n-th request.
-pub type Requests = Arc<dyn Fn(u64) -> Vec<u8> + Send + Sync>;
-
 /// A stream that goes on until it is stopped.
 #[derive(Debug)]
 pub struct Load {
@@ -54,8 +51,13 @@ struct State {
 }
 
 impl Load {
-    /// Begins to send `per_second` requests to `address`.
-    pub fn start(address: SocketAddr, per_second: u32, requests: Requests) -> Load {
+    /// Begins to send `per_second` requests to `address`; `requests` makes the n-th.
+    pub fn start(
+        address: SocketAddr,
+        per_second: u32,
+        requests: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Load {
+        let requests = Arc::new(requests);
         let state = Arc::new(State::default());
         let permits = Arc::new(Semaphore::new(0));
         let mut senders = JoinSet::new();
@@ -89,8 +91,13 @@ impl Load {
     }
 }
 
-/// Sends `count` requests as fast as the gateway takes them.
-pub async fn send_all(address: SocketAddr, count: u64, requests: Requests) -> Ledger {
+/// Sends `count` requests as fast as the gateway takes them; `requests` makes the n-th.
+pub async fn send_all(
+    address: SocketAddr,
+    count: u64,
+    requests: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static,
+) -> Ledger {
+    let requests = Arc::new(requests);
     let state = Arc::new(State::default());
     let mut senders = JoinSet::new();
     for _ in 0..CONNECTIONS {

@@ -10,15 +10,15 @@ static SHELL: Mutex<Option<Child>> = Mutex::new(None);
 
 /// Have `pid` killed when this process is gone.
 pub(crate) fn watch(pid: u32) {
-    tell(format!("+{pid}"));
+    tell(&format!("+{pid}"));
 }
 
 /// `pid` has ended in order: its number may belong to somebody else from now on.
 pub(crate) fn forget(pid: u32) {
-    tell(format!("-{pid}"));
+    tell(&format!("-{pid}"));
 }
 
-fn tell(line: String) {
+fn tell(line: &str) {
     let mut shell = SHELL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let shell = shell.get_or_insert_with(|| {
         let script = r#"

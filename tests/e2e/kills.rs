@@ -1,0 +1,168 @@
+//! Whatever is killed while notices come in: each that got a 2xx is stored exactly once.
+//!
+//! `CROAK_KILL_SECONDS` is how long each scenario lasts (default 20), with one kill in six seconds.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tests::load::{Ledger, Load};
+use tests::process::Signal;
+use tests::samples::XmlNotice;
+use tests::servers::RedisLimits;
+use tests::{Installation, bodies, wait_until};
+use tokio::sync::Mutex;
+
+/// What comes in meanwhile.
+const NOTICES_PER_SECOND: u32 = 500;
+
+/// One kill in this time: 10 in a minute.
+const KILL_EVERY: Duration = Duration::from_secs(6);
+
+/// Everything must be stored this soon after the last notice came in.
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// The scenarios take the whole machine, one at a time.
+static MACHINE: Mutex<()> = Mutex::const_new(());
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_the_gateway_is_killed() {
+    survive("gateway", async |croak, _| {
+        let gateway = croak.gateway.as_mut().expect("it runs");
+        gateway.process.kill();
+        gateway.start_again();
+        gateway.ready().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_workers_are_killed() {
+    survive("worker", async |croak, n| {
+        let worker_count = croak.workers.len();
+        let worker = &mut croak.workers[n % worker_count];
+        worker.process.kill();
+        worker.start_again();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_redis_is_emptied() {
+    survive("redis", async |croak, n| {
+        let redis = croak.redis.as_mut().expect("it has its own");
+        // By turns the keys are gone, and the server with them.
+        if n.is_multiple_of(2) {
+            redis.ask(&["FLUSHALL"]).await.expect("redis answers");
+        } else {
+            redis.kill();
+            redis.start_again().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_postgres_is_killed() {
+    survive("postgres", async |croak, _| {
+        let postgres = croak.postgres.as_mut().expect("it has its own");
+        postgres.kill();
+        postgres.start_again().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_sleeps_longer_than_its_lease_doubles_nothing() {
+    survive("sleeper", async |croak, n| {
+        let worker_count = croak.workers.len();
+        let sleeper = &mut croak.workers[n % worker_count].process;
+        // Awake again only when another has long taken its lanes: what it still holds in hand must not be written.
+        let awake = n % 2 == 1;
+        sleeper.signal(if awake { Signal::CONT } else { Signal::STOP });
+        if awake {
+            croak.workers.iter_mut().for_each(|worker| worker.process.signal(Signal::CONT));
+        }
+    })
+    .await;
+}
+
+async fn survive(what: &str, kill: impl AsyncFn(&mut Installation, usize)) {
+    let _alone = MACHINE.lock().await;
+    let mut croak = Installation::with_private_servers(RedisLimits::default()).await;
+    croak.start_all().await;
+    croak.start_worker(tests::installation::ALL_ROLES).await;
+    let notice = |n: u64| {
+        XmlNotice { class: format!("Failure{}", n % 50), user: (n % 1000).to_string(), ..XmlNotice::default() }
+            .request()
+    };
+    let load = Load::start(croak.gateway_address(), NOTICES_PER_SECOND, notice);
+
+    let kills = seconds().div_ceil(KILL_EVERY.as_secs()) as usize;
+    let mut ticks = tokio::time::interval(KILL_EVERY);
+    ticks.tick().await;
+    for n in 0..kills {
+        ticks.tick().await;
+        kill(&mut croak, n).await;
+    }
+    croak.workers.iter_mut().for_each(|worker| worker.process.signal(Signal::CONT));
+    let ledger = load.stop().await;
+    let report = settled(&croak, &ledger).await;
+    println!(
+        "{what}: sent {} / 2xx {} / {report} / kills {kills}; refused {:?}, unanswered {}, unsent {}",
+        ledger.sent,
+        ledger.accepted.len(),
+        ledger.refused,
+        ledger.unanswered,
+        ledger.unsent
+    );
+
+    assert!(
+        ledger.accepted.len() as u64 > u64::from(NOTICES_PER_SECOND) * seconds() / 4,
+        "too few came in to prove anything"
+    );
+    assert_eq!(report.missing, 0, "each that got a 2xx is stored");
+    assert_eq!(report.doubled, 0, "each is stored once");
+    assert!(report.extra as u64 <= ledger.unanswered, "{} are stored that nobody sent", report.extra);
+    croak.croak(&["audit"]);
+}
+
+struct Report {
+    stored: usize,
+    missing: usize,
+    doubled: usize,
+    extra: usize,
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Report { stored, missing, doubled, extra } = self;
+        write!(f, "stored {stored} / missing {missing} / doubled {doubled} / extra {extra}")
+    }
+}
+
+/// What is stored when nothing is missing any more, or the limit has passed.
+async fn settled(croak: &Installation, ledger: &Ledger) -> Report {
+    let pool = croak.pool();
+    let accepted: HashSet<_> = ledger.accepted.iter().copied().collect();
+    assert_eq!(accepted.len(), ledger.accepted.len(), "no two answers name the same notice");
+    let started_at = std::time::Instant::now();
+    wait_until("what was accepted is read", DRAIN_LIMIT * 2, async || {
+        let late = started_at.elapsed() > DRAIN_LIMIT;
+        if !late && bodies::count(&pool).await < accepted.len() as i64 {
+            return None;
+        }
+        let copies = bodies::copies(&pool).await;
+        let report = Report {
+            stored: copies.len(),
+            missing: accepted.iter().filter(|id| !copies.contains_key(id)).count(),
+            doubled: copies.values().filter(|copies| **copies > 1).count(),
+            extra: copies.keys().filter(|id| !accepted.contains(id)).count(),
+        };
+        (late || report.missing == 0).then_some(report)
+    })
+    .await
+}
+
+fn seconds() -> u64 {
+    std::env::var("CROAK_KILL_SECONDS").map_or(20, |seconds| seconds.parse().expect("CROAK_KILL_SECONDS is a number"))
+}

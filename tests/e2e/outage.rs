@@ -1,0 +1,102 @@
+//! The door stays open while everything behind it is gone, and what came in meanwhile is all there afterwards.
+//!
+//! `CROAK_OUTAGE_NOTICES` is how many notices a full Redis has to stand (default 100,000; 20,000 in a debug build).
+
+use std::time::{Duration, Instant};
+
+use tests::installation::ALL_ROLES;
+use tests::load::send_all;
+use tests::programs::is_debug;
+use tests::samples::XmlNotice;
+use tests::servers::RedisLimits;
+use tests::{Installation, bodies, wait_until};
+
+/// Taken while Redis and PostgreSQL are down.
+const TAKEN_BLIND: u64 = 10_000;
+
+/// All of them are on the pages this soon after both have started.
+const VISIBLE_LIMIT: Duration = Duration::from_secs(20);
+
+/// The memory of the small Redis.
+const REDIS_MB: u32 = 64;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_are_taken_with_redis_and_postgres_down_and_seen_soon_after_they_start() {
+    let mut croak = Installation::with_private_servers(RedisLimits::default()).await;
+    croak.start_all().await;
+    croak.redis.as_mut().expect("its own").kill();
+    croak.postgres.as_mut().expect("its own").kill();
+
+    let half = TAKEN_BLIND / 2;
+    let mut ledger = send_all(croak.gateway_address(), half, varied).await;
+    assert_eq!(ledger.accepted.len() as u64, half, "before its restart: {:?}", ledger.refused);
+    // It also starts with both down, from what it has on disk.
+    let gateway = croak.gateway.as_mut().expect("it runs");
+    gateway.process.kill();
+    gateway.start_again();
+    gateway.ready().await;
+    let after = send_all(croak.gateway_address(), half, varied).await;
+    assert_eq!(after.accepted.len() as u64, half, "after its restart: {:?}", after.refused);
+    ledger.accepted.extend(after.accepted);
+
+    croak.postgres.as_mut().expect("its own").start_again().await;
+    croak.redis.as_mut().expect("its own").start_again().await;
+    let started_at = Instant::now();
+    let api = croak.api();
+    wait_until("all are on the pages", VISIBLE_LIMIT, async || {
+        let (status, project) = api.get("/projects/1").await.ok()?;
+        (status == 200 && project["notice_count"].as_u64() >= Some(TAKEN_BLIND)).then_some(())
+    })
+    .await;
+    println!(
+        "{TAKEN_BLIND} notices taken with both down, seen {} ms after both started",
+        started_at.elapsed().as_millis()
+    );
+    assert_stored_once(&croak, &ledger.accepted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_redis_with_stopped_workers_costs_nothing_and_drains() {
+    let count = std::env::var("CROAK_OUTAGE_NOTICES")
+        .map_or(if is_debug() { 20_000 } else { 100_000 }, |count| count.parse().expect("a number of notices"));
+    let mut croak = Installation::with_private_servers(RedisLimits { memory_mb: REDIS_MB }).await;
+    croak.start_all().await;
+    croak.workers[0].stop().await;
+
+    let ledger = send_all(croak.gateway_address(), count, incompressible).await;
+    assert_eq!(ledger.accepted.len() as u64, count, "{:?}", ledger.refused);
+    let redis = croak.redis.as_ref().expect("its own");
+    let used = wait_until("Redis is full", Duration::from_secs(20), async || {
+        let used = redis.memory_used_bytes().await;
+        (used > u64::from(REDIS_MB - 2) << 20).then_some(used)
+    })
+    .await;
+    println!("{count} notices taken, Redis holds {} of {REDIS_MB} MB", used >> 20);
+
+    let started_at = Instant::now();
+    croak.start_worker(ALL_ROLES).await;
+    croak.drained(i64::try_from(count).expect("a count"), Duration::from_secs(120)).await;
+    println!("drained in {} ms", started_at.elapsed().as_millis());
+    assert_stored_once(&croak, &ledger.accepted).await;
+    croak.croak(&["audit"]);
+}
+
+/// Many groups, so that all lanes of the project have something.
+fn varied(n: u64) -> Vec<u8> {
+    XmlNotice { class: format!("Failure{}", n % 97), user: (n % 500).to_string(), ..XmlNotice::default() }.request()
+}
+
+/// The same with 4 KB that no compression makes smaller than half.
+fn incompressible(n: u64) -> Vec<u8> {
+    let noise: String = (0..8_000).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect();
+    let words: Vec<_> = noise.as_bytes().chunks(200).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let message = words.join(" ");
+    XmlNotice { class: format!("Failure{}", n % 97), user: message, ..XmlNotice::default() }.request()
+}
+
+async fn assert_stored_once(croak: &Installation, accepted: &[uuid::Uuid]) {
+    let copies = bodies::copies(&croak.pool()).await;
+    let missing = accepted.iter().filter(|id| !copies.contains_key(id)).count();
+    let doubled = copies.values().filter(|copies| **copies > 1).count();
+    assert_eq!((missing, doubled, copies.len()), (0, 0, accepted.len()), "missing, doubled, stored");
+}
