@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The ingest gateway: the doors that notifiers post to.
+//!
+//! What this service promises: a 2xx means that what was posted is on this gateway's disk. It takes notices with
+//! PostgreSQL down and with Redis down, also from its start, and it bounds its memory whatever is posted.
+
+mod address;
+mod admission;
+mod body;
+mod config;
+mod doors;
+mod encoding;
+mod feed;
+mod gateway;
+mod intake;
+mod kept;
+mod keys;
+mod ledger;
+mod measures;
+mod projects;
+mod rate;
+mod rejection;
+mod run;
+mod shipping;
+mod watch;
+
+pub use address::Network;
+pub use config::Config;
+pub use run::run;
+
+/// The usual port of health, metrics and control.
+pub const ADMIN_PORT: u16 = 9180;

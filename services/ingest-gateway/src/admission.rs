@@ -1,0 +1,108 @@
+//! How much of what was posted is in memory at a time.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::rejection::Rejection;
+
+/// The bytes of bodies in memory, with a limit. Cheap to clone.
+///
+/// Bytes are counted as they arrive, not as they are announced: announcing costs an attacker nothing. While more
+/// than half is taken, one address may hold a quarter at most, so that one slow or furious sender cannot close the
+/// door for the others.
+#[derive(Clone)]
+pub(crate) struct Admission(Arc<Inner>);
+
+struct Inner {
+    bytes_max: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    bytes: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// What one request holds; given back when it is dropped.
+pub(crate) struct Hold {
+    admission: Admission,
+    address: IpAddr,
+    bytes: usize,
+}
+
+impl Admission {
+    pub(crate) fn new(bytes_max: usize) -> Admission {
+        Admission(Arc::new(Inner { bytes_max, taken: Mutex::default() }))
+    }
+
+    /// Begins a request of this address.
+    pub(crate) fn begin(&self, address: IpAddr) -> Hold {
+        Hold { admission: self.clone(), address, bytes: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+}
+
+impl Hold {
+    /// Takes room for more bytes.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Rejection> {
+        let Inner { bytes_max, taken } = &*self.admission.0;
+        let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = taken.bytes + bytes;
+        let of_address = taken.by_address.get(&self.address).copied().unwrap_or(0) + bytes;
+        if after > *bytes_max || (after > bytes_max / 2 && of_address > bytes_max / 4) {
+            return Err(Rejection::Overloaded);
+        }
+        taken.bytes = after;
+        taken.by_address.insert(self.address, of_address);
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
+        let mut taken = self.admission.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.bytes -= self.bytes;
+        if let Some(of_address) = taken.by_address.get_mut(&self.address) {
+            *of_address -= self.bytes;
+            if *of_address == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    #[test]
+    fn one_address_cannot_close_the_door_for_others() {
+        let admission = Admission::new(100);
+        let mut flood = admission.begin(ONE);
+        assert!(flood.grow(50).is_ok());
+        assert!(flood.grow(1).is_err());
+        assert!(admission.begin(OTHER).grow(25).is_ok());
+    }
+
+    #[test]
+    fn what_was_held_comes_back() {
+        let admission = Admission::new(100);
+        let mut hold = admission.begin(ONE);
+        assert!(hold.grow(40).is_ok());
+        drop(hold);
+        assert_eq!(admission.bytes(), 0);
+        assert!(admission.0.taken.lock().is_ok_and(|taken| taken.by_address.is_empty()));
+    }
+}

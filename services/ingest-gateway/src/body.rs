@@ -1,0 +1,105 @@
+//! Reading a request's body within every limit.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::EXPECT;
+use http::request::Parts;
+use http_body::Body as _;
+use service::http::Body;
+
+use crate::admission::Hold;
+use crate::encoding::Encoding;
+use crate::rejection::Rejection;
+
+/// What is read and thrown away of a body that is refused. A client that is still sending when the connection
+/// closes sees a reset and never the answer.
+const DISCARD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a pause ends the throwing away, and how long it takes at most.
+const DISCARD_PAUSE_MAX: Duration = Duration::from_millis(250);
+const DISCARD_WITHIN: Duration = Duration::from_secs(5);
+
+/// A body as it came, with its encoding and its place in memory.
+pub(crate) struct Posted {
+    packed: Bytes,
+    encoding: Encoding,
+    bytes_max: usize,
+    hold: Hold,
+}
+
+impl Posted {
+    /// Reads the body of a request, at most `bytes_max` bytes of it.
+    pub(crate) async fn read(
+        parts: &Parts,
+        body: &mut Body,
+        bytes_max: usize,
+        mut hold: Hold,
+    ) -> Result<Posted, Rejection> {
+        let encoding = Encoding::of(&parts.headers)?;
+        let packed = gather(body, bytes_max, &mut hold).await?;
+        Ok(Posted { packed, encoding, bytes_max, hold })
+    }
+
+    /// What came in a query instead.
+    pub(crate) fn of_query(data: String, bytes_max: usize, mut hold: Hold) -> Result<Posted, Rejection> {
+        hold.grow(data.len())?;
+        Ok(Posted { packed: data.into(), encoding: Encoding::Identity, bytes_max, hold })
+    }
+
+    /// The body unpacked, with what holds its place in memory.
+    pub(crate) fn unpack(mut self) -> Result<(Bytes, Hold), Rejection> {
+        let body = self.encoding.unpack(self.packed, self.bytes_max, &mut self.hold)?;
+        Ok((body, self.hold))
+    }
+
+    /// Whether working on it would keep others waiting for a noticeable time.
+    pub(crate) fn is_big(&self) -> bool {
+        /// About a millisecond of work.
+        const BIG_BYTES: usize = 64 * 1024;
+        /// A packed body is this much bigger than it looks, or more.
+        const PACKED_BIG_BYTES: usize = BIG_BYTES / 4;
+        self.packed.len() > if self.encoding == Encoding::Identity { BIG_BYTES } else { PACKED_BIG_BYTES }
+    }
+}
+
+async fn gather(body: &mut Body, bytes_max: usize, hold: &mut Hold) -> Result<Bytes, Rejection> {
+    let announced = body.announced();
+    if announced.is_some_and(|announced| announced > bytes_max as u64) {
+        return Err(Rejection::TooLarge { bytes_max });
+    }
+    let first = body.next_piece().await?.unwrap_or_default();
+    hold.grow(first.len())?;
+    // What came in one piece is not copied.
+    if announced == Some(first.len() as u64) && first.len() <= bytes_max {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(announced.map_or(first.len() * 2, |announced| announced as usize));
+    let mut next = Some(first);
+    while let Some(piece) = next {
+        if whole.len() + piece.len() > bytes_max {
+            return Err(Rejection::TooLarge { bytes_max });
+        }
+        whole.extend_from_slice(&piece);
+        next = body.next_piece().await?;
+        hold.grow(next.as_ref().map_or(0, Bytes::len))?;
+    }
+    Ok(whole.freeze())
+}
+
+/// Reads what a refusal left of a body, for a while, without keeping it. Not when the client waits to be told to go
+/// on: then it has sent nothing yet, and reading would tell it to.
+pub(crate) async fn discard(mut body: Body, parts: &Parts) {
+    if body.is_end_stream() || parts.headers.contains_key(EXPECT) {
+        return;
+    }
+    let mut discarded = 0;
+    let reading = async {
+        while discarded < DISCARD_BYTES_MAX {
+            match tokio::time::timeout(DISCARD_PAUSE_MAX, body.next_piece()).await {
+                Ok(Ok(Some(piece))) => discarded += piece.len(),
+                _ => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_WITHIN, reading).await;
+}

@@ -1,0 +1,138 @@
+//! The gateway's flags and variables; `--help` is the manual.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use service::http::HttpLimits;
+use service::{BadConfig, ServiceArgs};
+
+use crate::address::Network;
+
+/// Takes in what notifiers post, keeps it on disk before it answers, and ships it to the workers.
+#[derive(Debug, Clone, Parser)]
+#[command(version, about, max_term_width = 120)]
+pub struct Config {
+    /// Address that notifiers post to. Port 0 takes a free one.
+    #[arg(long, env = "CROAK_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// Directory of the journal: what was accepted and is not yet in the database lies here, so it must be on a
+    /// disk that outlives the process. One gateway per directory.
+    #[arg(long, env = "CROAK_JOURNAL_DIR", default_value = "/var/lib/croak/journal")]
+    pub journal_dir: PathBuf,
+
+    /// Bytes of accepted notices that may wait for the database; above it notices are refused. Default: 8 GiB or
+    /// a fifth of the free disk, whichever is less.
+    #[arg(long, env = "CROAK_JOURNAL_BYTES_MAX")]
+    pub journal_bytes_max: Option<u64>,
+
+    /// Redis that carries notices to the workers. It may be down, also at the start.
+    #[arg(long, env = "CROAK_REDIS_URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
+    pub redis_url: String,
+
+    /// What every key in Redis begins with; two installations on one Redis need two.
+    #[arg(long, env = "CROAK_QUEUE_PREFIX", default_value = "croak")]
+    pub queue_prefix: String,
+
+    /// Bytes of un-acknowledged notices that this gateway may have in Redis.
+    #[arg(long, env = "CROAK_SHIP_WINDOW_BYTES", default_value_t = 256 * 1024 * 1024)]
+    pub ship_window_bytes: u64,
+
+    /// Address of the web as people reach it; answers to notifiers carry links to it.
+    #[arg(long, env = "CROAK_PUBLIC_URL", default_value = "http://127.0.0.1:8000", value_parser = public_url)]
+    pub public_url: String,
+
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks, with commas between
+    /// (`10.0.0.0/8,127.0.0.1`).
+    #[arg(long, env = "CROAK_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Network>,
+
+    /// How often to ask for changes of projects and keys, in milliseconds.
+    #[arg(long, env = "CROAK_SNAPSHOT_POLL_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pub snapshot_poll_ms: u64,
+
+    /// How often what was refused is written to the journal, in milliseconds.
+    #[arg(long, env = "CROAK_LEDGER_EVERY_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub ledger_every_ms: u64,
+
+    /// Connections at a time; more wait.
+    #[arg(long, env = "CROAK_CONNECTIONS_MAX", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections_max: u32,
+
+    /// Bytes of one notice or one batch of statistics, before and after decompression; above it the answer is 413.
+    #[arg(long, env = "CROAK_BODY_BYTES_MAX", default_value_t = 4 * 1024 * 1024)]
+    pub body_bytes_max: usize,
+
+    /// Bytes of bodies in memory at a time, before and after decompression; above it notices are refused.
+    #[arg(long, env = "CROAK_IN_FLIGHT_BYTES_MAX", default_value_t = 64 * 1024 * 1024)]
+    pub in_flight_bytes_max: usize,
+
+    /// Time for a request's line and headers, in milliseconds.
+    #[arg(long, env = "CROAK_HEAD_WITHIN_MS", default_value_t = 5_000)]
+    pub head_within_ms: u64,
+
+    /// Longest pause in a request's body, in milliseconds.
+    #[arg(long, env = "CROAK_BODY_PAUSE_MAX_MS", default_value_t = 10_000)]
+    pub body_pause_max_ms: u64,
+
+    /// Time for a request's whole body, in milliseconds.
+    #[arg(long, env = "CROAK_BODY_WITHIN_MS", default_value_t = 30_000)]
+    pub body_within_ms: u64,
+
+    /// Time that a connection may stay open between two requests, in milliseconds.
+    #[arg(long, env = "CROAK_IDLE_WITHIN_MS", default_value_t = 75_000)]
+    pub idle_within_ms: u64,
+
+    /// When stopping, wait until the database has everything that was accepted, however long that takes. For a
+    /// gateway whose disk goes away with it.
+    #[arg(long, env = "CROAK_DRAIN")]
+    pub drain: bool,
+
+    /// What all services have.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+}
+
+impl Config {
+    /// Checks what clap cannot: settings that depend on each other.
+    pub(crate) fn check(&self) -> Result<(), BadConfig> {
+        /// Fewer would let one body be refused because of the next.
+        const BODIES_MIN: usize = 4;
+        if self.in_flight_bytes_max / BODIES_MIN < self.body_bytes_max {
+            return Err(BadConfig(format!(
+                "CROAK_IN_FLIGHT_BYTES_MAX={} must hold at least {BODIES_MIN} bodies of CROAK_BODY_BYTES_MAX={}",
+                self.in_flight_bytes_max, self.body_bytes_max
+            )));
+        }
+        if self.body_within_ms < self.body_pause_max_ms {
+            return Err(BadConfig(format!(
+                "CROAK_BODY_WITHIN_MS={} must be at least CROAK_BODY_PAUSE_MAX_MS={}",
+                self.body_within_ms, self.body_pause_max_ms
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn http_limits(&self) -> HttpLimits {
+        HttpLimits {
+            connections_max: self.connections_max as usize,
+            head_within: Duration::from_millis(self.head_within_ms),
+            idle_within: Duration::from_millis(self.idle_within_ms),
+            body_pause_max: Duration::from_millis(self.body_pause_max_ms),
+            body_within: Duration::from_millis(self.body_within_ms),
+            stop_within: self.service.stop_within() / 2,
+            ..HttpLimits::default()
+        }
+    }
+}
+
+/// An absolute address without a slash at its end, so that a path can be put behind it.
+fn public_url(text: &str) -> Result<String, String> {
+    let url: http::Uri = text.parse().map_err(|error| format!("{error}"))?;
+    if !matches!(url.scheme_str(), Some("http" | "https")) || url.query().is_some() {
+        return Err("needs the form https://croak.example.com".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}

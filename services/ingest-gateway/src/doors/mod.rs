@@ -1,0 +1,216 @@
+//! The doors: which address takes what, and what every answer has in common.
+
+mod airbrake;
+mod hoptoad;
+mod scripts;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE, HeaderValue,
+};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use service::http::Body;
+
+use crate::body::discard;
+use crate::gateway::Gateway;
+use crate::measures;
+use crate::rejection::{Client, Refusal, Rejection};
+
+/// What goes back.
+pub(crate) type Answer = Response<Full<Bytes>>;
+type Answered = Result<Answer, Refusal>;
+
+/// What an address is for. The text in a door is what the address names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door<'a> {
+    /// An XML notice.
+    HoptoadNotice,
+    /// A deploy as a form.
+    HoptoadDeploy,
+    /// A JSON notice for this project.
+    AirbrakeNotice(&'a str),
+    /// A deploy as JSON for this project.
+    AirbrakeDeploy(&'a str),
+    /// Statistics of this kind for this project.
+    AirbrakeStats(&'a str, &'a str),
+    /// What clients ask for at their start.
+    RemoteConfig(&'a str),
+    /// The way to the page of this notice.
+    Locate(&'a str),
+    /// Errbit's check of a key.
+    KeyTester,
+    /// Errbit's check of the server.
+    Up,
+    /// Nothing is there.
+    Nowhere,
+}
+
+impl Door<'_> {
+    fn at(path: &str) -> Door<'_> {
+        /// One more than any address has.
+        const SEGMENTS_MAX: usize = 6;
+        let mut segments = [""; SEGMENTS_MAX];
+        let mut count = 0;
+        for segment in path.trim_matches('/').splitn(SEGMENTS_MAX, '/') {
+            segments[count] = segment;
+            count += 1;
+        }
+        match &segments[..count] {
+            ["notifier_api", "v2", "notices" | "notices.xml"] => Door::HoptoadNotice,
+            ["deploys" | "deploys.txt"] => Door::HoptoadDeploy,
+            ["api", "v3", "projects", project, "notices" | "create-notice"] => Door::AirbrakeNotice(project),
+            ["api", "v4", "projects", project, "deploys"] => Door::AirbrakeDeploy(project),
+            [
+                "api",
+                "v5",
+                "projects",
+                project,
+                kind @ ("routes-stats" | "routes-breakdowns" | "queries-stats" | "queues-stats"),
+            ] => Door::AirbrakeStats(project, kind),
+            ["2020-06-18", "config", project, "config.json"] => Door::RemoteConfig(project),
+            ["locate", id] => Door::Locate(id),
+            ["health", "api-key-tester"] => Door::KeyTester,
+            ["up"] => Door::Up,
+            _ => Door::Nowhere,
+        }
+    }
+
+    /// The methods that it takes, as in an Allow header.
+    fn methods(self) -> &'static str {
+        match self {
+            Door::HoptoadNotice => "GET, POST, OPTIONS",
+            Door::HoptoadDeploy | Door::AirbrakeNotice(_) | Door::AirbrakeDeploy(_) => "POST, OPTIONS",
+            Door::AirbrakeStats(..) => "POST, PUT, OPTIONS",
+            Door::RemoteConfig(_) | Door::Locate(_) | Door::KeyTester | Door::Up | Door::Nowhere => "GET, OPTIONS",
+        }
+    }
+
+    fn takes(self, method: &Method) -> bool {
+        self.methods().split(", ").any(|taken| taken == method.as_str())
+    }
+
+    /// Who is behind it, and reads a refusal.
+    fn client(self) -> Client {
+        match self {
+            Door::HoptoadNotice => Client::Hoptoad,
+            Door::AirbrakeNotice(_) | Door::AirbrakeDeploy(_) | Door::AirbrakeStats(..) => Client::Airbrake,
+            _ => Client::Plain,
+        }
+    }
+
+    /// The label in metrics.
+    fn name(self) -> &'static str {
+        match self {
+            Door::HoptoadNotice => "hoptoad_notice",
+            Door::HoptoadDeploy => "hoptoad_deploy",
+            Door::AirbrakeNotice(_) => "airbrake_notice",
+            Door::AirbrakeDeploy(_) => "airbrake_deploy",
+            Door::AirbrakeStats(..) => "airbrake_stats",
+            Door::RemoteConfig(_) => "remote_config",
+            Door::Locate(_) => "locate",
+            Door::KeyTester => "key_tester",
+            Door::Up => "up",
+            Door::Nowhere => "nowhere",
+        }
+    }
+}
+
+/// Answers one request.
+pub(crate) async fn answer(gateway: &Arc<Gateway>, request: Request<Body>) -> Answer {
+    let began = Instant::now();
+    let (parts, mut body) = request.into_parts();
+    let door = Door::at(parts.uri.path());
+    let mut answer = match enter(gateway, door, &parts, &mut body).await {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            gateway.account(&refusal, door.client());
+            discard(body, &parts).await;
+            refusal.rejection.answer(door.client())
+        }
+    };
+    share_with_browsers(door, &mut answer);
+    measures::answered(door.name(), began.elapsed());
+    answer
+}
+
+async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut Body) -> Answered {
+    if door == Door::Nowhere {
+        return Err(Rejection::NoSuchPath.into());
+    }
+    if !door.takes(&parts.method) {
+        return Err(Rejection::WrongMethod { allow: door.methods() }.into());
+    }
+    if parts.method == Method::OPTIONS {
+        return Ok(Answer::default());
+    }
+    match door {
+        Door::HoptoadNotice => hoptoad::notice(gateway, parts, body).await,
+        Door::HoptoadDeploy => hoptoad::deploy(gateway, parts, body).await,
+        Door::AirbrakeNotice(project) => airbrake::notice(gateway, parts, body, project).await,
+        Door::AirbrakeDeploy(project) => airbrake::deploy(gateway, parts, body, project).await,
+        Door::AirbrakeStats(project, kind) => airbrake::stats(gateway, parts, body, project, kind).await,
+        Door::RemoteConfig(project) => airbrake::remote_config(gateway, project),
+        Door::Locate(id) => scripts::locate(gateway, id),
+        Door::KeyTester => scripts::key_tester(gateway, parts),
+        Door::Up => Ok(scripts::up(gateway)),
+        Door::Nowhere => Err(Rejection::NoSuchPath.into()),
+    }
+}
+
+/// Lets scripts of any web page read the answer, refusals too: a 429 that a browser hides from its notifier does not
+/// slow it down. Nothing here rests on cookies, so there is nothing that a foreign page could misuse.
+fn share_with_browsers(door: Door<'_>, answer: &mut Answer) {
+    const REQUEST_HEADERS: &str =
+        "origin, content-type, content-encoding, accept, cache-control, authorization, x-airbrake-token";
+    const RESPONSE_HEADERS: &str = "X-RateLimit-Delay, Retry-After";
+    const MAX_AGE_S: &str = "3600";
+    let headers = answer.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(door.methods()));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(REQUEST_HEADERS));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(RESPONSE_HEADERS));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE_S));
+}
+
+/// An answer with a body of this type.
+fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_lead_to_their_doors() {
+        for (path, door) in [
+            ("/notifier_api/v2/notices", Door::HoptoadNotice),
+            ("/notifier_api/v2/notices/", Door::HoptoadNotice),
+            ("/notifier_api/v2/notices.xml", Door::HoptoadNotice),
+            ("/deploys.txt", Door::HoptoadDeploy),
+            ("/deploys", Door::HoptoadDeploy),
+            ("/api/v3/projects/1/notices", Door::AirbrakeNotice("1")),
+            ("/api/v3/projects/1/notices/", Door::AirbrakeNotice("1")),
+            ("/api/v3/projects/abc/create-notice", Door::AirbrakeNotice("abc")),
+            ("/api/v4/projects/1/deploys", Door::AirbrakeDeploy("1")),
+            ("/api/v5/projects/1/queues-stats", Door::AirbrakeStats("1", "queues-stats")),
+            ("/api/v5/projects/1/other-stats", Door::Nowhere),
+            ("/2020-06-18/config/1/config.json", Door::RemoteConfig("1")),
+            ("/locate/x", Door::Locate("x")),
+            ("/up", Door::Up),
+            ("/", Door::Nowhere),
+            ("/api/v3/projects/1/notices/2/3/4/5", Door::Nowhere),
+        ] {
+            assert_eq!(Door::at(path), door, "{path}");
+        }
+    }
+}

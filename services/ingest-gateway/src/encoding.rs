@@ -1,0 +1,173 @@
+//! Undoing a body's Content-Encoding without being blown up by it.
+
+use std::io::{self, Read};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+
+use crate::admission::Hold;
+use crate::rejection::Rejection;
+
+/// What is unpacked at a time, between two looks at the limits.
+const STEP_BYTES: usize = 64 * 1024;
+/// Memory that a zstd stream may ask for, as a power of two: 8 MiB, which RFC 9659 has every sender keep to.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+const BROTLI_BUFFER_BYTES: usize = 4 * 1024;
+
+/// How a body is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Identity,
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+impl Encoding {
+    /// As the headers say. An empty header, which Ruby sends, is none.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Encoding, Rejection> {
+        let mut found = Encoding::Identity;
+        for value in headers.get_all(CONTENT_ENCODING) {
+            let names = value.to_str().map_err(|_| Rejection::UnknownEncoding)?;
+            for name in names.split(',').map(|name| name.trim().to_ascii_lowercase()) {
+                let encoding = match name.as_str() {
+                    "" | "identity" => continue,
+                    "gzip" | "x-gzip" => Encoding::Gzip,
+                    "deflate" => Encoding::Deflate,
+                    "br" => Encoding::Brotli,
+                    "zstd" => Encoding::Zstd,
+                    _ => return Err(Rejection::UnknownEncoding),
+                };
+                // Packed twice is what only an attacker needs.
+                if found != Encoding::Identity {
+                    return Err(Rejection::UnknownEncoding);
+                }
+                found = encoding;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Unpacks at most `bytes_max` bytes, counting them as they appear.
+    pub(crate) fn unpack(self, body: Bytes, bytes_max: usize, hold: &mut Hold) -> Result<Bytes, Rejection> {
+        let packed: &[u8] = &body;
+        match self {
+            Encoding::Identity => return Ok(body),
+            Encoding::Gzip => read_bounded(flate2::read::MultiGzDecoder::new(packed), bytes_max, hold),
+            // "deflate" is zlib by the standard and bare deflate by some clients.
+            Encoding::Deflate if is_zlib(packed) => {
+                read_bounded(flate2::read::ZlibDecoder::new(packed), bytes_max, hold)
+            }
+            Encoding::Deflate => read_bounded(flate2::read::DeflateDecoder::new(packed), bytes_max, hold),
+            Encoding::Brotli => read_bounded(brotli::Decompressor::new(packed, BROTLI_BUFFER_BYTES), bytes_max, hold),
+            Encoding::Zstd => {
+                let mut decoder =
+                    zstd::stream::read::Decoder::with_buffer(packed).map_err(|_| Rejection::Unpackable)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|_| Rejection::Unpackable)?;
+                read_bounded(decoder, bytes_max, hold)
+            }
+        }
+        .map(Bytes::from)
+    }
+}
+
+/// The first two bytes of zlib: method 8, and a check sum over both.
+fn is_zlib(packed: &[u8]) -> bool {
+    matches!(packed, [first, second, ..] if first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)
+}
+
+fn read_bounded(mut decoder: impl Read, bytes_max: usize, hold: &mut Hold) -> Result<Vec<u8>, Rejection> {
+    let mut whole = Vec::new();
+    loop {
+        let before = whole.len();
+        let room = (bytes_max + 1 - before).min(STEP_BYTES);
+        if room == 0 {
+            return Err(Rejection::TooLarge { bytes_max });
+        }
+        hold.grow(room)?;
+        match decoder.by_ref().take(room as u64).read_to_end(&mut whole) {
+            Ok(0) => return Ok(whole),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(Rejection::Unpackable),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::io::Write;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::admission::Admission;
+
+    fn hold() -> Hold {
+        Admission::new(64 * 1024 * 1024).begin(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    fn packed(encoding: Encoding, body: &[u8]) -> Bytes {
+        let level = flate2::Compression::best();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), level);
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), level);
+        match encoding {
+            Encoding::Identity => body.to_vec(),
+            Encoding::Gzip => gzip.write_all(body).and_then(|()| gzip.finish()).unwrap(),
+            Encoding::Deflate => zlib.write_all(body).and_then(|()| zlib.finish()).unwrap(),
+            Encoding::Zstd => zstd::bulk::compress(body, 3).unwrap(),
+            Encoding::Brotli => {
+                let mut out = Vec::new();
+                brotli::CompressorWriter::new(&mut out, BROTLI_BUFFER_BYTES, 5, 22).write_all(body).unwrap();
+                out
+            }
+        }
+        .into()
+    }
+
+    const ALL: [Encoding; 4] = [Encoding::Gzip, Encoding::Deflate, Encoding::Brotli, Encoding::Zstd];
+
+    #[test]
+    fn what_was_packed_comes_out() {
+        let body = b"a notice ".repeat(20_000);
+        for encoding in ALL {
+            let unpacked = encoding.unpack(packed(encoding, &body), body.len(), &mut hold()).unwrap();
+            assert!(unpacked == body, "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_the_limit() {
+        let bomb = vec![b'a'; 8 * 1024 * 1024];
+        for encoding in ALL {
+            let refused = encoding.unpack(packed(encoding, &bomb), 1024 * 1024, &mut hold());
+            assert!(matches!(refused, Err(Rejection::TooLarge { .. })), "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_counts_against_what_is_in_flight() {
+        let mut hold = Admission::new(100_000).begin(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let refused = Encoding::Gzip.unpack(packed(Encoding::Gzip, &[0; 1_000_000]), 4_000_000, &mut hold);
+        assert!(matches!(refused, Err(Rejection::Overloaded)));
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        for encoding in ALL {
+            let refused = encoding.unpack(Bytes::from_static(b"\x1f\x8bnonsense"), 1_000, &mut hold());
+            assert!(matches!(refused, Err(Rejection::Unpackable)), "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn bare_deflate_is_read_too() {
+        let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        bare.write_all(b"hello").unwrap();
+        let unpacked = Encoding::Deflate.unpack(bare.finish().unwrap().into(), 100, &mut hold()).unwrap();
+        assert_eq!(&unpacked[..], b"hello");
+    }
+}

@@ -1,0 +1,142 @@
+//! What all doors share.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use http::request::Parts;
+use journal::Draft;
+use service::Health;
+use service::http::{Body, Peer};
+use tokio::sync::Semaphore;
+
+use crate::Config;
+use crate::address::{Network, client_address};
+use crate::admission::{Admission, Hold};
+use crate::body::Posted;
+use crate::intake::Intake;
+use crate::ledger::Refused;
+use crate::measures;
+use crate::projects::{Known, Project, Projects};
+use crate::rate::Rates;
+use crate::rejection::{Client, Refusal, Rejection};
+
+/// What all doors share.
+pub(crate) struct Gateway {
+    pub(crate) known: Known,
+    /// Set once, when the number of lanes is known.
+    pub(crate) intake: OnceLock<Intake>,
+    pub(crate) admission: Admission,
+    pub(crate) refused: Refused,
+    pub(crate) health: Health,
+    pub(crate) public_url: String,
+    rates: Rates,
+    body_bytes_max: usize,
+    trusted_proxies: Vec<Network>,
+    /// Turns for work on big bodies: more at a time would only share the same processors, and memory would not be bounded.
+    turns: Arc<Semaphore>,
+}
+
+/// What is needed to take anything in: who may send, and where to put it.
+pub(crate) struct Taking {
+    pub(crate) projects: Arc<Projects>,
+    pub(crate) intake: Intake,
+}
+
+impl Gateway {
+    pub(crate) fn new(config: &Config, known: Known, health: Health) -> Gateway {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Gateway {
+            known,
+            intake: OnceLock::new(),
+            admission: Admission::new(config.in_flight_bytes_max),
+            refused: Refused::default(),
+            health,
+            public_url: config.public_url.clone(),
+            rates: Rates::default(),
+            body_bytes_max: config.body_bytes_max,
+            trusted_proxies: config.trusted_proxies.clone(),
+            turns: Arc::new(Semaphore::new(processors)),
+        }
+    }
+
+    /// The projects and the journal, or the refusal of everybody while there are none.
+    pub(crate) fn taking(&self) -> Result<Taking, Rejection> {
+        let projects = self.known.now().ok_or(Rejection::NoSnapshot)?;
+        let intake = self.intake.get().ok_or(Rejection::NoSnapshot)?.clone();
+        Ok(Taking { projects, intake })
+    }
+
+    /// Reads what was posted, within every limit.
+    pub(crate) async fn read(&self, parts: &Parts, body: &mut Body) -> Result<Posted, Rejection> {
+        Posted::read(parts, body, self.body_bytes_max, self.hold(parts)).await
+    }
+
+    /// What came in a query instead of a body.
+    pub(crate) fn read_query(&self, parts: &Parts, data: String) -> Result<Posted, Rejection> {
+        Posted::of_query(data, self.body_bytes_max, self.hold(parts))
+    }
+
+    /// Unpacks what was posted and makes something of it: at once if it is small, in a turn of its own if it is big.
+    ///
+    /// A panic there is our mistake and costs this one request only.
+    pub(crate) async fn understand<T, F>(&self, posted: Posted, read: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&[u8]) -> Result<T, Refusal> + Send + 'static,
+    {
+        let is_big = posted.is_big();
+        let work = move || {
+            let unpacked_and_read = || {
+                let (body, hold) = posted.unpack()?;
+                let understood = read(&body);
+                drop(hold);
+                understood
+            };
+            catch_unwind(AssertUnwindSafe(unpacked_and_read)).unwrap_or_else(|_| Err(Rejection::Broken.into()))
+        };
+        if !is_big {
+            return work();
+        }
+        let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
+        let in_turn = move || {
+            let _turn = turn;
+            work()
+        };
+        tokio::task::spawn_blocking(in_turn).await.unwrap_or_else(|_| Err(Rejection::Broken.into()))
+    }
+
+    /// Keeps to the rate that the project's operator set.
+    pub(crate) fn pace(&self, project: &Project) -> Result<(), Refusal> {
+        let paced = self.rates.take(project, Instant::now());
+        paced.map_err(|delay_s| Rejection::RateLimited { delay_s }.of_project(project.id))
+    }
+
+    /// Puts it on the disk and counts it as accepted.
+    pub(crate) async fn keep(&self, intake: &Intake, draft: Draft, kind: &'static str) -> Result<(), Refusal> {
+        let project_id = draft.project_id;
+        intake.keep(draft).await.map_err(|error| Rejection::from(error).of_project(project_id))?;
+        measures::accepted(kind);
+        Ok(())
+    }
+
+    /// Counts and logs a refusal.
+    pub(crate) fn account(&self, refusal: &Refusal, client: Client) {
+        let Refusal { rejection, project_id } = refusal;
+        rejection.log(client, *project_id);
+        measures::refused(client, rejection.reason());
+        if let Some(project_id) = project_id {
+            self.refused.add(*project_id, rejection.reason());
+        }
+    }
+
+    /// Where people find a notice.
+    pub(crate) fn locate_url(&self, id: impl std::fmt::Display) -> String {
+        format!("{}/locate/{id}", self.public_url)
+    }
+
+    fn hold(&self, parts: &Parts) -> Hold {
+        let peer = parts.extensions.get::<Peer>().expect("the listener sets the peer of every request");
+        self.admission.begin(client_address(peer.0.ip(), &parts.headers, &self.trusted_proxies))
+    }
+}

@@ -1,0 +1,88 @@
+//! From something that was understood to something that is on the disk.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use journal::{AppendError, Draft, Journal, Kind};
+use notice::prost::Message;
+use notice::{FOLD_KEY_VERSION, FoldKey, Notice, NoticeId, fold_key, lane_hash};
+use queue::{Lanes, body};
+
+use crate::measures;
+use crate::projects::Project;
+
+/// The journal and the lanes that its records will travel on. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Intake {
+    pub(crate) journal: Journal,
+    lanes: Arc<Lanes>,
+}
+
+/// What every record fixes once, for ever: when, where to, and under which id.
+struct Stamp {
+    accepted_at_us: i64,
+    lane: u16,
+    id: NoticeId,
+}
+
+impl Intake {
+    pub(crate) fn new(journal: Journal, lane_count: u16) -> Intake {
+        Intake { journal, lanes: Arc::new(Lanes::new(lane_count)) }
+    }
+
+    pub(crate) fn lane_count(&self) -> u16 {
+        self.lanes.count()
+    }
+
+    /// Makes a notice ready for the journal: bounds it, takes secrets out, fixes its lane, fold key and id, packs it.
+    pub(crate) fn draft_notice(&self, project: &Project, mut notice: Notice) -> (NoticeId, Draft) {
+        notice::normalise(&mut notice);
+        notice::scrub(&mut notice);
+        let stamp = self.stamp(project, lane_hash(&notice));
+        let FoldKey(fold_key) = fold_key(&notice);
+        let id = stamp.id;
+        let draft =
+            Draft { fold_key, fold_key_version: FOLD_KEY_VERSION, ..draft(Kind::Notice, project, &stamp, &notice) };
+        (id, draft)
+    }
+
+    /// Makes anything else ready for the journal: a deploy, statistics, a ledger.
+    pub(crate) fn draft(&self, kind: Kind, project: &Project, message: &impl Message) -> (NoticeId, Draft) {
+        // Rare beside notices, and in one lane a project's deploys keep their order.
+        let stamp = self.stamp(project, 0);
+        (stamp.id, draft(kind, project, &stamp, message))
+    }
+
+    /// Puts it on the disk. Only after this may a client be told that it was accepted.
+    pub(crate) async fn keep(&self, draft: Draft) -> Result<(), AppendError> {
+        let began = Instant::now();
+        let kept = self.journal.append(vec![draft]).await;
+        measures::appended(began.elapsed());
+        kept
+    }
+
+    fn stamp(&self, project: &Project, hash: u64) -> Stamp {
+        let accepted_at_us = now_us();
+        let lane = self.lanes.lane_for(project.id, project.lane_subset, hash);
+        Stamp { accepted_at_us, lane, id: NoticeId::new(accepted_at_us, lane, rand::random()) }
+    }
+}
+
+fn draft(kind: Kind, project: &Project, stamp: &Stamp, message: &impl Message) -> Draft {
+    Draft {
+        kind,
+        codec: body::CODEC_ZSTD,
+        lane: stamp.lane,
+        project_id: project.id,
+        fold_key_version: 0,
+        fold_key: [0; 16],
+        accepted_at_us: stamp.accepted_at_us,
+        id: *stamp.id.as_bytes(),
+        body: body::compress(&message.encode_to_vec()),
+    }
+}
+
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,93 @@
+//! What the gateway knows of projects: the snapshot, made ready for look-ups.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use notice::Snapshot;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// Lanes that a project may use when its snapshot does not say.
+const LANE_SUBSET_DEFAULT: u16 = 16;
+
+/// One project, as far as a door needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Project {
+    pub(crate) id: u64,
+    /// How many lanes it may use.
+    pub(crate) lane_subset: u16,
+    /// Notices per minute that its operator allows on this gateway; none means accept and fold.
+    pub(crate) rate_per_minute_max: Option<u32>,
+    pub(crate) is_disabled: bool,
+}
+
+/// All projects at one version of the snapshot.
+pub(crate) struct Projects {
+    pub(crate) install_id: Uuid,
+    pub(crate) version: u64,
+    pub(crate) lane_count: u16,
+    /// By the SHA-256 of the key: what takes a time that depends on its input is the hash, not the comparison,
+    /// so the time tells nothing about keys.
+    by_key: HashMap<[u8; 32], Arc<Project>>,
+    by_id: HashMap<u64, Arc<Project>>,
+}
+
+/// Why a snapshot cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SnapshotError {
+    #[error("the snapshot's installation id is not a UUID")]
+    InstallId,
+    #[error("the snapshot says {0} lanes: there must be 1 to {max}", max = journal::LANES_MAX)]
+    LaneCount(u32),
+}
+
+impl Projects {
+    pub(crate) fn new(snapshot: &Snapshot) -> Result<Projects, SnapshotError> {
+        let lane_count =
+            u16::try_from(snapshot.lane_count).ok().filter(|count| (1..=journal::LANES_MAX).contains(count));
+        let lane_count = lane_count.ok_or(SnapshotError::LaneCount(snapshot.lane_count))?;
+        let install_id = snapshot.install_id.parse().map_err(|_| SnapshotError::InstallId)?;
+        let mut by_key = HashMap::new();
+        let mut by_id = HashMap::new();
+        for known in &snapshot.projects {
+            let lane_subset = u16::try_from(known.lane_subset).ok().filter(|subset| *subset > 0);
+            let project = Arc::new(Project {
+                id: known.id,
+                lane_subset: lane_subset.unwrap_or(LANE_SUBSET_DEFAULT).min(lane_count),
+                rate_per_minute_max: known.rate_per_minute_max,
+                is_disabled: known.disabled,
+            });
+            let keys = known.key_sha256.iter().filter_map(|hash| <[u8; 32]>::try_from(hash.as_slice()).ok());
+            by_key.extend(keys.map(|hash| (hash, Arc::clone(&project))));
+            by_id.insert(known.id, project);
+        }
+        Ok(Projects { install_id, version: snapshot.version, lane_count, by_key, by_id })
+    }
+
+    /// The project that this key opens.
+    pub(crate) fn by_key(&self, key: &str) -> Option<&Arc<Project>> {
+        self.by_key.get(&<[u8; 32]>::from(Sha256::digest(key.as_bytes())))
+    }
+
+    pub(crate) fn by_id(&self, id: u64) -> Option<&Arc<Project>> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.by_id.len()
+    }
+}
+
+/// The projects as they are known now, or none yet. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Known(Arc<RwLock<Option<Arc<Projects>>>>);
+
+impl Known {
+    pub(crate) fn now(&self) -> Option<Arc<Projects>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set(&self, projects: Projects) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(projects));
+    }
+}

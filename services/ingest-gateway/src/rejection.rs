@@ -1,0 +1,235 @@
+//! Every refusal: status, body, headers, log line and metric label, side by side for each kind of client.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use journal::AppendError;
+use protocol::ParseError;
+use service::http::BodyError;
+
+/// Seconds after which a client may try again what we cannot take now; spread, so that they do not all come at once.
+const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 10..=60;
+/// What pauses Airbrake's clients; all of them ignore Retry-After.
+pub(crate) const RATE_LIMIT_DELAY: HeaderName = HeaderName::from_static("x-ratelimit-delay");
+
+/// Who is refused: decides what a refusal looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// XML notifiers of the Hoptoad kind. They log the status and drop the notice.
+    Hoptoad,
+    /// Airbrake's JSON clients: they read `message`, and send again after 502 but not after 503.
+    Airbrake,
+    /// Scripts and people, who read plain text.
+    Plain,
+}
+
+/// Why a request was refused.
+#[derive(Debug)]
+pub(crate) enum Rejection {
+    NoSuchPath,
+    WrongMethod {
+        allow: &'static str,
+    },
+    MissingKey,
+    UnknownKey,
+    /// The key is good, but for another project than the address says.
+    OtherProject,
+    Disabled,
+    Unparsable(ParseError),
+    UnknownEncoding,
+    Unpackable,
+    TooLarge {
+        bytes_max: usize,
+    },
+    TooSlow,
+    BrokenOff,
+    /// Over the rate that the operator set.
+    RateLimited {
+        delay_s: u64,
+    },
+    /// The journal is filling up and this project has more than its share of it.
+    ProjectShare,
+    JournalFull,
+    Overloaded,
+    NoSnapshot,
+    /// Our mistake: a parser panicked.
+    Broken,
+}
+
+/// A refusal, and whose it is, if that was known: then it is told in the project's ledger.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) rejection: Rejection,
+    pub(crate) project_id: Option<u64>,
+}
+
+impl Rejection {
+    pub(crate) fn of_project(self, project_id: u64) -> Refusal {
+        Refusal { rejection: self, project_id: Some(project_id) }
+    }
+
+    /// The status that this client can bear.
+    pub(crate) fn status(&self, client: Client) -> StatusCode {
+        let is_airbrake = client == Client::Airbrake;
+        match self {
+            Rejection::NoSuchPath => StatusCode::NOT_FOUND,
+            Rejection::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Rejection::MissingKey | Rejection::UnknownKey | Rejection::OtherProject if is_airbrake => {
+                StatusCode::UNAUTHORIZED
+            }
+            Rejection::Unparsable(_) if is_airbrake => StatusCode::BAD_REQUEST,
+            Rejection::MissingKey | Rejection::UnknownKey | Rejection::OtherProject | Rejection::Unparsable(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Rejection::Disabled => StatusCode::FORBIDDEN,
+            Rejection::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Rejection::Unpackable | Rejection::BrokenOff => StatusCode::BAD_REQUEST,
+            Rejection::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Rejection::RateLimited { .. } | Rejection::ProjectShare => StatusCode::TOO_MANY_REQUESTS,
+            // In the lists of what Airbrake's clients send again; 503 is in none.
+            Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot if is_airbrake => {
+                StatusCode::BAD_GATEWAY
+            }
+            Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The label in metrics and in the project's ledger.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Rejection::NoSuchPath => "no_such_path",
+            Rejection::WrongMethod { .. } => "wrong_method",
+            Rejection::MissingKey => "missing_key",
+            Rejection::UnknownKey => "unknown_key",
+            Rejection::OtherProject => "other_project",
+            Rejection::Disabled => "disabled",
+            Rejection::Unparsable(ParseError::Empty) => "empty",
+            Rejection::Unparsable(ParseError::UnsupportedVersion(_)) => "unsupported_version",
+            Rejection::Unparsable(_) => "malformed",
+            Rejection::UnknownEncoding => "unknown_encoding",
+            Rejection::Unpackable => "unpackable",
+            Rejection::TooLarge { .. } => "too_large",
+            Rejection::TooSlow => "too_slow",
+            Rejection::BrokenOff => "broken_off",
+            Rejection::RateLimited { .. } => "rate_limited",
+            Rejection::ProjectShare => "project_share",
+            Rejection::JournalFull => "journal_full",
+            Rejection::Overloaded => "overloaded",
+            Rejection::NoSnapshot => "no_snapshot",
+            Rejection::Broken => "broken",
+        }
+    }
+
+    /// For the client. Our troubles stay in our logs.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Rejection::NoSuchPath => "there is nothing at this address".into(),
+            Rejection::WrongMethod { allow } => format!("this address takes {allow}"),
+            Rejection::MissingKey => "the project's API key is missing".into(),
+            Rejection::UnknownKey => "the project's API key is unknown".into(),
+            Rejection::OtherProject => "the API key belongs to another project than the address".into(),
+            Rejection::Disabled => "this project takes no notices: it is disabled".into(),
+            Rejection::Unparsable(error) => error.to_string(),
+            Rejection::UnknownEncoding => {
+                "this Content-Encoding is not understood: gzip, deflate, br and zstd are, one at a time".into()
+            }
+            Rejection::Unpackable => "the body is not what its Content-Encoding says".into(),
+            Rejection::TooLarge { bytes_max } => format!("the body is too large: at most {bytes_max} bytes are taken"),
+            Rejection::TooSlow => "the body did not arrive in time".into(),
+            Rejection::BrokenOff => "the body broke off".into(),
+            Rejection::RateLimited { .. } => "the project has reached its limit of notices a minute".into(),
+            Rejection::ProjectShare => "too many notices of this project are waiting".into(),
+            Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot => {
+                "notices cannot be taken now, please try again later".into()
+            }
+            Rejection::Broken => "this notice cannot be read, which is our mistake".into(),
+        }
+    }
+
+    /// The whole answer in this client's form.
+    pub(crate) fn answer(&self, client: Client) -> Response<Full<Bytes>> {
+        let told = self.told();
+        let (content_type, body) = match client {
+            Client::Hoptoad => ("text/xml; charset=utf-8", protocol::hoptoad::refused(&[told.as_str()])),
+            Client::Airbrake => ("application/json", protocol::airbrake::refused(&told)),
+            Client::Plain => ("text/plain; charset=utf-8", told + "\n"),
+        };
+        let mut response = Response::new(Full::from(body));
+        *response.status_mut() = self.status(client);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        match self {
+            Rejection::WrongMethod { allow } => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            // Without a delay Ruby's client keeps the notice and goes on with the next ones.
+            Rejection::RateLimited { delay_s } => {
+                headers.insert(RATE_LIMIT_DELAY, HeaderValue::from(*delay_s));
+                headers.insert(RETRY_AFTER, HeaderValue::from(*delay_s));
+            }
+            Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot | Rejection::ProjectShare => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(rand::random_range(RETRY_AFTER_S)));
+            }
+            // What is left of the body must not be taken for the next request.
+            Rejection::TooLarge { .. } | Rejection::TooSlow | Rejection::BrokenOff => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    /// What the log says. Refusals come in bulk, so they are counted, and logged one by one only for whoever looks closely.
+    pub(crate) fn log(&self, client: Client, project_id: Option<u64>) {
+        let (reason, status) = (self.reason(), self.status(client).as_u16());
+        match self {
+            Rejection::Broken => tracing::error!(reason, status, project_id, "a parser panicked"),
+            _ => tracing::debug!(reason, status, project_id, "refused"),
+        }
+    }
+}
+
+impl Refusal {
+    /// The same, told to this project unless it was known whose it is.
+    pub(crate) fn or_of(mut self, project_id: Option<u64>) -> Refusal {
+        self.project_id = self.project_id.or(project_id);
+        self
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Refusal {
+        Refusal { rejection, project_id: None }
+    }
+}
+
+impl From<ParseError> for Rejection {
+    fn from(error: ParseError) -> Rejection {
+        Rejection::Unparsable(error)
+    }
+}
+
+impl From<BodyError> for Rejection {
+    fn from(error: BodyError) -> Rejection {
+        match error {
+            BodyError::TooLarge { bytes_max } => Rejection::TooLarge { bytes_max },
+            BodyError::TimedOut => Rejection::TooSlow,
+            BodyError::BrokenOff(_) => Rejection::BrokenOff,
+        }
+    }
+}
+
+impl From<AppendError> for Rejection {
+    fn from(error: AppendError) -> Rejection {
+        match error {
+            AppendError::Full => Rejection::JournalFull,
+            AppendError::ProjectShare => Rejection::ProjectShare,
+            AppendError::TooLarge => Rejection::TooLarge { bytes_max: journal::BODY_BYTES_MAX },
+            AppendError::Overloaded | AppendError::Closed => Rejection::Overloaded,
+            AppendError::NoSuchLane(_) => Rejection::Broken,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! When the shipper may run: not into another installation's Redis, and not while an operator has paused it.
+
+use queue::Shipper;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Ships whenever it may, until stopped.
+pub(crate) async fn ship(
+    shipper: Shipper,
+    mut is_ours: watch::Receiver<bool>,
+    mut paused: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        let may = *is_ours.borrow_and_update() && !*paused.borrow_and_update();
+        let run = stop.child_token();
+        let changed = async {
+            tokio::select! {
+                _ = is_ours.changed() => {}
+                _ = paused.changed() => {}
+                () = stop.cancelled() => {}
+            }
+            run.cancel();
+        };
+        if may {
+            tokio::join!(shipper.run(run.clone()), changed);
+        } else {
+            changed.await;
+        }
+    }
+}
