@@ -27,10 +27,7 @@ pub fn hit(name: &str) {
 
     for (point, left) in POINTS.iter() {
         if point == name && left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            let _ = rustix::process::kill_process(
-                rustix::process::getpid(),
-                rustix::process::Signal::KILL,
-            );
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         }
     }
 }

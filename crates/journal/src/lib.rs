@@ -11,17 +11,24 @@
 
 mod error;
 pub mod failpoint;
+mod footer;
+mod frame;
+mod header;
+mod index;
 mod journal;
 mod options;
 mod record;
+mod scan;
+mod segment;
 mod source;
+mod state;
 mod status;
+mod volume;
+mod writer;
 
 pub use error::{AppendError, OpenError};
 pub use journal::Journal;
 pub use options::{JournalOptions, LANES_MAX};
-pub use record::{
-    BODY_BYTES_MAX, Draft, Kind, RECORD_BYTES_MAX, RECORD_HEAD_BYTES, Record, RecordError,
-};
-pub use source::Source;
+pub use record::{BODY_BYTES_MAX, Draft, Kind, RECORD_BYTES_MAX, RECORD_HEAD_BYTES, Record, RecordError};
+pub use source::{Picked, Source};
 pub use status::Status;

@@ -89,11 +89,7 @@ impl Draft {
     pub(crate) fn encode_unnumbered(&self, out: &mut Vec<u8>) {
         let start = out.len();
         let len = self.record_bytes() - PREFIX_BYTES;
-        out.extend_from_slice(
-            &u32::try_from(len)
-                .expect("a record is at most 4 MiB")
-                .to_le_bytes(),
-        );
+        out.extend_from_slice(&u32::try_from(len).expect("a record is at most 4 MiB").to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.push(VERSION);
         out.push(self.kind as u8);
@@ -164,16 +160,7 @@ pub enum RecordError {
 impl Record {
     /// Reads exactly one record, and checks its length and checksum.
     pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
-        let head = RecordHead::decode(bytes)?;
-        if head.record_bytes != bytes.len() {
-            return Err(RecordError::Length {
-                said: head.record_bytes,
-                there: bytes.len(),
-            });
-        }
-        if crc32c::crc32c(&bytes[PREFIX_BYTES..]) != head.crc {
-            return Err(RecordError::Checksum);
-        }
+        let head = Record::check(bytes)?;
         if bytes[8] != VERSION {
             return Err(RecordError::Version(bytes[8]));
         }
@@ -189,6 +176,18 @@ impl Record {
             id: array(bytes, 55),
             body: bytes[RECORD_HEAD_BYTES..].to_vec(),
         })
+    }
+
+    /// Whether these bytes are exactly one sound record, of whatever layout.
+    pub(crate) fn check(bytes: &[u8]) -> Result<RecordHead, RecordError> {
+        let head = RecordHead::decode(bytes)?;
+        if head.record_bytes != bytes.len() {
+            return Err(RecordError::Length { said: head.record_bytes, there: bytes.len() });
+        }
+        if crc32c::crc32c(&bytes[PREFIX_BYTES..]) != head.crc {
+            return Err(RecordError::Checksum);
+        }
+        Ok(head)
     }
 
     /// The bytes of this record.
@@ -232,18 +231,11 @@ impl RecordHead {
     /// Reads the head at the beginning of `bytes`; its length is one that a record can have.
     pub(crate) fn decode(bytes: &[u8]) -> Result<RecordHead, RecordError> {
         if bytes.len() < RECORD_HEAD_BYTES {
-            return Err(RecordError::Length {
-                said: RECORD_HEAD_BYTES,
-                there: bytes.len(),
-            });
+            return Err(RecordError::Length { said: RECORD_HEAD_BYTES, there: bytes.len() });
         }
-        let record_bytes =
-            PREFIX_BYTES.saturating_add(u32::from_le_bytes(array(bytes, 0)) as usize);
+        let record_bytes = PREFIX_BYTES.saturating_add(u32::from_le_bytes(array(bytes, 0)) as usize);
         if !(RECORD_HEAD_BYTES..=RECORD_BYTES_MAX).contains(&record_bytes) {
-            return Err(RecordError::Length {
-                said: record_bytes,
-                there: bytes.len(),
-            });
+            return Err(RecordError::Length { said: record_bytes, there: bytes.len() });
         }
         Ok(RecordHead {
             record_bytes,
@@ -258,9 +250,7 @@ impl RecordHead {
 
 /// `N` bytes from `at`; the caller has checked that they are there.
 pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes[at..at + N]
-        .try_into()
-        .expect("a slice of N bytes is an array of N bytes")
+    bytes[at..at + N].try_into().expect("a slice of N bytes is an array of N bytes")
 }
 
 #[cfg(test)]
@@ -271,37 +261,13 @@ mod tests {
 
     fn any_record() -> impl Strategy<Value = Record> {
         (
-            (
-                any::<u8>(),
-                any::<u16>(),
-                any::<u16>(),
-                any::<u64>(),
-                any::<u64>(),
-            ),
-            (
-                any::<u8>(),
-                any::<[u8; 16]>(),
-                any::<i64>(),
-                any::<[u8; 16]>(),
-            ),
+            (any::<u8>(), any::<u16>(), any::<u16>(), any::<u64>(), any::<u64>()),
+            (any::<u8>(), any::<[u8; 16]>(), any::<i64>(), any::<[u8; 16]>()),
             proptest::collection::vec(any::<u8>(), 0..300),
         )
             .prop_map(
-                |(
-                    (kind, codec, lane, seq, project_id),
-                    (fold_key_version, fold_key, accepted_at_us, id),
-                    body,
-                )| Record {
-                    kind,
-                    codec,
-                    lane,
-                    seq,
-                    project_id,
-                    fold_key_version,
-                    fold_key,
-                    accepted_at_us,
-                    id,
-                    body,
+                |((kind, codec, lane, seq, project_id), (fold_key_version, fold_key, accepted_at_us, id), body)| {
+                    Record { kind, codec, lane, seq, project_id, fold_key_version, fold_key, accepted_at_us, id, body }
                 },
             )
     }
