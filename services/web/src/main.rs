@@ -1,2 +1,25 @@
-//! Placeholder.
-fn main() {}
+//! The web's process: pages for people, JSON for scripts.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::net::TcpListener;
+use web::{ADMIN_PORT, Config, run};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    service::exit_code(start(Config::parse()).await)
+}
+
+async fn start(config: Config) -> anyhow::Result<()> {
+    let log_level = service::init_tracing(&config.service)?;
+    service::raise_open_files();
+    let shutdown = service::shutdown_token().context("cannot listen for signals")?;
+
+    let admin_address = config.service.admin_address(ADMIN_PORT);
+    let public = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let admin = TcpListener::bind(admin_address).await.with_context(|| format!("cannot listen on {admin_address}"))?;
+
+    run(config, public, admin, log_level, shutdown).await
+}

@@ -1,0 +1,87 @@
+//! Notices: of a group, of a project as they become visible, and single ones.
+//!
+//! Lists go to the database each time: they are walked page by page, and no two walkers ask for the same page.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde_json::{Value, json as object};
+use store::reader::{CursorError, Stage, StoredNotice};
+
+use super::caller::Caller;
+use super::params::{Params, notice_id, number};
+use super::{Problem, json, shapes};
+use crate::app::App;
+use crate::rejection::Rejection;
+
+pub(super) async fn of_group(
+    State(app): State<App>,
+    caller: Caller,
+    Path((project_id, group_id)): Path<(String, String)>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let opened = app.open(caller.viewer, number(&project_id)?).await?;
+    let group_id = number(&group_id)?;
+    let limit = params.limit()?;
+    let before = params
+        .text("cursor")
+        .map(|cursor| notice_id(cursor).map_err(|_| Rejection::BadRequest(CursorError.to_string())))
+        .transpose()?;
+    app.reader.group(&opened, group_id).await?.ok_or(Rejection::NotFound)?;
+    let page = app.reader.notices(&opened, group_id, before, limit).await?;
+    let next = page.next.map(|id| id.to_string());
+    let items = page.notices.iter().map(StoredNotice::to_json).collect();
+    Ok(json(shapes::list(items, next).to_string().into_bytes()))
+}
+
+pub(super) async fn since(
+    State(app): State<App>,
+    caller: Caller,
+    Path(project_id): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let opened = app.open(caller.viewer, number(&project_id)?).await?;
+    let page = app
+        .reader
+        .notices_since(&opened, params.time("since")?, params.text("cursor"), params.limit()?)
+        .await?
+        .map_err(|error| Rejection::BadRequest(error.to_string()))?;
+    let items = page.notices.iter().map(StoredNotice::to_json).collect();
+    let mut list = shapes::list(items, page.next);
+    // Where to ask again later: the list has an end, its project has not.
+    list["resume"] = Value::from(page.resume);
+    Ok(json(list.to_string().into_bytes()))
+}
+
+pub(super) async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    Path((project_id, id)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let opened = app.open(caller.viewer, number(&project_id)?).await?;
+    let id = notice_id(&id)?;
+    let reader = app.reader.clone();
+    let answer = app.answers.get(&format!("{} notice {id}", opened.id()), None, || async move {
+        let notice = reader.notice(&opened, id).await?;
+        Ok::<_, Rejection>(notice.map(|notice| notice.to_json().to_string().into_bytes()))
+    });
+    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.to_vec()))
+}
+
+pub(super) async fn status(
+    State(app): State<App>,
+    caller: Caller,
+    Path((project_id, id)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let opened = app.open(caller.viewer, number(&project_id)?).await?;
+    let stage = match notice_id(&id) {
+        Ok(id) => app.reader.stage(&opened, id).await?,
+        Err(_) => Stage::Unknown,
+    };
+    let (stage, group_id) = match stage {
+        Stage::Queued => ("queued", None),
+        Stage::Stored(group_id) => ("stored", Some(group_id.to_string())),
+        Stage::Dead => ("dead", None),
+        Stage::Unknown => ("unknown", None),
+    };
+    Ok(json(object!({"stage": stage, "group_id": group_id}).to_string().into_bytes()))
+}

@@ -1,0 +1,127 @@
+//! What every request has at hand.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use store::Reader;
+use store::reader::{Account, Opened, ReadError, Token, Viewer};
+
+use crate::attempts::Attempts;
+use crate::cache::ReadCache;
+use crate::commands::Commands;
+use crate::config::Config;
+use crate::cookies::Keys;
+use crate::pages::Piece;
+use crate::passwords::Passwords;
+use crate::rejection::Rejection;
+use crate::visitor::Seen;
+
+const MIB: u64 = 1 << 20;
+
+/// The service's parts. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) reader: Reader,
+    pub(crate) keys: Keys,
+    pub(crate) commands: Commands,
+    pub(crate) passwords: Passwords,
+    pub(crate) attempts: Attempts,
+    pub(crate) public_url: Option<String>,
+    pub(crate) gateway_url: String,
+    /// Parts of pages that look the same to everybody who may see them.
+    pub(crate) pieces: ReadCache<Piece>,
+    /// Answers of the API.
+    pub(crate) answers: ReadCache<Vec<u8>>,
+    opened: ReadCache<Opened>,
+    accounts: ReadCache<Account>,
+    tokens: ReadCache<Token>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl FromRef<App> for Keys {
+    fn from_ref(app: &App) -> Keys {
+        app.keys.clone()
+    }
+}
+
+impl App {
+    pub(crate) fn new(config: &Config, reader: Reader) -> anyhow::Result<App> {
+        Ok(App(Arc::new(Parts {
+            commands: Commands::new(
+                reader.clone(),
+                config.command_url.clone(),
+                config.service.control_token.as_deref(),
+            )?,
+            reader,
+            keys: Keys::new(&config.secret_key, config.public_url.as_deref()),
+            passwords: Passwords::new(),
+            attempts: Attempts::new(),
+            public_url: config.public_url.clone(),
+            gateway_url: config.gateway_url.clone(),
+            pieces: ReadCache::new("pieces", 48 * MIB, Piece::bytes),
+            answers: ReadCache::new("answers", 24 * MIB, Vec::len),
+            opened: ReadCache::new("projects", 4 * MIB, |_| 200),
+            accounts: ReadCache::new("accounts", 4 * MIB, |_| 300),
+            tokens: ReadCache::new("tokens", 4 * MIB, |_| 100),
+        })))
+    }
+
+    /// A project, if it is the viewer's to see. To everybody else there is no such project.
+    pub(crate) async fn open(&self, viewer: Viewer, project_id: i64) -> Result<Arc<Opened>, Rejection> {
+        let reader = self.reader.clone();
+        let key = match viewer {
+            Viewer::User(id) => format!("u{id} {project_id}"),
+            Viewer::Project(id) => format!("p{id} {project_id}"),
+        };
+        let opened = self.opened.get(&key, None, || async move { reader.open(viewer, project_id).await });
+        opened.await?.ok_or(Rejection::NotFound)
+    }
+
+    pub(crate) async fn account(&self, id: i64) -> Result<Option<Arc<Account>>, ReadError> {
+        let reader = self.reader.clone();
+        self.accounts.get(&id.to_string(), None, || async move { reader.account(id).await }).await
+    }
+
+    pub(crate) async fn token(&self, clear: &str) -> Result<Option<Arc<Token>>, ReadError> {
+        let sha256 = store::token::sha256(clear);
+        let key: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let reader = self.reader.clone();
+        self.tokens.get(&key, None, || async move { reader.token(&sha256).await }).await
+    }
+
+    /// A part of a page, read anew when what there is does not show the visitor's own last change.
+    pub(crate) async fn piece<F>(
+        &self,
+        key: String,
+        seen: Option<&Seen>,
+        read: impl FnOnce(Reader) -> F,
+    ) -> Result<Arc<Piece>, Rejection>
+    where
+        F: Future<Output = Result<Option<Piece>, Rejection>> + Send + 'static,
+    {
+        let reader = self.reader.clone();
+        let not_before = seen.map(Seen::at);
+        let lsn = seen.map(|seen| seen.lsn.clone());
+        self.pieces
+            .get(&key, not_before, || {
+                let (waiting, read) = (reader.clone(), read(reader));
+                async move {
+                    if let Some(lsn) = lsn {
+                        waiting.wait_for(&lsn, Seen::WAIT_MAX).await?;
+                    }
+                    read.await
+                }
+            })
+            .await?
+            .ok_or(Rejection::NotFound)
+    }
+}

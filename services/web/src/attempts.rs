@@ -1,0 +1,98 @@
+//! How often somebody may be wrong about a password, per account and per address.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+/// Wrong passwords for one account within [`WITHIN`].
+const PER_ACCOUNT_MAX: u32 = 10;
+/// Wrong passwords from one address within [`WITHIN`].
+const PER_ADDRESS_MAX: u32 = 50;
+/// After this time a count begins anew.
+const WITHIN: Duration = Duration::from_secs(10 * 60);
+/// Accounts and addresses that are remembered; beyond it the least used are forgotten.
+const REMEMBERED_MAX: u64 = 100_000;
+
+/// Counts attempts in this process. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Attempts {
+    counts: Cache<String, Arc<AtomicU32>>,
+}
+
+impl Attempts {
+    pub(crate) fn new() -> Attempts {
+        Attempts { counts: Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(WITHIN).build() }
+    }
+
+    /// Counts an attempt before it is made; whether it may be made. Counting first keeps many at once from slipping by.
+    pub(crate) fn take(&self, email: &str, address: IpAddr) -> bool {
+        let keys = keys(email, address);
+        let mut may = true;
+        for (key, max) in keys {
+            let count = self.counts.get_with(key, Arc::default);
+            may &= count.fetch_add(1, Ordering::Relaxed) < max;
+        }
+        may
+    }
+
+    /// Takes back what was counted: the password was right. The address keeps its other attempts, or signing in to an
+    /// account of one's own would buy more guesses at those of others.
+    pub(crate) fn forgive(&self, email: &str, address: IpAddr) {
+        let [(account, _), (address, _)] = keys(email, address);
+        self.counts.invalidate(&account);
+        if let Some(count) = self.counts.get(&address) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn keys(email: &str, address: IpAddr) -> [(String, u32); 2] {
+    // A household has one IPv6 network of 64 bits, whatever it does inside.
+    let network = match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("{:x}", u128::from(address) >> 64),
+    };
+    let account: String = email.to_lowercase().chars().take(320).collect();
+    [(format!("account {account}"), PER_ACCOUNT_MAX), (format!("address {network}"), PER_ADDRESS_MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn one_account_is_limited_from_wherever() {
+        let attempts = Attempts::new();
+        for round in 0..PER_ACCOUNT_MAX {
+            assert!(attempts.take("a@b.example", IpAddr::from([192, 0, 2, round as u8])));
+        }
+        assert!(!attempts.take("A@b.example", HOME));
+        assert!(attempts.take("other@b.example", HOME));
+    }
+
+    #[test]
+    fn one_address_is_limited_for_whomever() {
+        let attempts = Attempts::new();
+        for round in 0..PER_ADDRESS_MAX {
+            assert!(attempts.take(&format!("{round}@b.example"), HOME));
+        }
+        assert!(!attempts.take("new@b.example", HOME));
+    }
+
+    #[test]
+    fn being_right_does_not_buy_more_guesses() {
+        let attempts = Attempts::new();
+        for round in 0..PER_ADDRESS_MAX - 1 {
+            assert!(attempts.take(&format!("{round}@b.example"), HOME));
+        }
+        assert!(attempts.take("mine@b.example", HOME));
+        attempts.forgive("mine@b.example", HOME);
+        assert!(attempts.take("mine@b.example", HOME));
+        assert!(!attempts.take("other@b.example", HOME));
+    }
+}

@@ -1,0 +1,150 @@
+//! Cookies: signed, so that nobody can write one, and what forms prove with them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum_extra::extract::cookie::{Cookie, Key, SameSite};
+use axum_extra::extract::SignedCookieJar;
+use axum::http::HeaderMap;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// Who is signed in.
+pub(crate) const SESSION: &str = "croak_session";
+/// Binds the sign-in form to the browser that it was shown to.
+pub(crate) const VISIT: &str = "croak_visit";
+/// How far the database had come when the visitor last changed something.
+pub(crate) const SEEN: &str = "croak_seen";
+/// One sentence for the next page.
+pub(crate) const TOLD: &str = "croak_told";
+/// The colours that the visitor chose.
+pub(crate) const THEME: &str = "croak_theme";
+
+/// How long somebody stays signed in.
+pub(crate) const SESSION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// After this long every replica shows the change.
+const SEEN_MAX: Duration = Duration::from_secs(120);
+const TOLD_MAX: Duration = Duration::from_secs(30);
+const THEME_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What signs cookies and forms. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    cookies: Key,
+    forms: [u8; 32],
+    is_secure: bool,
+}
+
+impl Keys {
+    pub(crate) fn new(secret_key: &str, public_url: Option<&str>) -> Keys {
+        Keys {
+            // Hashed first: the key must not depend on how the secret is written or how long it is.
+            cookies: Key::derive_from(&Sha256::digest(format!("croak cookies {secret_key}"))),
+            forms: Sha256::digest(format!("croak forms {secret_key}")).into(),
+            is_secure: public_url.is_some_and(|url| url.starts_with("https://")),
+        }
+    }
+
+    /// The cookies of a request.
+    pub(crate) fn jar(&self, headers: &HeaderMap) -> SignedCookieJar {
+        SignedCookieJar::from_headers(headers, self.cookies.clone())
+    }
+
+    pub(crate) fn session(&self, value: String) -> Cookie<'static> {
+        self.cookie(SESSION, value, SESSION_MAX)
+    }
+
+    pub(crate) fn visit(&self, value: String) -> Cookie<'static> {
+        self.cookie(VISIT, value, Duration::from_secs(3600))
+    }
+
+    pub(crate) fn seen(&self, value: String) -> Cookie<'static> {
+        self.cookie(SEEN, value, SEEN_MAX)
+    }
+
+    pub(crate) fn told(&self, value: String) -> Cookie<'static> {
+        self.cookie(TOLD, value, TOLD_MAX)
+    }
+
+    pub(crate) fn theme(&self, value: String) -> Cookie<'static> {
+        self.cookie(THEME, value, THEME_MAX)
+    }
+
+    fn cookie(&self, name: &'static str, value: String, age_max: Duration) -> Cookie<'static> {
+        Cookie::build((name, value))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(self.is_secure)
+            .max_age(time::Duration::try_from(age_max).unwrap_or(time::Duration::HOUR))
+            .build()
+    }
+
+    /// What a form carries to prove that it was made for the session of this nonce.
+    pub(crate) fn form_token(&self, nonce: &str) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.forms).expect("HMAC takes keys of any length");
+        mac.update(nonce.as_bytes());
+        hex(&mac.finalize().into_bytes())
+    }
+
+    /// Whether a form was made for the session of this nonce.
+    pub(crate) fn is_form_token(&self, nonce: &str, token: &str) -> bool {
+        bool::from(self.form_token(nonce).as_bytes().ct_eq(token.as_bytes()))
+    }
+}
+
+/// Something nobody can guess.
+pub(crate) fn nonce() -> String {
+    hex(&rand::random::<[u8; 16]>())
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_form_belongs_to_one_session() {
+        let keys = Keys::new(SECRET, None);
+        let token = keys.form_token("one");
+        assert!(keys.is_form_token("one", &token));
+        assert!(!keys.is_form_token("two", &token));
+        assert!(!keys.is_form_token("one", ""));
+        assert!(!Keys::new("another secret another secret another", None).is_form_token("one", &token));
+    }
+
+    #[test]
+    fn cookies_are_out_of_reach() {
+        let cookie = Keys::new(SECRET, Some("https://croak.example")).session("x".into());
+        assert_eq!(cookie.http_only(), Some(true));
+        assert_eq!(cookie.secure(), Some(true));
+        assert_eq!(cookie.same_site(), Some(SameSite::Lax));
+        assert_ne!(Keys::new(SECRET, Some("http://croak.example")).session("x".into()).secure(), Some(true));
+    }
+
+    #[test]
+    fn a_cookie_that_was_changed_is_not_there() {
+        let keys = Keys::new(SECRET, None);
+        let signed = keys.jar(&HeaderMap::new()).add(keys.session("1.1.nonce".into()));
+        let mut headers = HeaderMap::new();
+        use axum::response::IntoResponse;
+        let response = (signed, ()).into_response();
+        let set = response.headers()["set-cookie"].to_str().expect("plain text");
+        let pair = set.split(';').next().expect("a cookie has a value").to_owned();
+        headers.insert("cookie", pair.parse().expect("plain text"));
+        assert_eq!(keys.jar(&headers).get(SESSION).map(|cookie| cookie.value().to_owned()).as_deref(), Some("1.1.nonce"));
+        headers.insert("cookie", pair.replace("1.1.nonce", "2.1.nonce").parse().expect("plain text"));
+        assert!(keys.jar(&headers).get(SESSION).is_none());
+    }
+}

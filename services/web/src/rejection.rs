@@ -1,0 +1,151 @@
+//! Everything that is answered when things are not as asked: status, metric, log and words side by side.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+use store::reader::ReadError;
+
+use crate::pages;
+
+/// Why a request is not answered as asked.
+#[derive(Debug)]
+pub(crate) enum Rejection {
+    /// Nobody is signed in; `wanted` is where to go afterwards.
+    SignedOut { wanted: Option<String> },
+    /// There is no such thing, or it is not the asker's to see: nobody can tell which.
+    NotFound,
+    /// The request is not understood; the text says what would be right.
+    BadRequest(String),
+    /// A form that was not made for this session.
+    ForeignForm,
+    /// The visitor may look, not act.
+    NotAllowed,
+    /// The API was asked without a valid token.
+    NoToken,
+    /// The token lacks the scope.
+    NoScope(&'static str),
+    /// The path is known, the method is not.
+    WrongMethod,
+    /// The database could not be read.
+    Unreadable(ReadError),
+}
+
+impl From<ReadError> for Rejection {
+    fn from(error: ReadError) -> Rejection {
+        Rejection::Unreadable(error)
+    }
+}
+
+impl Rejection {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Rejection::SignedOut { .. } | Rejection::NoToken => StatusCode::UNAUTHORIZED,
+            Rejection::NotFound => StatusCode::NOT_FOUND,
+            Rejection::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Rejection::ForeignForm | Rejection::NotAllowed | Rejection::NoScope(_) => StatusCode::FORBIDDEN,
+            Rejection::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Rejection::Unreadable(ReadError::Database(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The label of the metric and the last part of a problem's `type`.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Rejection::SignedOut { .. } => "signed_out",
+            Rejection::NotFound => "not_found",
+            Rejection::BadRequest(_) => "bad_request",
+            Rejection::ForeignForm => "foreign_form",
+            Rejection::NotAllowed => "not_allowed",
+            Rejection::NoToken => "no_token",
+            Rejection::NoScope(_) => "no_scope",
+            Rejection::WrongMethod => "wrong_method",
+            Rejection::Unreadable(ReadError::Database(_)) => "database",
+            Rejection::Unreadable(_) => "damaged",
+        }
+    }
+
+    /// A few words.
+    pub(crate) fn title(&self) -> &'static str {
+        match self {
+            Rejection::SignedOut { .. } => "Not signed in",
+            Rejection::NotFound => "Not found",
+            Rejection::BadRequest(_) => "Not understood",
+            Rejection::ForeignForm => "This form is too old",
+            Rejection::NotAllowed => "Not allowed",
+            Rejection::NoToken => "No valid token",
+            Rejection::NoScope(_) => "The token may not do this",
+            Rejection::WrongMethod => "Wrong method",
+            Rejection::Unreadable(ReadError::Database(_)) => "The database does not answer",
+            Rejection::Unreadable(_) => "This cannot be shown",
+        }
+    }
+
+    /// One or two sentences for whoever asked. Our troubles stay in our logs.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Rejection::SignedOut { .. } => "Sign in to see this.".to_owned(),
+            Rejection::NotFound => "There is nothing at this address that you may see.".to_owned(),
+            Rejection::BadRequest(told) => told.clone(),
+            Rejection::ForeignForm => {
+                "It was made for another session, or before you signed in. Nothing was changed: go back, load the page again and repeat it."
+                    .to_owned()
+            }
+            Rejection::NotAllowed => "You may look at this project, not change it.".to_owned(),
+            Rejection::NoToken => "Send a valid token, as in `Authorization: Bearer croak_…`.".to_owned(),
+            Rejection::NoScope(scope) => format!("This needs a token with the scope `{scope}`."),
+            Rejection::WrongMethod => "This address answers to another method.".to_owned(),
+            Rejection::Unreadable(ReadError::Database(_)) => {
+                "Nothing is lost: gateways keep taking notices in, and they appear here when the database is back.".to_owned()
+            }
+            Rejection::Unreadable(_) => "What is stored here cannot be read. The operator's log says more.".to_owned(),
+        }
+    }
+
+    fn count(&self) {
+        metrics::counter!("web_rejections_total", "reason" => self.reason()).increment(1);
+        if let Rejection::Unreadable(error) = self {
+            tracing::warn!(causes = service::causes(error), "cannot read what was asked for");
+        }
+    }
+
+    /// The answer for scripts: a problem document.
+    pub(crate) fn problem(&self) -> Response {
+        self.count();
+        let status = self.status();
+        let problem = json!({
+            "type": format!("urn:croak:problem:{}", self.reason()),
+            "title": self.title(),
+            "status": status.as_u16(),
+            "detail": self.told(),
+        });
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"croak\""));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// The answer for people: a page, or the way to the sign-in form.
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        self.count();
+        if let Rejection::SignedOut { wanted } = &self {
+            return Redirect::to(&pages::sign_in_address(wanted.as_deref())).into_response();
+        }
+        let mut response = (self.status(), pages::error_page(&self)).into_response();
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}

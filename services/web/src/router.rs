@@ -1,0 +1,42 @@
+//! Every address and who answers there.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::pages::{deploys, group, groups, ingest, locate, projects, sign_in, theme};
+use crate::rejection::Rejection;
+use crate::{api, assets, headers};
+
+/// Forms are small.
+const FORM_BYTES_MAX: usize = 16 * 1024;
+
+pub(crate) fn routes(app: App) -> Router {
+    Router::new()
+        .route("/", get(projects::home))
+        .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/theme", post(theme::choose))
+        .route("/projects", get(projects::page))
+        .route("/projects/{project_id}", get(groups::home))
+        .route("/projects/{project_id}/groups", get(groups::page))
+        .route("/projects/{project_id}/groups/{group_id}", get(group::page))
+        .route("/projects/{project_id}/groups/{group_id}/{action}", post(group::act))
+        .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}", get(group::notice_page))
+        .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}/json", get(group::notice_json))
+        .route("/projects/{project_id}/deploys", get(deploys::page))
+        .route("/projects/{project_id}/ingest", get(ingest::page))
+        .route("/locate/{notice_id}", get(locate::locate))
+        .route("/assets/{name}", get(assets::asset))
+        .route("/favicon.ico", get(assets::favicon))
+        .fallback(async || Rejection::NotFound)
+        .method_not_allowed_fallback(async || Rejection::WrongMethod)
+        .layer(from_fn_with_state(app.clone(), headers::from_our_pages))
+        .nest("/api/v1", api::routes())
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(from_fn(headers::secured))
+        .layer(from_fn(headers::measured))
+        .with_state(app)
+}

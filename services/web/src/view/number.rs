@@ -1,0 +1,69 @@
+//! Numbers that can be compared.
+
+/// A count with its thousands marked.
+pub(crate) fn grouped(count: i64) -> String {
+    let digits = count.unsigned_abs().to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if count < 0 {
+        out.push('-');
+    }
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Users affected: exact up to 64, an estimate above.
+pub(crate) fn users(count: i32) -> String {
+    const EXACT_MAX: i32 = 64;
+    let about = if count > EXACT_MAX { "~" } else { "" };
+    format!("{about}{}", grouped(i64::from(count)))
+}
+
+/// A share of a whole, in per cent.
+pub(crate) fn percent(part: i64, whole: i64) -> String {
+    if whole <= 0 {
+        return "–".to_owned();
+    }
+    let share = part as f64 * 100.0 / whole as f64;
+    match share {
+        share if part > 0 && share < 1.0 => "<1 %".to_owned(),
+        share if part < whole && share > 99.0 => ">99 %".to_owned(),
+        share => format!("{share:.0} %"),
+    }
+}
+
+/// A count and its noun.
+pub(crate) fn counted(count: i64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_marked() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1000), "1,000");
+        assert_eq!(grouped(-1_234_567), "-1,234,567");
+    }
+
+    #[test]
+    fn estimates_say_so() {
+        assert_eq!(users(64), "64");
+        assert_eq!(users(1065), "~1,065");
+    }
+
+    #[test]
+    fn shares_never_round_to_nothing_or_all() {
+        assert_eq!(percent(1, 1000), "<1 %");
+        assert_eq!(percent(999, 1000), ">99 %");
+        assert_eq!(percent(1000, 1000), "100 %");
+        assert_eq!(percent(1, 0), "–");
+    }
+}

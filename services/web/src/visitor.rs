@@ -1,0 +1,180 @@
+//! Who asks for a page.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum_extra::extract::cookie::Cookie;
+use store::reader::{Account, Viewer};
+
+use crate::app::App;
+use crate::cookies::{self, Keys, SEEN, SESSION, SESSION_MAX, THEME, TOLD};
+use crate::rejection::Rejection;
+
+/// A person who is signed in.
+pub(crate) struct Visitor {
+    pub(crate) account: Arc<Account>,
+    /// What forms carry to prove that they are this session's.
+    pub(crate) form_token: String,
+    /// The visitor's own last change, while it may not be everywhere yet.
+    pub(crate) seen: Option<Seen>,
+    /// What the last change led to, to be told once.
+    pub(crate) told: Option<Told>,
+    pub(crate) theme: Theme,
+    nonce: String,
+}
+
+impl Visitor {
+    pub(crate) fn viewer(&self) -> Viewer {
+        Viewer::User(self.account.id)
+    }
+
+    /// The name by which the pages call the visitor.
+    pub(crate) fn name(&self) -> &str {
+        if self.account.name.is_empty() { &self.account.email } else { &self.account.name }
+    }
+
+    /// Whether a form was made for this session.
+    pub(crate) fn owns(&self, keys: &Keys, form_token: &str) -> bool {
+        keys.is_form_token(&self.nonce, form_token)
+    }
+}
+
+impl FromRequestParts<App> for Visitor {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Visitor, Rejection> {
+        let to_sign_in = || Rejection::SignedOut { wanted: wanted(parts) };
+        let session = Session::read(&app.keys, &parts.headers).ok_or_else(to_sign_in)?;
+        let account = app.account(session.user_id).await?.ok_or_else(to_sign_in)?;
+        if account.session_epoch != session.epoch {
+            return Err(to_sign_in());
+        }
+        let jar = app.keys.jar(&parts.headers);
+        Ok(Visitor {
+            account,
+            form_token: app.keys.form_token(&session.nonce),
+            seen: jar.get(SEEN).and_then(|cookie| Seen::read(&cookie)),
+            told: jar.get(TOLD).and_then(|cookie| Told::read(&cookie)),
+            theme: Theme::of(&app.keys, &parts.headers),
+            nonce: session.nonce,
+        })
+    }
+}
+
+/// Where a visitor wanted to go: only what a link can do again.
+fn wanted(parts: &Parts) -> Option<String> {
+    let is_read = parts.method == axum::http::Method::GET;
+    is_read.then(|| parts.uri.path_and_query().map(|path| path.as_str().to_owned())).flatten()
+}
+
+/// The signed cookie of a session: user, epoch, nonce, time of signing in.
+pub(crate) struct Session {
+    pub(crate) user_id: i64,
+    pub(crate) epoch: i32,
+    nonce: String,
+}
+
+impl Session {
+    /// The session of a request, if its cookie is ours and young enough.
+    pub(crate) fn read(keys: &Keys, headers: &HeaderMap) -> Option<Session> {
+        let cookie = keys.jar(headers).get(SESSION)?;
+        let mut parts = cookie.value().split('.');
+        let session = Session {
+            user_id: parts.next()?.parse().ok()?,
+            epoch: parts.next()?.parse().ok()?,
+            nonce: parts.next()?.to_owned(),
+        };
+        let since_ms: u64 = parts.next()?.parse().ok()?;
+        let age = Duration::from_millis(cookies::now_ms().saturating_sub(since_ms));
+        (age < SESSION_MAX && !session.nonce.is_empty()).then_some(session)
+    }
+
+    /// The cookie of a new session.
+    pub(crate) fn begin(keys: &Keys, account: &Account) -> Cookie<'static> {
+        keys.session(format!("{}.{}.{}.{}", account.id, account.session_epoch, cookies::nonce(), cookies::now_ms()))
+    }
+}
+
+/// The visitor's last change: what is read has to be as young.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// Where the database stood after it.
+    pub(crate) lsn: String,
+    at_ms: u64,
+}
+
+impl Seen {
+    /// Longest wait for a replica to get there.
+    pub(crate) const WAIT_MAX: Duration = Duration::from_secs(1);
+
+    /// What the cookie says about a change that was made just now.
+    pub(crate) fn write(lsn: &str) -> String {
+        format!("{}~{lsn}", cookies::now_ms())
+    }
+
+    fn read(cookie: &Cookie<'_>) -> Option<Seen> {
+        let (at_ms, lsn) = cookie.value().split_once('~')?;
+        Some(Seen { lsn: lsn.to_owned(), at_ms: at_ms.parse().ok()? })
+    }
+
+    /// When the change was made, by this process's clock.
+    pub(crate) fn at(&self) -> Instant {
+        let age = Duration::from_millis(cookies::now_ms().saturating_sub(self.at_ms));
+        Instant::now().checked_sub(age).unwrap_or_else(Instant::now)
+    }
+}
+
+/// What is told once, on the page after a change.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    /// Whether it went well.
+    pub(crate) is_good: bool,
+    pub(crate) text: String,
+}
+
+impl Told {
+    pub(crate) fn write(&self) -> String {
+        // Cookie values must be plain: everything else travels as percent-encoding.
+        let text = percent_encoding::utf8_percent_encode(&self.text, percent_encoding::NON_ALPHANUMERIC);
+        format!("{}~{text}", if self.is_good { "good" } else { "bad" })
+    }
+
+    fn read(cookie: &Cookie<'_>) -> Option<Told> {
+        let (kind, text) = cookie.value().split_once('~')?;
+        let text = percent_encoding::percent_decode_str(text).decode_utf8().ok()?.into_owned();
+        Some(Told { is_good: kind == "good", text })
+    }
+}
+
+/// The colours of the pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Theme {
+    /// As the visitor's system has it.
+    #[default]
+    System,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    pub(crate) const ALL: [Theme; 3] = [Theme::System, Theme::Light, Theme::Dark];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Theme::System => "system",
+            Theme::Light => "light",
+            Theme::Dark => "dark",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Theme {
+        Theme::ALL.into_iter().find(|theme| theme.as_str() == name).unwrap_or_default()
+    }
+
+    pub(crate) fn of(keys: &Keys, headers: &HeaderMap) -> Theme {
+        keys.jar(headers).get(THEME).map(|cookie| Theme::parse(cookie.value())).unwrap_or_default()
+    }
+}
