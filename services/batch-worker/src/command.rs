@@ -31,7 +31,12 @@ impl Commands for Executor {
                 let ended = ended(result.status);
                 metrics::counter!("worker_commands_total", "kind" => kind, "ended" => ended.as_str_name()).increment(1);
                 tracing::info!(kind, ended = ended.as_str_name(), "command executed");
-                Ok(Response::new(CommandResult { status: ended.into(), told: result.told, version: result.version, lsn: result.lsn }))
+                Ok(Response::new(CommandResult {
+                    status: ended.into(),
+                    told: result.told,
+                    version: result.version,
+                    lsn: result.lsn,
+                }))
             }
             Err(error) => {
                 tracing::warn!(kind, error = service::causes(&error), "command not executed");
@@ -51,7 +56,14 @@ fn group_command(command: &Command) -> Result<GroupCommand, Status> {
         Some(Action::MuteGroup(mute)) => (GroupAction::Mute, mute.group_id, mute.expected_version),
         None => return Err(Status::invalid_argument("no action, or one that this worker is too old for")),
     };
-    Ok(GroupCommand { id, actor_id: command.actor_id, project_id: command.project_id, group_id, action, expected_version })
+    Ok(GroupCommand {
+        id,
+        actor_id: command.actor_id,
+        project_id: command.project_id,
+        group_id,
+        action,
+        expected_version,
+    })
 }
 
 fn ended(status: CommandStatus) -> Ended {

@@ -30,7 +30,9 @@ pub(crate) async fn run(writer: Writer, queue: Queue, shutdown: CancellationToke
                 }
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(error = service::causes(&error), "no housekeeping while the database cannot be reached"),
+            Err(error) => {
+                tracing::warn!(error = service::causes(&error), "no housekeeping while the database cannot be reached")
+            }
         }
         let _ = tokio::time::timeout(STANDBY, shutdown.cancelled()).await;
     }
@@ -75,6 +77,13 @@ async fn round(housekeeper: &mut Housekeeper) -> Result<(), StoreError> {
     let rolled_up_days = housekeeper.roll_up_minutes().await?;
     let expired = housekeeper.expire().await?;
     let swept = housekeeper.sweep().await? + housekeeper.sweep_deleted_projects().await?;
-    tracing::info!(made, rolled_up_days, expired_days = expired.days, expired_notices = expired.notices, swept, "house kept");
+    tracing::info!(
+        made,
+        rolled_up_days,
+        expired_days = expired.days,
+        expired_notices = expired.notices,
+        swept,
+        "house kept"
+    );
     Ok(())
 }

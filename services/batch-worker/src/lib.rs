@@ -1,1 +1,155 @@
-//! Placeholder.
+//! The batch worker: moves notices from Redis to PostgreSQL, and does what nobody should have to wait for.
+//!
+//! Which of its roles a worker has is a flag:
+//! - `fold` reads lanes, folds notices and writes them, exactly once;
+//! - `command` executes what people do on the web, at most once;
+//! - `deliver` sends what people are told, at least once;
+//! - `housekeep` makes and drops partitions and publishes the projects to the gateways.
+
+mod command;
+mod config;
+mod deliver;
+mod fold;
+mod housekeep;
+mod installation;
+mod presence;
+mod projects;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use queue::{Queue, QueueOptions};
+use service::auth::Guard;
+use service::logs::LogLevel;
+use service::proto::command::commands_server::CommandsServer;
+use service::{Control, Health};
+use store::Writer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+pub use config::{Config, Role};
+
+/// Usual port of health, metrics and control.
+pub const ADMIN_PORT: u16 = 9181;
+
+/// Longest time for one command.
+const COMMAND_MAX: Duration = Duration::from_secs(10);
+
+/// Works until `shutdown`, then finishes what is in hand and gives the rest back.
+///
+/// `commands` is the listener of role command. The database and Redis may both be down at the start.
+pub async fn run(
+    config: Config,
+    admin: TcpListener,
+    commands: Option<TcpListener>,
+    log_level: LogLevel,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    config.check()?;
+    fold::describe();
+    let health = Health::new();
+    let worker_id = config.worker_id();
+    let about = serde_json::json!({ "worker_id": worker_id, "roles": config.role_names() });
+    let control =
+        Control::new("batch-worker", env!("CARGO_PKG_VERSION"), shutdown.clone(), log_level, move || about.clone());
+    let control_address = format!("http://{}", admin.local_addr().context("the admin port has no address")?);
+    let stop_admin = CancellationToken::new();
+    let token = config.service.control_token.clone();
+    let admin = tokio::spawn(service::admin::serve(admin, health.clone(), control.clone(), token, stop_admin.clone()));
+
+    let worked = work(&config, commands, &health, &control, worker_id, control_address, &shutdown).await;
+    stop_admin.cancel();
+    admin.await.context("the admin port died")??;
+    worked
+}
+
+async fn work(
+    config: &Config,
+    commands: Option<TcpListener>,
+    health: &Health,
+    control: &Control,
+    worker_id: String,
+    control_address: String,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let database = health.requires("postgres");
+    let redis = health.prefers("redis");
+    let writer = Writer::connect_lazy(&config.database_url).context("reading CROAK_DATABASE_URL")?;
+    let Some(installation) = installation::wait_for(&writer, &database, shutdown).await else { return Ok(()) };
+    let queue = Queue::connect_lazy(QueueOptions {
+        url: config.redis_url.clone(),
+        prefix: config.queue_prefix.clone(),
+        lane_count: installation.lane_count,
+    })
+    .context("reading CROAK_REDIS_URL and CROAK_QUEUE_PREFIX")?;
+
+    // One that must stop because Redis belongs to another installation stops the others with it.
+    let stop = shutdown.child_token();
+    let guard = tokio::spawn(installation::guard(queue.clone(), installation, redis, stop.clone()));
+    let (share, shares) = watch::channel(0);
+    let mut roles = JoinSet::new();
+    let mut command_address = None;
+    if config.has(Role::Fold) {
+        let fold = Arc::new(fold::Fold::new(
+            writer.clone(),
+            queue.clone(),
+            config.batch_limits(),
+            config.batches_at_once,
+            worker_id.clone(),
+            config.public_url.as_deref(),
+        ));
+        roles.spawn(fold::run(fold, shares, control.paused(), stop.clone()));
+    }
+    if let Some(commands) = commands {
+        let listening_on = commands.local_addr().context("the command port has no address")?;
+        command_address = Some(config.command_address(listening_on));
+        tracing::info!(%listening_on, "taking commands");
+        roles.spawn(serve_commands(commands, writer.clone(), config.service.control_token.clone(), stop.clone()));
+    }
+    if config.has(Role::Deliver) {
+        let reach = if config.deliver_allow_private { deliver::Reach::Any } else { deliver::Reach::Public };
+        let (writer, stop) = (writer.clone(), stop.clone());
+        roles.spawn(async move {
+            if let Err(error) = deliver::run(writer, reach, stop).await {
+                tracing::error!(error = format!("{error:#}"), "nothing is delivered");
+            }
+        });
+    }
+    if config.has(Role::Housekeep) {
+        roles.spawn(housekeep::run(writer.clone(), queue.clone(), stop.clone()));
+    }
+    let me = store::writer::WorkerRow {
+        id: worker_id,
+        roles: config.role_names(),
+        command_address,
+        control_address: Some(control_address),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    presence::keep(&writer, &me, installation.lane_count, &share, &database, &stop).await;
+
+    if tokio::time::timeout(config.service.stop_within(), roles.join_all()).await.is_err() {
+        tracing::warn!("what is still in hand is left to other workers");
+    }
+    guard.await.context("the guard of the installation died")?
+}
+
+/// Takes commands until told to stop, then answers those that it has.
+async fn serve_commands(listener: TcpListener, writer: Writer, token: Option<String>, stop: CancellationToken) {
+    let commands = CommandsServer::with_interceptor(command::Executor::new(writer), Guard::new(token));
+    let served = Server::builder()
+        .timeout(COMMAND_MAX)
+        .add_service(commands)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.cancelled());
+    // Connections that are open but idle would hold an orderly end for ever.
+    tokio::select! {
+        served = served => if let Err(error) = served {
+            tracing::error!(error = service::causes(&error), "no commands are taken");
+        },
+        () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(2)).await } => {}
+    }
+}

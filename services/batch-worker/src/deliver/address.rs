@@ -46,7 +46,7 @@ impl Reach {
 
     /// A resolver for the HTTP client that answers only with addresses that are allowed. The check is on what is
     /// connected to, so a name that changes its answer between check and use gains nothing.
-    pub(crate) fn resolver(self) -> Arc<dyn Resolve> {
+    pub(crate) fn resolver(self) -> Arc<impl Resolve + 'static> {
         Arc::new(CheckedResolver(self))
     }
 }

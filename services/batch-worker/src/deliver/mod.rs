@@ -109,14 +109,16 @@ async fn attempt(client: &reqwest::Client, reach: Reach, delivery: &Delivery) ->
 
 /// What went wrong, with its causes, for the delivery log.
 fn told(error: reqwest::Error) -> String {
-    let text = service::causes(&anyhow::Error::new(error).as_ref() as &(dyn std::error::Error + 'static));
+    let text = service::causes(&error);
     text.chars().take(500).collect()
 }
 
 /// What follows a failed attempt.
 fn next(attempt: i32) -> Attempted {
     let failed = usize::try_from(attempt).unwrap_or(usize::MAX);
-    PAUSES_S.get(failed.saturating_sub(1)).map_or(Attempted::GaveUp, |pause_s| Attempted::Again(Duration::from_secs(*pause_s)))
+    PAUSES_S
+        .get(failed.saturating_sub(1))
+        .map_or(Attempted::GaveUp, |pause_s| Attempted::Again(Duration::from_secs(*pause_s)))
 }
 
 fn label(ended: Attempted) -> &'static str {

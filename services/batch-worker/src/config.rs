@@ -1,0 +1,171 @@
+//! Flags and variables of the worker.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use service::{BadConfig, ServiceArgs};
+
+/// Folds notices into groups, executes what people do, delivers what they are told, keeps house.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "batch-worker", version)]
+pub struct Config {
+    /// Flags that every service has.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+
+    /// PostgreSQL, as a user with the rights of role `croak_worker`.
+    #[arg(long, env = "CROAK_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+
+    /// Redis that the gateways send to, as in `redis://host:6379`.
+    #[arg(long, env = "CROAK_REDIS_URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
+    pub redis_url: String,
+
+    /// What all keys in Redis begin with: the same for all services of one installation.
+    #[arg(long, env = "CROAK_QUEUE_PREFIX", default_value = "croak")]
+    pub queue_prefix: String,
+
+    /// What this worker does, as a list with commas.
+    #[arg(
+        long,
+        env = "CROAK_ROLES",
+        value_enum,
+        value_delimiter = ',',
+        default_values_t = [Role::Fold, Role::Command, Role::Deliver, Role::Housekeep]
+    )]
+    pub roles: Vec<Role>,
+
+    /// Name of this worker in lists and logs. Default: the machine's name.
+    #[arg(long, env = "CROAK_WORKER_ID")]
+    pub worker_id: Option<String>,
+
+    /// Role command: address where commands of the web are taken (gRPC). Port 0 takes a free one.
+    #[arg(long, env = "CROAK_COMMAND_LISTEN", default_value = "127.0.0.1:9191")]
+    command_listen: SocketAddr,
+
+    /// Role command: how the web reaches that address, as in `http://10.0.0.7:9191`. Default: the address that is
+    /// listened on, or the machine's name when that is all of them.
+    #[arg(long, env = "CROAK_COMMAND_ADVERTISE")]
+    pub command_advertise: Option<String>,
+
+    /// How people reach the pages, for the links in what they are told.
+    #[arg(long, env = "CROAK_PUBLIC_URL")]
+    pub public_url: Option<String>,
+
+    /// Role deliver: allow webhooks to addresses inside this network.
+    #[arg(long, env = "CROAK_DELIVER_ALLOW_PRIVATE", action = clap::ArgAction::Set, default_value_t = false)]
+    pub deliver_allow_private: bool,
+
+    /// Role fold: most records of one batch.
+    #[arg(long, env = "CROAK_BATCH_RECORDS_MAX", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_records_max: u32,
+
+    /// Role fold: a batch is closed when its records, compressed, reach this many bytes.
+    #[arg(long, env = "CROAK_BATCH_BYTES_MAX", default_value_t = 8 << 20, value_parser = clap::value_parser!(u32).range(1 << 16..=1 << 28))]
+    pub batch_bytes_max: u32,
+
+    /// Role fold: a batch is closed when it holds this many different errors.
+    #[arg(long, env = "CROAK_BATCH_GROUPS_MAX", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub batch_groups_max: u32,
+
+    /// Role fold: milliseconds that a small batch waits for more.
+    #[arg(long, env = "CROAK_BATCH_WAIT_MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=2_000))]
+    pub batch_wait_ms: u64,
+
+    /// Role fold: batches that are worked on at the same time; each takes tens of megabytes.
+    #[arg(long, env = "CROAK_BATCHES_AT_ONCE", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=12))]
+    pub batches_at_once: u16,
+}
+
+/// What a worker can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Role {
+    /// Reads notices from Redis, folds them and writes them.
+    Fold,
+    /// Executes what people do on the web.
+    Command,
+    /// Sends webhooks.
+    Deliver,
+    /// Makes and drops partitions, publishes projects to the gateways.
+    Housekeep,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Fold => "fold",
+            Role::Command => "command",
+            Role::Deliver => "deliver",
+            Role::Housekeep => "housekeep",
+        }
+    }
+}
+
+/// How big a batch may get, and how long it waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchLimits {
+    pub(crate) records_max: usize,
+    pub(crate) bytes_max: usize,
+    pub(crate) groups_max: usize,
+    pub(crate) wait: Duration,
+}
+
+impl Config {
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    pub(crate) fn role_names(&self) -> Vec<String> {
+        let roles: BTreeSet<Role> = self.roles.iter().copied().collect();
+        roles.into_iter().map(|role| role.name().to_owned()).collect()
+    }
+
+    pub(crate) fn batch_limits(&self) -> BatchLimits {
+        BatchLimits {
+            records_max: self.batch_records_max as usize,
+            bytes_max: self.batch_bytes_max as usize,
+            groups_max: self.batch_groups_max as usize,
+            wait: Duration::from_millis(self.batch_wait_ms),
+        }
+    }
+
+    /// What one flag cannot say alone.
+    pub(crate) fn check(&self) -> Result<(), BadConfig> {
+        if self.roles.is_empty() {
+            return Err(BadConfig("--roles is empty: a worker needs one of fold, command, deliver, housekeep".into()));
+        }
+        if self.has(Role::Command) && self.service.control_token.is_none() {
+            return Err(BadConfig(
+                "role command needs CROAK_CONTROL_TOKEN, the same as the web's: or leave the role out of CROAK_ROLES"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Different for every start: one that was killed must not be taken for the one that came after it.
+    pub(crate) fn worker_id(&self) -> String {
+        let name = self.worker_id.clone().unwrap_or_else(machine_name);
+        format!("{name}/{:08x}", rand::random::<u32>())
+    }
+
+    /// Where commands are taken, if they are.
+    pub fn command_listen(&self) -> Option<SocketAddr> {
+        self.has(Role::Command).then_some(self.command_listen)
+    }
+
+    /// How the web reaches the commands that are taken at this address.
+    pub(crate) fn command_address(&self, listening_on: SocketAddr) -> String {
+        match &self.command_advertise {
+            Some(address) => address.clone(),
+            None if listening_on.ip().is_unspecified() => format!("http://{}:{}", machine_name(), listening_on.port()),
+            None => format!("http://{listening_on}"),
+        }
+    }
+}
+
+fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

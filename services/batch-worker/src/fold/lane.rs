@@ -1,0 +1,337 @@
+//! One lane that this worker holds: read, fold, commit, trim, publish.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use queue::Entry;
+use store::batch::{Batch, Claim};
+use store::writer::{Claimed, ProjectRules};
+use store::{ErrorClass, StoreError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::accounts::{Accounts, Sifted};
+use super::limit::Limit;
+use super::prepare::prepare;
+use super::record::{self, Death};
+use super::{Fold, measure};
+
+/// Entries of one XRANGE.
+const READ_COUNT: usize = 1_000;
+
+/// A lane with fewer entries than this is given a moment to fill.
+const LINGER_BELOW: usize = 100;
+
+/// Pause between looks at an empty lane: begins short, doubles.
+const IDLE_MIN: Duration = Duration::from_millis(10);
+const IDLE_MAX: Duration = Duration::from_millis(200);
+
+/// Pause after an error: begins short, doubles.
+const TROUBLE_MIN: Duration = Duration::from_millis(100);
+const TROUBLE_MAX: Duration = Duration::from_secs(2);
+
+/// Watermarks are published again this often, changed or not: Redis may have forgotten them.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
+/// From here on a batch has one record, and a worker that is given the lane then stores it unread.
+const DEADLY_ATTEMPTS: u32 = 8;
+
+/// How a lane's task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Told to stop; the lane is still held and can be given back.
+    Stopped(Claim),
+    /// It belongs to somebody else now.
+    Lost(u16),
+}
+
+/// Why a step did not succeed.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("redis does not do what it is asked")]
+    Queue(#[from] queue::QueueError),
+    #[error("the database does not do what it is asked")]
+    Store(#[from] StoreError),
+    #[error("the task that folds died")]
+    Task(#[from] tokio::task::JoinError),
+    #[error("the lane belongs to another worker now")]
+    Lost,
+}
+
+/// What a step did.
+enum Step {
+    Idle,
+    Done,
+}
+
+/// A lane in hand.
+pub(crate) struct Lane {
+    fold: Arc<Fold>,
+    claim: Claim,
+    attempts: u32,
+    accounts: Accounts,
+    /// Whether the sets in memory are those in the database. Not after a commit whose end is not known.
+    is_certain: bool,
+    /// Whether the watermarks have been published whole since the claim.
+    is_published: bool,
+    published_at: Instant,
+}
+
+impl Lane {
+    pub(crate) fn new(fold: Arc<Fold>, claimed: &Claimed) -> Self {
+        Self {
+            fold,
+            claim: claimed.claim,
+            attempts: claimed.attempts,
+            accounts: Accounts::from_claimed(claimed),
+            is_certain: true,
+            is_published: false,
+            published_at: Instant::now(),
+        }
+    }
+
+    /// Works on the lane until told to stop or until it belongs to somebody else.
+    pub(crate) async fn run(mut self, stop: CancellationToken, mut paused: watch::Receiver<bool>) -> Ended {
+        let mut idle = IDLE_MIN;
+        let mut trouble = TROUBLE_MIN;
+        while !stop.is_cancelled() {
+            if *paused.borrow_and_update() {
+                tokio::select! { _ = paused.changed() => {}, () = stop.cancelled() => {} }
+                continue;
+            }
+            let pause = match self.step(&stop).await {
+                Ok(Step::Done) => {
+                    (idle, trouble) = (IDLE_MIN, TROUBLE_MIN);
+                    continue;
+                }
+                Ok(Step::Idle) => {
+                    trouble = TROUBLE_MIN;
+                    double(&mut idle, IDLE_MAX)
+                }
+                Err(Trouble::Lost) => return Ended::Lost(self.claim.lane),
+                Err(error) => {
+                    self.cope(&error);
+                    double(&mut trouble, TROUBLE_MAX)
+                }
+            };
+            let _ = tokio::time::timeout(pause, stop.cancelled()).await;
+        }
+        Ended::Stopped(self.claim)
+    }
+
+    /// One batch, from Redis to PostgreSQL. Trims last: a crash between the commit and the trim repeats the batch, and
+    /// what is repeated is recognised by its numbers.
+    async fn step(&mut self, stop: &CancellationToken) -> Result<Step, Trouble> {
+        self.make_certain().await?;
+        self.publish().await?;
+        if !self.has_enough(stop).await? {
+            return Ok(Step::Idle);
+        }
+        let fold = Arc::clone(&self.fold);
+        let _slot = fold.slots.acquire().await.expect("the slots are never closed");
+        let entries = self.next_batch().await?;
+        let Some(last) = entries.last() else { return Ok(Step::Idle) };
+        let last = last.stream_id().to_owned();
+        self.commit(&entries).await?;
+        drop(entries);
+        self.fold.queue.trim(self.claim.lane, &last).await?;
+        crash_point("batch.after_trim");
+        self.publish_now().await?;
+        Ok(Step::Done)
+    }
+
+    /// Whether the lane holds anything. A few entries are given a moment to become more: a transaction costs the same
+    /// for one notice as for a hundred.
+    async fn has_enough(&self, stop: &CancellationToken) -> Result<bool, Trouble> {
+        let count = self.fold.queue.read(self.claim.lane, None, LINGER_BELOW).await?.len();
+        if count > 0 && count < LINGER_BELOW {
+            let _ = tokio::time::timeout(self.fold.limits.wait, stop.cancelled()).await;
+        }
+        Ok(count > 0)
+    }
+
+    /// The next entries, always from the beginning of the lane: what was committed has been trimmed.
+    async fn next_batch(&self) -> Result<Vec<Entry>, Trouble> {
+        let records_max = self.records_max();
+        let mut limit = Limit::new(self.fold.limits);
+        let mut entries: Vec<Entry> = Vec::new();
+        while entries.len() < records_max && !limit.is_reached() {
+            let count = READ_COUNT.min(records_max - entries.len());
+            let after = entries.last().map(|entry| entry.stream_id().to_owned());
+            let more = self.fold.queue.read(self.claim.lane, after.as_deref(), count).await?;
+            let is_all = more.len() < count;
+            entries.extend(more.into_iter().take_while(|entry| limit.admits(entry)));
+            if is_all {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Fewer with every owner that died over this lane: the batch that kills is found by halving, the process being
+    /// the one that cannot tell.
+    fn records_max(&self) -> usize {
+        (self.fold.limits.records_max >> (2 * self.attempts).min(63)).max(1)
+    }
+
+    /// Commits entries: together if the database takes them, else in halves until the one that it refuses stands alone.
+    async fn commit(&mut self, entries: &[Entry]) -> Result<(), Trouble> {
+        let mut parts = vec![entries];
+        while let Some(part) = parts.pop() {
+            let Err(refused) = self.commit_part(part).await? else { continue };
+            match part {
+                [] => {}
+                [one] => self.commit_dead(one, &refused).await?,
+                _ => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits a part in one transaction. The inner error is what the database, or the fold, says against it.
+    async fn commit_part(&mut self, part: &[Entry]) -> Result<Result<(), Refused>, Trouble> {
+        let sifted = self.accounts.sift(part);
+        let batch = match self.prepare(&sifted).await? {
+            Ok(batch) => batch,
+            Err(panic) => return Ok(Err(Refused { death: Death::Panicked, detail: panic })),
+        };
+        match self.write(batch, sifted, part.len()).await {
+            Err(Trouble::Store(error)) if error.class() == ErrorClass::Refused => {
+                let detail = service::causes(&error);
+                tracing::warn!(lane = self.claim.lane, records = part.len(), error = detail, "a batch was refused");
+                Ok(Err(Refused { death: Death::Refused, detail }))
+            }
+            other => other.map(Ok),
+        }
+    }
+
+    /// Buries the one entry that is refused, with what was said against it.
+    async fn commit_dead(&mut self, entry: &Entry, refused: &Refused) -> Result<(), Trouble> {
+        let sifted = self.accounts.sift(std::slice::from_ref(entry));
+        let mut batch = Batch::default();
+        for shipped in &sifted.fresh {
+            let record = journal::Record::decode(&shipped.record).ok();
+            batch.dead.push(record::bury(shipped, record.as_ref(), refused.death, refused.detail.clone()));
+        }
+        self.write(batch, sifted, 1).await
+    }
+
+    async fn prepare(&self, sifted: &Sifted<'_>) -> Result<Result<Batch, String>, Trouble> {
+        if sifted.fresh.is_empty() {
+            return Ok(Ok(Batch::default()));
+        }
+        if self.attempts >= DEADLY_ATTEMPTS {
+            let dead = sifted.fresh.iter().map(|shipped| record::bury_unread(shipped)).collect();
+            return Ok(Ok(Batch { dead, ..Batch::default() }));
+        }
+        // Unpacking, folding and packing take tens of milliseconds of one core: not among the tasks that wait.
+        let fresh: Arc<[queue::Shipped]> = sifted.fresh.iter().map(|shipped| (*shipped).clone()).collect();
+        let prepared = self.prepare_with(Arc::clone(&fresh), self.fold.projects.rules().await?).await?;
+        let lacks_project = |batch: &Batch| batch.dead.iter().any(|dead| dead.reason == Death::UnknownProject.reason());
+        if prepared.as_ref().is_ok_and(lacks_project) {
+            // The project may be newer than the rules.
+            return self.prepare_with(fresh, self.fold.projects.read_again().await?).await;
+        }
+        Ok(prepared)
+    }
+
+    async fn prepare_with(
+        &self,
+        fresh: Arc<[queue::Shipped]>,
+        rules: Arc<ProjectRules>,
+    ) -> Result<Result<Batch, String>, Trouble> {
+        let fold = Arc::clone(&self.fold);
+        let lane = self.claim.lane;
+        Ok(tokio::task::spawn_blocking(move || prepare(&fresh, lane, &rules, &fold.identities)).await?)
+    }
+
+    async fn write(&mut self, mut batch: Batch, sifted: Sifted<'_>, entry_count: usize) -> Result<(), Trouble> {
+        batch.dead.extend(sifted.malformed.iter().map(|malformed| record::bury_malformed(malformed)));
+        batch.gone.clone_from(&sifted.gone);
+        if !sifted.is_empty() {
+            batch.cursors = sifted.cursors();
+        }
+        batch.public_url.clone_from(&self.fold.public_url);
+        let batch = Arc::new(batch);
+        let started = Instant::now();
+        let written = match self.fold.writer.commit(self.claim, Arc::clone(&batch)).await {
+            Err(error) if error.class() == ErrorClass::Fenced => {
+                measure::fenced();
+                return Err(Trouble::Lost);
+            }
+            other => other?,
+        };
+        self.attempts = 0;
+        measure::committed(self.claim.lane, &batch, written, &sifted, entry_count, started.elapsed());
+        self.accounts.advance(sifted);
+        Ok(())
+    }
+
+    /// Publishes watermarks when it is time: all of them once after a claim, then each second those of the journals
+    /// that something came from.
+    async fn publish(&mut self) -> Result<(), Trouble> {
+        if !self.is_published {
+            let (queue, lane) = (&self.fold.queue, self.claim.lane);
+            queue.clear_watermarks(lane).await?;
+            queue.publish_watermarks(lane, self.claim.token, &self.accounts.recent_watermarks()).await?;
+            self.is_published = true;
+            self.published_at = Instant::now();
+        } else if self.published_at.elapsed() >= PUBLISH_EVERY {
+            self.publish_now().await?;
+        }
+        Ok(())
+    }
+
+    async fn publish_now(&mut self) -> Result<(), Trouble> {
+        self.fold.queue.update_watermarks(self.claim.lane, &self.accounts.seen_watermarks()).await?;
+        self.published_at = Instant::now();
+        Ok(())
+    }
+
+    /// Whatever was in memory is forgotten when it is not known what was committed.
+    fn cope(&mut self, trouble: &Trouble) {
+        let lane = self.claim.lane;
+        match trouble {
+            Trouble::Queue(error) => tracing::warn!(lane, error = service::causes(error), "the lane cannot be read"),
+            trouble => {
+                self.is_certain = false;
+                tracing::warn!(lane, error = service::causes(trouble), "a batch was not committed, or it is not known");
+            }
+        }
+    }
+
+    /// Claims the lane anew when it is not known what was committed, and reads the sets again.
+    async fn make_certain(&mut self) -> Result<(), Trouble> {
+        if self.is_certain {
+            return Ok(());
+        }
+        let claimed = self.fold.writer.claim_again(&self.fold.owner, self.claim.lane).await?;
+        *self = Lane::new(Arc::clone(&self.fold), &claimed.ok_or(Trouble::Lost)?);
+        Ok(())
+    }
+}
+
+/// Why a part was not taken.
+#[derive(Debug)]
+struct Refused {
+    death: Death,
+    detail: String,
+}
+
+/// The pause now; the next one is twice as long.
+fn double(pause: &mut Duration, max: Duration) -> Duration {
+    let now = *pause;
+    *pause = (now * 2).min(max);
+    now
+}
+
+/// A place where failure tests kill the process.
+fn crash_point(name: &'static str) {
+    #[cfg(feature = "failpoints")]
+    journal::failpoint::hit(name);
+    #[cfg(not(feature = "failpoints"))]
+    let _ = name;
+}

@@ -1,0 +1,109 @@
+//! From the fresh entries of a batch to what is written: reading, folding, grouping, packing. Pure work, no waiting.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use notice::{Accepted, Folded, Grouping, Item};
+use queue::Shipped;
+use store::batch::{Batch, FacetCount, FingerprintBatch};
+use store::chunk;
+use store::writer::ProjectRules;
+
+use super::identity::Identities;
+use super::record::{self, Read};
+
+/// What the fresh entries bring. An error is the text of a panic that reading one by one did not meet: whoever calls
+/// looks for the entry that causes it.
+pub(crate) fn prepare(
+    fresh: &[Shipped],
+    lane: u16,
+    rules: &ProjectRules,
+    identities: &Identities,
+) -> Result<Batch, String> {
+    let mut batch = Batch::default();
+    let mut accepted = Vec::with_capacity(fresh.len());
+    for shipped in fresh {
+        match record::read(shipped, lane, rules) {
+            Read::Notice(notice) => {
+                saw(&mut batch, notice.accepted_at_us);
+                accepted.push(*notice);
+            }
+            Read::Deploy(deploy) => {
+                saw(&mut batch, deploy.at_us);
+                batch.deploys.push(deploy);
+            }
+            Read::Ledger(lines) => {
+                batch.ledger.extend(lines);
+                batch.ledger_records += 1;
+            }
+            Read::Stats(stats) => batch.stats.push(stats),
+            Read::Dead(dead) => batch.dead.push(dead),
+        }
+    }
+    batch.groups = catch_unwind(AssertUnwindSafe(|| group(accepted, rules, identities)))
+        .map_err(|panic| record::panic_text(panic.as_ref()))?;
+    Ok(batch)
+}
+
+fn saw(batch: &mut Batch, at_us: i64) {
+    batch.newest_at_us = batch.newest_at_us.max(Some(at_us));
+}
+
+/// Folds, and puts together what different fold keys bring to one fingerprint.
+fn group(accepted: Vec<Accepted>, rules: &ProjectRules, identities: &Identities) -> Vec<FingerprintBatch> {
+    let mut groups: BTreeMap<(i64, [u8; 16]), (FingerprintBatch, Vec<Item>)> = BTreeMap::new();
+    for folded in notice::fold(accepted) {
+        let grouping = rules.get(&folded.project_id).copied().unwrap_or(Grouping::Default);
+        let identity = identities.of(folded.project_id, folded.fold_key, grouping, &folded.sample);
+        let (group, items) = groups
+            .entry((folded.project_id, identity.fingerprint))
+            .or_insert_with(|| (empty(&folded, identity), Vec::new()));
+        add(group, items, folded);
+    }
+    groups
+        .into_values()
+        .map(|(mut group, mut items)| {
+            items.sort_unstable();
+            group.newest_id = items.last().map_or(group.newest_id, |item| item.id);
+            group.chunks = chunk::encode(&items);
+            group
+        })
+        .collect()
+}
+
+fn empty(folded: &Folded, identity: std::sync::Arc<store::batch::Identity>) -> FingerprintBatch {
+    FingerprintBatch {
+        project_id: folded.project_id,
+        identity,
+        notice_count: 0,
+        first_at_us: folded.first_at_us,
+        last_at_us: folded.last_at_us,
+        newest_id: folded.items[0].id,
+        minutes: BTreeMap::new(),
+        facets: BTreeMap::new(),
+        users: notice::UserSketch::default(),
+        chunks: Vec::new(),
+    }
+}
+
+fn add(group: &mut FingerprintBatch, items: &mut Vec<Item>, folded: Folded) {
+    group.notice_count += folded.items.len() as u64;
+    group.first_at_us = group.first_at_us.min(folded.first_at_us);
+    group.last_at_us = group.last_at_us.max(folded.last_at_us);
+    for (minute, count) in folded.minutes {
+        *group.minutes.entry(minute).or_default() += u64::from(count);
+    }
+    for (key, value, count, first_at_us, last_at_us) in folded.facets {
+        group
+            .facets
+            .entry((key, value))
+            .and_modify(|facet| {
+                facet.notice_count += count;
+                facet.first_at_us = facet.first_at_us.min(first_at_us);
+                facet.last_at_us = facet.last_at_us.max(last_at_us);
+            })
+            .or_insert(FacetCount { notice_count: count, first_at_us, last_at_us });
+    }
+    group.users.merge(&folded.users);
+    items.extend(folded.items);
+}
