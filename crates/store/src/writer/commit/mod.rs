@@ -75,6 +75,8 @@ async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(),
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let notices: u64 = batch.groups.iter().map(|group| group.notice_count).sum();
     let gone: u64 = batch.gone.iter().map(|gone| gone.record_count).sum();
+    // What came without a journal has no number that could be accounted for.
+    let numbered_dead = batch.dead.iter().filter(|dead| !dead.journal.is_nil()).count();
     let updated = sqlx::query_file!(
         "queries/batch/fence.sql",
         EPOCH,
@@ -85,7 +87,7 @@ async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(),
         count(batch.deploys.len()),
         signed(batch.ledger_records),
         count(batch.stats.len()),
-        count(batch.dead.len()) - count(batch.revived.len()),
+        count(numbered_dead) - count(batch.revived.len()),
         signed(gone),
     )
     .execute(tx)
@@ -98,7 +100,7 @@ async fn write(tx: &mut PgConnection, claim: Claim, batch: &Batch, live: LiveDay
     if !batch.groups.is_empty() {
         let placed = groups::write(tx, &batch.groups, live).await?;
         counts::write(tx, claim.lane, &batch.groups, &placed, live).await?;
-        told::write(tx, &batch.groups, &placed).await?;
+        told::write(tx, batch, &placed, live).await?;
         written.notice_count = batch.groups.iter().map(|group| group.notice_count).sum();
         written.fresh_group_count = placed.iter().filter(|place| place.is_fresh).count() as u64;
         written.reopened_group_count = told::reopened(&placed).len() as u64;

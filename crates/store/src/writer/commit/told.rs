@@ -4,22 +4,25 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use sqlx::PgConnection;
+use time::format_description::well_known::Rfc3339;
 
 use super::groups::Placed;
-use crate::batch::FingerprintBatch;
+use crate::batch::{Batch, FingerprintBatch};
 use crate::error::StoreError;
+use crate::live_days::LiveDays;
 
 pub(super) async fn write(
     tx: &mut PgConnection,
-    groups: &[FingerprintBatch],
+    batch: &Batch,
     placed: &[Placed],
+    live: LiveDays,
 ) -> Result<(), StoreError> {
     let reopened = reopened(placed);
     if !reopened.is_empty() {
         let (projects, ids): (Vec<i64>, Vec<i64>) = reopened.into_iter().unzip();
         sqlx::query_file!("queries/batch/history.sql", &projects, &ids).execute(&mut *tx).await?;
     }
-    let news = news(groups, placed);
+    let news = news(batch, placed, live);
     if news.is_empty() {
         return Ok(());
     }
@@ -40,19 +43,33 @@ pub(super) fn reopened(placed: &[Placed]) -> Vec<(i64, i64)> {
     groups
 }
 
-fn news(groups: &[FingerprintBatch], placed: &[Placed]) -> BTreeMap<(i64, i64), (&'static str, String)> {
+fn news(batch: &Batch, placed: &[Placed], live: LiveDays) -> BTreeMap<(i64, i64), (&'static str, String)> {
     let mut news = BTreeMap::new();
-    for (group, place) in groups.iter().zip(placed).filter(|(_, place)| place.is_fresh || place.is_reopened) {
+    for (group, place) in batch.groups.iter().zip(placed).filter(|(_, place)| place.is_fresh || place.is_reopened) {
         let kind = if place.is_fresh { "group.new" } else { "group.reopened" };
-        let body = json!({
+        news.entry((place.project_id, place.group_id)).or_insert_with(|| {
+            let url = batch.public_url.as_ref().map(|base| {
+                format!("{}/projects/{}/groups/{}", base.trim_end_matches('/'), place.project_id, place.group_id)
+            });
+            (kind, body(kind, group, place, url, live).to_string())
+        });
+    }
+    news
+}
+
+/// As the Standard Webhooks specification has it: type, timestamp, data.
+fn body(kind: &str, group: &FingerprintBatch, place: &Placed, url: Option<String>, live: LiveDays) -> serde_json::Value {
+    json!({
+        "type": kind,
+        "timestamp": live.clamp(group.last_at_us).format(&Rfc3339).unwrap_or_default(),
+        "data": {
             "project_id": place.project_id,
             "group_id": place.group_id.to_string(),
             "class": group.identity.class,
             "message": group.identity.message,
             "culprit": group.identity.culprit,
             "notice_id": group.newest_id.to_string(),
-        });
-        news.entry((place.project_id, place.group_id)).or_insert_with(|| (kind, body.to_string()));
-    }
-    news
+            "url": url,
+        },
+    })
 }
