@@ -23,7 +23,7 @@ pub fn facets(notice: &Notice) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
     let component = request.and_then(|request| request.component.as_deref()).filter(|name| !name.is_empty());
     let action = request.and_then(|request| request.action.as_deref()).filter(|name| !name.is_empty());
     match (component, action) {
-        (Some(component), Some(action)) => facets.add_owned("action", format!("{component}#{action}")),
+        (Some(component), Some(action)) => facets.add_owned("action", &format!("{component}#{action}")),
         (component, action) => facets.add("action", component.or(action)),
     }
     if notice.errors.len() > 1 {
@@ -31,7 +31,7 @@ pub fn facets(notice: &Notice) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
     }
     if let Some(notifier) = &notice.notifier {
         let words = [notifier.name.as_deref(), notifier.version.as_deref()];
-        facets.add_owned("notifier", words.into_iter().flatten().collect::<Vec<_>>().join(" "));
+        facets.add_owned("notifier", &words.into_iter().flatten().collect::<Vec<_>>().join(" "));
     }
     facets.add_tags(notice.tags_json.as_deref());
     facets.0
@@ -59,7 +59,7 @@ impl<'a> Facets<'a> {
         self.0.push((Cow::Borrowed(key), Cow::Borrowed(value)));
     }
 
-    fn add_owned(&mut self, key: &'a str, value: String) {
+    fn add_owned(&mut self, key: &'a str, value: &str) {
         let value = value.trim();
         if !value.is_empty() {
             self.0.push((Cow::Borrowed(key), Cow::Owned(value.chars().take(VALUE_CHARS_MAX).collect())));

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::iso8601::{Config, EncodedConfig, Iso8601, TimePrecision};
 
-use crate::{Error, Frame, Notice, NoticeId};
+use crate::{Error, Frame, Notice, NoticeId, json_tree};
 
 /// RFC 3339 in UTC with microseconds.
 const RFC_3339_MICROS: EncodedConfig =
@@ -126,7 +126,7 @@ fn server(server: &crate::Server) -> Value {
 /// The value of a `*_json` field. A text that is not JSON is shown as the text, because showing it beats losing it.
 fn embedded(text: Option<&str>) -> Value {
     let Some(text) = text else { return Value::Null };
-    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+    json_tree::read(text).map_or_else(|_| Value::from(text), |read| read.tree.into_value())
 }
 
 fn rfc_3339(at_us: i64) -> Option<String> {
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn times_are_utc_with_microseconds() {
-        assert_eq!(rfc_3339(1_795_316_388_564_007).as_deref(), Some("2026-11-22T01:39:48.564007Z"));
+        assert_eq!(rfc_3339(1_795_316_388_564_007).as_deref(), Some("2026-11-22T02:59:48.564007Z"));
         assert_eq!(rfc_3339(i64::MAX), None);
     }
 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use serde_json::Value;
 use thiserror::Error;
 
 /// Deepest nesting that is kept as a tree; what lies deeper is kept as its text.
@@ -78,6 +79,27 @@ impl<'a> Tree<'a> {
         let mut out = String::new();
         self.write(&mut out);
         out
+    }
+
+    /// The tree as a value of serde's. Numbers are those that [`Tree::to_text`] writes, read to the nearest double.
+    pub fn into_value(self) -> Value {
+        match self {
+            Tree::Null => Value::Null,
+            Tree::Bool(flag) => Value::Bool(flag),
+            Tree::Number(number) if is_exact(&number) => {
+                match (number.parse::<i64>(), number.parse::<u64>(), number.parse::<f64>()) {
+                    (Ok(number), _, _) => number.into(),
+                    (_, Ok(number), _) => number.into(),
+                    (_, _, Ok(number)) => number.into(),
+                    _ => Value::String(number.into_owned()),
+                }
+            }
+            Tree::Number(text) | Tree::Text(text) => Value::String(text.into_owned()),
+            Tree::List(items) => items.into_iter().map(Tree::into_value).collect(),
+            Tree::Map(entries) => {
+                entries.into_iter().map(|(key, value)| (key.into_owned(), value.into_value())).collect()
+            }
+        }
     }
 
     /// Whether there is nothing in it: null, an empty string, list or map.
@@ -180,10 +202,8 @@ fn is_exact(number: &str) -> bool {
     if digits <= 15 && !number.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
         return true;
     }
-    let (Ok(here), Ok(there)) = (number.parse::<f64>(), serde_json::from_str::<f64>(number)) else {
-        return false;
-    };
-    here == there && here.is_finite() && significant(number) == significant(&format!("{here:e}"))
+    let Ok(double) = number.parse::<f64>() else { return false };
+    double.is_finite() && significant(number) == significant(&format!("{double:e}"))
 }
 
 /// The digits that matter, without the point, the exponent and zeros at either end.
@@ -500,6 +520,17 @@ mod tests {
     }
 
     #[test]
+    fn values_have_the_numbers_of_the_text() {
+        for json in [
+            "[0.09250640869140625,50.26263897889,1795316388.564]",
+            "[18446744073709551615,-1,0.5]",
+            r#"{"a":[{"b":null}]}"#,
+        ] {
+            assert_eq!(read(json).expect("is read").tree.into_value().to_string(), json);
+        }
+    }
+
+    #[test]
     fn equal_keys_are_all_kept() {
         let read = read(r#"{"a":1,"a":2,"a":3}"#).expect("is read");
         assert_eq!(read.tree.to_text(), r#"{"a":1,"a (2)":2,"a (3)":3}"#);
@@ -521,7 +552,7 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let read = read(&deep).expect("is read");
         assert_eq!(read.notes, ["JSON nested deeper than 64 levels was kept as text"]);
-        assert!(serde_json::from_str::<serde_json::Value>(&read.tree.to_text()).is_ok());
+        assert!(serde_json::from_str::<Value>(&read.tree.to_text()).is_ok());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! - [`fold()`] does not depend on the order of its input.
 
 pub mod accounted;
+mod card;
 mod culprit;
 mod facets;
 mod fingerprint;
@@ -22,6 +23,7 @@ pub mod normalise;
 mod place;
 mod scrub;
 mod search_words;
+mod secret;
 pub mod sketch;
 mod template;
 

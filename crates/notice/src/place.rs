@@ -10,7 +10,8 @@ pub(crate) fn file<'a>(frame: &'a Frame, root: Option<&str>) -> Cow<'a, str> {
     let path = in_app::below_root(file, root).unwrap_or(file);
     let path = without_origin(path);
     let path = without_deploy_root(path);
-    let path = path.trim_start_matches("./").trim_start_matches('/');
+    let path = path.trim_start_matches(['.', '/']);
+
     let mut path = Cow::Borrowed(path);
     if path.contains('\\') {
         path = Cow::Owned(path.replace('\\', "/"));

@@ -27,7 +27,7 @@ pub(super) fn read<'a>(context: Tree<'a>, notice: &mut Notice, request: &mut Req
             "component" => set(&mut request.component, &value),
             "action" => set(&mut request.action, &value),
             "route" => set(&mut request.route, &value),
-            "httpMethod" => set(&mut request.method, &value),
+            "httpMethod" | "method" => set(&mut request.method, &value),
             "url" => set(&mut request.url, &value),
             "hostname" => set(&mut server.hostname, &value),
             "rootDirectory" => set(&mut server.root, &value),

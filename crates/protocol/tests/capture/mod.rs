@@ -1,0 +1,145 @@
+//! Requests that real clients sent, as files: `NNN.http` as it came over the socket and `NNN.json` with what it was.
+
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses another part of it")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+
+use notice::{Notice, NoticeId, Stored};
+use protocol::{ParseError, Parsed};
+use serde_json::Value;
+
+/// One request of one client.
+pub struct Capture {
+    /// `client/NNN scenario`
+    pub name: String,
+    /// The folder, which is named after the client and its version.
+    pub client: String,
+    /// What the driver and an independent parser know of it.
+    pub meta: Value,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What came on the connection behind the body: the rest of it, when the client counted characters instead of bytes.
+    pub trailing: Vec<u8>,
+}
+
+impl Capture {
+    fn read(path: &Path) -> Capture {
+        let raw = std::fs::read(path).expect("a capture is readable");
+        let meta: Value =
+            serde_json::from_slice(&std::fs::read(path.with_extension("json")).expect("it has its metadata")).unwrap();
+        let head_end = raw.windows(4).position(|window| window == b"\r\n\r\n").expect("it has a head");
+        let client = path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+        let stem = path.file_stem().unwrap().to_string_lossy();
+        let scenario = meta["scenario"].as_str().unwrap_or_default();
+        let trailing = std::fs::read(path.with_extension("trailing")).unwrap_or_default();
+        Capture {
+            name: format!("{client}/{stem} {scenario}"),
+            client,
+            body: raw[head_end + 4..].to_vec(),
+            trailing,
+            meta,
+        }
+    }
+
+    /// Whether it is a notice that this crate reads.
+    pub fn is_notice(&self) -> bool {
+        self.meta["carries_error"] == true && (self.is_xml() || self.is_json())
+    }
+
+    pub fn is_xml(&self) -> bool {
+        self.meta["path"].as_str().is_some_and(|path| path.starts_with("/notifier_api/v2/notices"))
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.meta["path"].as_str().is_some_and(|path| path.starts_with("/api/v3/"))
+    }
+
+    pub fn parse(&self) -> Result<Parsed, ParseError> {
+        if self.is_xml() { protocol::hoptoad::parse(&self.body) } else { protocol::airbrake::parse_notice(&self.body) }
+    }
+
+    /// The body and what came behind it.
+    pub fn whole_body(&self) -> Vec<u8> {
+        [self.body.as_slice(), self.trailing.as_slice()].concat()
+    }
+
+    /// The notice as the gateway journals it when it has nothing but the body.
+    pub fn notice(&self) -> Notice {
+        self.ready(self.parse())
+    }
+
+    /// The notice as the gateway journals it when it has read on behind the body.
+    pub fn whole_notice(&self) -> Notice {
+        match self.trailing.as_slice() {
+            [] => self.notice(),
+            _ => self.ready(protocol::hoptoad::parse(&self.whole_body())),
+        }
+    }
+
+    fn ready(&self, parsed: Result<Parsed, ParseError>) -> Notice {
+        let mut notice = parsed.unwrap_or_else(|error| panic!("{}: {error}", self.name)).notice;
+        notice::normalise(&mut notice);
+        notice::scrub(&mut notice);
+        notice
+    }
+}
+
+/// A notice as the JSON API shows it.
+pub fn json_of(notice: &Notice) -> Value {
+    let id = NoticeId::new(1_795_316_388_564_789, 5, 42);
+    notice::to_json(&Stored {
+        id,
+        project_id: 1,
+        group_id: 17,
+        accepted_at_us: 1_795_316_388_564_789,
+        notice,
+        why: None,
+    })
+}
+
+/// The requests that lie in the repository.
+pub fn fixtures() -> Vec<Capture> {
+    all_in(&repository().join("tests/fixtures"))
+}
+
+/// All requests that were captured, if they are on this machine: they are too many for the repository.
+pub fn captures() -> Option<Vec<Capture>> {
+    let folder = match std::env::var_os("CROAK_CAPTURES") {
+        Some(folder) => PathBuf::from(folder),
+        None => repository().join("../shared/captures"),
+    };
+    if !folder.is_dir() {
+        eprintln!("no captures in {}: only the fixtures of the repository are tested", folder.display());
+        return None;
+    }
+    Some(all_in(&folder))
+}
+
+/// The captures, or the fixtures when there are none.
+pub fn captures_or_fixtures() -> Vec<Capture> {
+    captures().unwrap_or_else(fixtures)
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn all_in(folder: &Path) -> Vec<Capture> {
+    let mut paths = Vec::new();
+    for client in std::fs::read_dir(folder).expect("the folder is readable") {
+        let client = client.unwrap().path();
+        if client.is_dir() {
+            for file in std::fs::read_dir(client).unwrap() {
+                let path = file.unwrap().path();
+                if path.extension().is_some_and(|extension| extension == "http") {
+                    paths.push(path);
+                }
+            }
+        }
+    }
+    paths.sort();
+    let captures: Vec<Capture> = paths.iter().map(|path| Capture::read(path)).collect();
+    assert!(!captures.is_empty(), "{} has no captures", folder.display());
+    captures
+}
