@@ -1,0 +1,152 @@
+//! Real clients get the answer that they take for success, and what they meant is what is shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::Installation;
+use tests::captures::{Capture, fixtures};
+use tests::programs::workspace;
+
+/// A notice is to be seen within this.
+const SEEN_LIMIT: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_real_clients_sent_is_accepted_and_shown_as_they_meant_it() {
+    let croak = Installation::running().await;
+    let api = croak.api();
+    let mut faults = Vec::new();
+    let mut sent_count = 0;
+    let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for client in fixtures() {
+        for capture in client {
+            let answer =
+                capture.send(croak.gateway_address()).await.unwrap_or_else(|error| panic!("{}: {error}", capture.name));
+            if !(200..300).contains(&answer.status) {
+                faults.push(format!("{}: {} {}", capture.name, answer.status, answer.text()));
+                continue;
+            }
+            if !capture.carries_error() {
+                continue;
+            }
+            sent_count += 1;
+            let id = answer.notice_id().unwrap_or_else(|| panic!("{}: no id in {}", capture.name, answer.text()));
+            let notice = api.visible(1, id, SEEN_LIMIT).await;
+            faults.extend(
+                differences(&capture, &notice).into_iter().map(|difference| format!("{}: {difference}", capture.name)),
+            );
+            if capture.expected("same_group").is_some_and(|same| *same != Value::Bool(false)) {
+                let scenario = capture.known["scenario"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .trim_end_matches(|end: char| end.is_ascii_digit() || end == '_');
+                let client = capture.name.split('/').next().unwrap_or_default();
+                groups.entry(format!("{client} {scenario}")).or_default().insert(notice["group_id"].to_string());
+            }
+        }
+    }
+    println!("{sent_count} notices of real clients");
+    assert!(sent_count > 0, "there are fixtures");
+    faults.extend(
+        groups
+            .iter()
+            .filter(|(_, ids)| ids.len() != 1)
+            .map(|(scenario, ids)| format!("{scenario}: {} groups", ids.len())),
+    );
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert_eq!(api.notice_count(1).await, sent_count, "each is counted once");
+    croak.croak(&["audit"]);
+}
+
+/// The larger collection is not part of the repository; where it lies beside it, its own checker is run on a fresh installation.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_collection_holds_where_it_is_at_hand() {
+    let shared = workspace().parent().expect("the repository lies somewhere").join("shared");
+    let (checker, captures) = (shared.join("tools/replay.py"), shared.join("captures"));
+    if !checker.exists() || !captures.exists() {
+        println!("not at hand: {}", checker.display());
+        return;
+    }
+    let croak = Installation::running().await;
+    for only in ["hoptoad", "airbrake", "pybrake"] {
+        let mut replay = Command::new("python3");
+        replay.arg(&checker).arg(&captures).args(["--only", only, "--token", croak.token()]);
+        replay.args([
+            "--gateway",
+            &format!("http://{}", croak.gateway_address()),
+            "--web",
+            &format!("http://{}", croak.web_address()),
+        ]);
+        let replayed =
+            tokio::task::spawn_blocking(move || replay.output().expect("python3 starts")).await.expect("no panic");
+        println!("{}", String::from_utf8_lossy(&replayed.stdout));
+        assert!(replayed.status.success(), "{only}: {}", String::from_utf8_lossy(&replayed.stderr));
+    }
+    croak.croak(&["audit"]);
+}
+
+/// Where the shown notice is not what the client meant.
+fn differences(capture: &Capture, notice: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let tail = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+    let error = &notice["errors"][0];
+    let classes: Vec<_> =
+        ["error_class", "wire_error_class"].iter().filter_map(|field| capture.expected(field)).map(text).collect();
+    let class = text(&error["class"]);
+    let short = class.rsplit('.').next().unwrap_or_default().to_owned();
+    if !classes.is_empty() && !classes.contains(&class) && !classes.contains(&short) {
+        found.push(format!("class {class:?}, not {classes:?}"));
+    }
+    if let Some(message) = capture.expected("error_message").map(text)
+        && !is_same_but_for_cards(&message, &text(&error["message"]))
+    {
+        found.push(format!("message {}, not {message:?}", error["message"]));
+    }
+    for field in ["environment", "release"] {
+        if let Some(expected) = capture.expected(field)
+            && notice[field] != *expected
+        {
+            found.push(format!("{field} {}, not {expected}", notice[field]));
+        }
+    }
+    let top = &error["frames"][0];
+    if let Some(function) = capture.expected("top_frame_function").map(text) {
+        let name = function.rsplit(['.', ':']).next().unwrap_or_default().to_owned();
+        if !text(&top["function"]).ends_with(&name) {
+            found.push(format!("top function {}, not {function:?}", top["function"]));
+        }
+        if let Some(file) = capture.expected("top_frame_file").map(text)
+            && tail(&text(&top["file"])) != tail(&file)
+        {
+            found.push(format!("top file {}, not {file:?}", top["file"]));
+        }
+        if let Some(line) = capture.expected("top_frame_line")
+            && top["line"] != *line
+        {
+            found.push(format!("top line {}, not {line}", top["line"]));
+        }
+    }
+    if let Some(user) = capture.expected("user_id").map(text)
+        && text(&notice["user"]["id"]) != user
+    {
+        found.push(format!("user {}, not {user:?}", notice["user"]));
+    }
+    found
+}
+
+/// Card numbers are masked on purpose: where long runs of digits differ, what stands around them must still be the same.
+fn is_same_but_for_cards(expected: &str, shown: &str) -> bool {
+    let is_card_part = |c: char| c.is_ascii_digit() || c == '-' || c == ' ';
+    let cards = |text: &str| {
+        text.split(|c| !is_card_part(c))
+            .map(|run| run.trim().to_owned())
+            .filter(|run| run.chars().filter(char::is_ascii_digit).count() >= 13)
+            .collect::<Vec<_>>()
+    };
+    match cards(expected).first().and_then(|card| expected.split_once(card)) {
+        Some((before, after)) => expected == shown || (shown.starts_with(before) && shown.ends_with(after)),
+        None => expected == shown,
+    }
+}

@@ -1,0 +1,91 @@
+//! What real, unmodified clients once sent, byte for byte, and what they meant.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::programs::workspace;
+use crate::wire::{Answer, Connection};
+
+/// One request of a client: `NNN.http` beside `NNN.json`.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    /// Client and number, for messages.
+    pub name: String,
+    /// The request as it came over the socket, chunks already joined.
+    pub raw: Vec<u8>,
+    /// Bytes after the end that the client announced.
+    pub trailing: Vec<u8>,
+    /// What is known of it; `expected` is what the client meant.
+    pub known: Value,
+}
+
+/// All fixtures of the repository, client by client in the order of sending.
+pub fn fixtures() -> Vec<Vec<Capture>> {
+    let folder = workspace().join("tests/fixtures");
+    listed(&folder).iter().filter(|client| client.is_dir()).map(|client| of_client(client)).collect()
+}
+
+fn of_client(folder: &Path) -> Vec<Capture> {
+    let files = listed(folder);
+    let requests = files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "http"));
+    requests.map(|file| Capture::read(file)).collect()
+}
+
+fn listed(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("a folder can be listed").path()).collect();
+    files.sort();
+    files
+}
+
+impl Capture {
+    fn read(file: &Path) -> Capture {
+        let known =
+            std::fs::read(file.with_extension("json")).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        Capture {
+            name: format!(
+                "{}/{}",
+                file.parent().and_then(Path::file_name).unwrap_or_default().display(),
+                file.file_stem().unwrap_or_default().display()
+            ),
+            raw: std::fs::read(file).expect("a fixture can be read"),
+            trailing: std::fs::read(file.with_extension("trailing")).unwrap_or_default(),
+            known: serde_json::from_slice(&known).expect("what is known is JSON"),
+        }
+    }
+
+    /// Whether it brings a notice.
+    pub fn carries_error(&self) -> bool {
+        self.known["carries_error"].as_bool() == Some(true)
+    }
+
+    /// What the client meant by a field, if it is known.
+    pub fn expected(&self, field: &str) -> Option<&Value> {
+        self.known["expected"].get(field).filter(|value| !value.is_null())
+    }
+
+    /// Sends it as the client did, on a connection of its own.
+    pub async fn send(&self, address: SocketAddr) -> std::io::Result<Answer> {
+        let at = self.raw.windows(4).position(|four| four == b"\r\n\r\n").expect("a request has a head");
+        let (head, body) = (&self.raw[..at], &self.raw[at + 4..]);
+        let head = String::from_utf8_lossy(head).into_owned();
+        let is = |name: &str, value: &str| head.to_lowercase().contains(&format!("\r\n{name}: {value}"));
+        let mut connection = Connection::open(address).await?;
+        connection.write(format!("{head}\r\n\r\n").as_bytes()).await?;
+        if is("transfer-encoding", "chunked") {
+            for chunk in body.chunks(1000) {
+                connection.write(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
+                connection.write(chunk).await?;
+                connection.write(b"\r\n").await?;
+            }
+            connection.write(b"0\r\n\r\n").await?;
+        } else {
+            // The body follows whether or not `100 Continue` was asked for: the server may answer that at any time.
+            connection.write(body).await?;
+            connection.write(&self.trailing).await?;
+        }
+        connection.answer().await
+    }
+}
