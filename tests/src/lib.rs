@@ -15,6 +15,7 @@
 
 pub mod api;
 pub mod bodies;
+pub mod browser;
 pub mod captures;
 pub mod installation;
 pub mod load;

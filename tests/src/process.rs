@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, kill_process, kill_process_group};
 
 pub use rustix::process::Signal;
 
@@ -16,7 +16,7 @@ use crate::watchdog;
 /// Lines of a log that a failing test shows.
 const LOG_LINES_SHOWN: usize = 60;
 
-/// A child process. It is killed when dropped; when its test fails, the end of its log is printed.
+/// A child process. It is killed when dropped, with all its own children; when its test fails, the end of its log is printed.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -111,7 +111,10 @@ impl Drop for Process {
             let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
             eprintln!("--- the last lines of {} ({})\n{}\n---", self.name, self.log.display(), shown.join("\n"));
         }
-        self.signal(self.last_word);
+        if self.is_running() {
+            // With all that it started: a browser's driver leaves its browser behind otherwise.
+            let _ = kill_process_group(Pid::from_child(&self.child), self.last_word);
+        }
         let _ = self.child.wait();
         watchdog::forget(self.child.id());
     }

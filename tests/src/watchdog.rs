@@ -31,7 +31,8 @@ fn tell(line: &str) {
                     -*) pids="${pids%% $pid *} ${pids#* $pid }" ;;
                 esac
             done
-            [ -z "${pids// /}" ] || kill -9 $pids 2>/dev/null"#;
+            # Each leads a group of its own, in which its children are.
+            for pid in $pids; do kill -9 -- "-$pid" 2>/dev/null; done"#;
         Command::new("bash")
             .args(["-c", script])
             .stdin(Stdio::piped())

@@ -1,0 +1,203 @@
+//! A headless Chromium, and what it can tell of a page that no HTML parser can: its layout, its colours, its console.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::port::Port;
+use crate::process::Process;
+use crate::wait_until;
+
+/// Finds what is too wide and what is too pale, in the page itself.
+const INSPECT: &str = include_str!("browser/inspect.js");
+
+/// A window's size in CSS pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Width.
+    pub width: u32,
+    /// Height.
+    pub height: u32,
+}
+
+impl Size {
+    /// A laptop.
+    pub const WIDE: Size = Size { width: 1280, height: 900 };
+    /// A telephone.
+    pub const NARROW: Size = Size { width: 390, height: 844 };
+}
+
+/// Which colours the viewer prefers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Dark text on a light ground.
+    Light,
+    /// Light text on a dark ground.
+    Dark,
+}
+
+impl Scheme {
+    /// As CSS calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Light => "light",
+            Scheme::Dark => "dark",
+        }
+    }
+}
+
+/// Whether pages may run scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scripts {
+    /// As in most browsers.
+    On,
+    /// Switched off by the viewer.
+    Off,
+}
+
+/// A browser with a profile of its own.
+#[derive(Debug)]
+pub struct Browser {
+    client: Client,
+    session: String,
+    http: reqwest::Client,
+    _driver: Process,
+    _port: Port,
+    _folder: TempDir,
+}
+
+impl Browser {
+    /// Starts one.
+    pub async fn start(scripts: Scripts) -> Browser {
+        let port = Port::free();
+        let folder = tempfile::Builder::new().prefix("croak-browser-").tempdir().expect("a temporary folder");
+        let mut command = Command::new("chromedriver");
+        command.arg(format!("--port={}", port.number())).env("HOME", folder.path());
+        let driver = Process::start("chromedriver", &mut command, &folder.path().join("log"));
+        let url = format!("http://{}", port.address());
+        let javascript = if scripts == Scripts::On { 1 } else { 2 };
+        let capabilities = json!({
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "goog:chromeOptions": {
+                // Without a sandbox, because tests also run as root; the pages are our own.
+                "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", format!("--user-data-dir={}", folder.path().join("profile").display())],
+                "prefs": {"profile.managed_default_content_settings.javascript": javascript},
+            },
+        });
+        let Value::Object(capabilities) = capabilities else { unreachable!("it is written as an object") };
+        let client = wait_until("the browser starts", Duration::from_secs(30), async || {
+            ClientBuilder::new(HttpConnector::new()).capabilities(capabilities.clone()).connect(&url).await.ok()
+        })
+        .await;
+        let session =
+            format!("{url}/session/{}", client.session_id().await.expect("the driver answers").expect("a session"));
+        Browser { client, session, http: reqwest::Client::new(), _driver: driver, _port: port, _folder: folder }
+    }
+
+    /// The page's elements.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sets the window's size and the preferred colours for all pages that follow.
+    pub async fn view(&self, size: Size, scheme: Scheme) {
+        let Size { width, height } = size;
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}),
+        )
+        .await;
+        self.devtools(
+            "Emulation.setEmulatedMedia",
+            json!({"features": [{"name": "prefers-color-scheme", "value": scheme.name()}]}),
+        )
+        .await;
+    }
+
+    /// Opens a page and waits until it is loaded.
+    pub async fn open(&self, url: &str) {
+        self.client.goto(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    }
+
+    /// What is wrong with the page that is open: text with too little contrast, content wider than the window, errors in its console.
+    pub async fn faults(&self) -> Vec<String> {
+        let found = self.client.execute(INSPECT, Vec::new()).await.expect("the page can be inspected");
+        let mut faults: Vec<String> = serde_json::from_value(found).expect("a list of texts");
+        faults.extend(self.console_errors().await);
+        faults
+    }
+
+    /// Errors in the console since the last time, failed requests and broken policies among them.
+    pub async fn console_errors(&self) -> Vec<String> {
+        let entries = self.post("se/log", json!({"type": "browser"})).await;
+        let entries = entries.as_array().expect("a log is a list").iter();
+        entries
+            .filter(|entry| entry["level"] == "SEVERE")
+            .map(|entry| format!("console: {}", entry["message"].as_str().unwrap_or_default()))
+            .collect()
+    }
+
+    /// Writes a picture of the whole page.
+    pub async fn screenshot(&self, file: &Path) {
+        let picture =
+            self.devtools("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true})).await;
+        let bytes =
+            base64::Engine::decode(&base64::prelude::BASE64_STANDARD, picture["data"].as_str().expect("a picture"))
+                .expect("base64");
+        std::fs::write(file, bytes).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+
+    /// Ends it in order.
+    pub async fn close(self) {
+        self.client.close().await.expect("the session ends");
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.post("goog/cdp/execute", json!({"cmd": command, "params": parameters})).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let answer =
+            self.http.post(format!("{}/{path}", self.session)).json(&body).send().await.expect("the driver answers");
+        let mut answer: Value = answer.json().await.expect("the driver answers with JSON");
+        assert!(answer["value"].get("error").is_none(), "{path} {body}: {answer}");
+        answer["value"].take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_page_is_found() {
+        let browser = Browser::start(Scripts::On).await;
+        browser.view(Size::NARROW, Scheme::Dark).await;
+        browser.open("data:text/html,<body style='background:white;color:black'>fine <b style='color:rgba(0,0,0,.9)'>too</b>").await;
+        assert_eq!(browser.faults().await, Vec::<String>::new());
+        let bad = "<body><p style='background:white;color:rgba(0,0,0,.3)'>pale</p><p style='width:900px'>wide</p><script>console.error('loud')</script>";
+        browser.open(&format!("data:text/html,{bad}")).await;
+        let faults = browser.faults().await;
+        for word in ["contrast", "scrolls to the side: 9", "loud"] {
+            assert!(faults.iter().any(|fault| fault.contains(word)), "{word} is not in {faults:?}");
+        }
+        let dark =
+            browser.client().execute("return matchMedia('(prefers-color-scheme: dark)').matches", Vec::new()).await;
+        assert_eq!(dark.expect("an answer"), json!(true));
+        browser.close().await;
+    }
+
+    #[tokio::test]
+    async fn scripts_of_a_page_can_be_switched_off() {
+        let browser = Browser::start(Scripts::Off).await;
+        browser.open("data:text/html,<title>as written</title><script>document.title = 'changed'</script>").await;
+        assert_eq!(browser.client().title().await.expect("a title"), "as written");
+        assert_eq!(browser.faults().await, Vec::<String>::new(), "the page can still be inspected");
+        browser.close().await;
+    }
+}
