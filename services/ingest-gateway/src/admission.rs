@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::rejection::Rejection;
 
+/// A body up to this size is an ordinary notice, and big ones leave room for it.
+const SMALL_BYTES: usize = 64 * 1024;
+
 /// The bytes of bodies in memory, with a limit. Cheap to clone.
 ///
-/// Bytes are counted as they arrive, not as they are announced: announcing costs an attacker nothing. While more
-/// than half is taken, one address may hold a quarter at most, so that one slow or furious sender cannot close the
-/// door for the others.
+/// Bytes are counted as they arrive, not as they are announced: announcing costs an attacker nothing. The last
+/// quarter is for small bodies and, while more than half is taken, one address may hold a quarter of it in big ones:
+/// so one slow or furious sender does not close the door for the others.
 #[derive(Clone)]
 pub(crate) struct Admission(Arc<Inner>);
 
@@ -54,7 +57,13 @@ impl Hold {
         let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
         let after = taken.bytes + bytes;
         let of_address = taken.by_address.get(&self.address).copied().unwrap_or(0) + bytes;
-        if after > *bytes_max || (after > bytes_max / 2 && of_address > bytes_max / 4) {
+        let is_small = self.bytes + bytes <= SMALL_BYTES;
+        let is_too_much = if is_small {
+            after > *bytes_max
+        } else {
+            after > bytes_max / 4 * 3 || (after > bytes_max / 2 && of_address > bytes_max / 4)
+        };
+        if is_too_much {
             return Err(Rejection::Overloaded);
         }
         taken.bytes = after;
@@ -89,11 +98,24 @@ mod tests {
 
     #[test]
     fn one_address_cannot_close_the_door_for_others() {
-        let admission = Admission::new(100);
+        let admission = Admission::new(1_000_000);
         let mut flood = admission.begin(ONE);
-        assert!(flood.grow(50).is_ok());
+        assert!(flood.grow(500_000).is_ok());
         assert!(flood.grow(1).is_err());
-        assert!(admission.begin(OTHER).grow(25).is_ok());
+        assert!(admission.begin(OTHER).grow(200_000).is_ok());
+        assert!(admission.begin(ONE).grow(10_000).is_ok(), "a small one");
+    }
+
+    #[test]
+    fn big_bodies_leave_room_for_small_ones() {
+        let admission = Admission::new(1_000_000);
+        let mut big = admission.begin(ONE);
+        let mut others = admission.begin(OTHER);
+        assert!(big.grow(500_000).is_ok() && others.grow(250_000).is_ok());
+        assert!(others.grow(1).is_err());
+        let mut small = [(); 5].map(|()| admission.begin(OTHER));
+        let taken = small.iter_mut().filter_map(|hold| hold.grow(SMALL_BYTES).ok()).count();
+        assert_eq!(taken, 3, "and the whole has a limit");
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Feed {
             }
             match (&asked, was_reachable) {
                 (Err(error), true) => {
-                    tracing::warn!(causes = causes(error), "redis cannot be reached: notices are kept on disk")
+                    tracing::warn!(causes = causes(error), "redis cannot be reached: notices are kept on disk");
                 }
                 (Ok(()), false) => tracing::info!("redis is back"),
                 _ => {}

@@ -19,14 +19,12 @@ pub(crate) fn open(projects: &Projects, key: &str) -> Result<Arc<Project>, Refus
     Ok(Arc::clone(project))
 }
 
-/// The same, for an address that names the project: a number there must be the key's project. Anything else there is
-/// what clients of Errbit put, where the key alone decides.
+/// The same, for an address that names the project, by its number or, as users of Errbit do, by a key.
 pub(crate) fn open_at(projects: &Projects, key: &str, named: &str) -> Result<Arc<Project>, Refusal> {
     let project = open(projects, key)?;
-    if named.parse::<u64>().is_ok_and(|id| id != project.id) {
-        return Err(Rejection::OtherProject.of_project(project.id));
-    }
-    Ok(project)
+    let is_its_number = || named.parse().is_ok_and(|id: u64| id == project.id);
+    let is_its_key = || projects.by_key(named).is_some_and(|by_name| by_name.id == project.id);
+    if is_its_number() || is_its_key() { Ok(project) } else { Err(Rejection::OtherProject.of_project(project.id)) }
 }
 
 /// The key of an Airbrake request, as far as its head has it: `?key=`, `X-Airbrake-Token`, `Authorization: Bearer`

@@ -81,7 +81,7 @@ pub(crate) fn figures(gateway: &Gateway, shipper: Option<&Shipper>) -> Value {
 pub(crate) fn check_volume(dir: &Path, check: &Check) {
     const TMPFS: i64 = 0x0102_1994;
     const OVERLAYFS: i64 = 0x794c_7630;
-    let fleeting = match statfs(dir).map(|volume| volume.f_type as i64) {
+    let fleeting = match statfs(dir).map(|volume| volume.f_type) {
         Ok(TMPFS) => "in memory (tmpfs)",
         Ok(OVERLAYFS) => "in the container's own layer (overlayfs)",
         _ => return,

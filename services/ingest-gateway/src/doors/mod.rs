@@ -130,7 +130,10 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, request: Request<Body>) -> An
         Ok(answer) => answer,
         Err(refusal) => {
             gateway.account(&refusal, door.client());
-            discard(body, &parts).await;
+            // Who was too slow for us already is not waited for again.
+            if !matches!(refusal.rejection, Rejection::TooSlow | Rejection::BrokenOff) {
+                discard(body, &parts).await;
+            }
             refusal.rejection.answer(door.client())
         }
     };

@@ -1,0 +1,132 @@
+//! Whoever is too large, too slow or too many is stopped in time.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::doors::{JSON_NOTICE, xml_notice};
+use crate::harness::{KEY, Running, answer, exchange, ready, request};
+
+const XML_PATH: &str = "/notifier_api/v2/notices";
+
+async fn still_takes_notices(gateway: &Running) {
+    assert_eq!(gateway.send("POST", XML_PATH, &[], xml_notice().as_bytes()).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bomb_is_refused_at_the_limit() {
+    let gateway = ready(&[]).await;
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    bomb.write_all(&vec![b' '; 64 << 20]).unwrap();
+    let bomb = bomb.finish().unwrap();
+    let target = format!("/api/v3/projects/1/notices?key={KEY}");
+    let answer = gateway.send("POST", &target, &[("Content-Encoding", "gzip")], &bomb).await;
+    assert_eq!(answer.status, 413, "{answer:?}");
+    still_takes_notices(&gateway).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_too_much_still_reads_the_answer() {
+    let gateway = ready(&[]).await;
+    let too_large = gateway.send("POST", XML_PATH, &[], &vec![b'x'; 9 << 20]).await;
+    assert_eq!(too_large.status, 413);
+    assert!(too_large.body.contains("<errors>"));
+    let announced = format!("POST {XML_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 2147483648\r\n\r\n");
+    assert_eq!(exchange(gateway.address, announced.as_bytes()).await.status, 413);
+    still_takes_notices(&gateway).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_polite_client_is_told_before_it_sends() {
+    let gateway = ready(&[]).await;
+    let xml = xml_notice();
+    let head = |length: usize| {
+        format!("POST {XML_PATH} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n")
+    };
+
+    let mut polite = TcpStream::connect(gateway.address).await.unwrap();
+    polite.write_all(head(xml.len()).as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut polite).await.unwrap().status, 100);
+    polite.write_all(xml.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut polite).await.unwrap().status, 200);
+
+    let mut too_large = TcpStream::connect(gateway.address).await.unwrap();
+    too_large.write_all(head(1 << 31).as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut too_large).await.unwrap().status, 413);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_senders_are_let_go_and_patient_ones_kept() {
+    let gateway = ready(&["--head-within-ms", "300", "--body-pause-max-ms", "300", "--body-within-ms", "900"]).await;
+    let connect = async || TcpStream::connect(gateway.address).await.unwrap();
+    let began = Instant::now();
+
+    let mut silent = connect().await;
+    assert!(answer(&mut silent).await.is_none());
+    let mut slow_head = connect().await;
+    slow_head.write_all(b"POST /notifier_api/v2/notices HTTP/1.1\r\nX-Slow: ").await.unwrap();
+    assert!(answer(&mut slow_head).await.is_none());
+    let mut no_body = connect().await;
+    no_body
+        .write_all(b"POST /notifier_api/v2/notices HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n<a")
+        .await
+        .unwrap();
+    assert_eq!(answer(&mut no_body).await.unwrap().status, 408);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+
+    let (mut reading, mut dripping) = connect().await.into_split();
+    dripping
+        .write_all(b"POST /notifier_api/v2/notices HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n")
+        .await
+        .unwrap();
+    let drip = tokio::spawn(async move {
+        while dripping.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mut refused = String::new();
+    let _ = tokio::io::AsyncReadExt::read_to_string(&mut reading, &mut refused).await;
+    assert!(refused.starts_with("HTTP/1.1 408 "), "{refused}");
+    drip.abort();
+
+    // Between two requests a connection may rest for longer than a head may take.
+    let mut patient = connect().await;
+    for _ in 0..2 {
+        patient.write_all(&request("POST", XML_PATH, &[], xml_notice().as_bytes())).await.unwrap();
+        assert_eq!(answer(&mut patient).await.unwrap().status, 200);
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    patient.write_all(b"POST /notifier_api/v2/notices HTTP/1.1\r\n").await.unwrap();
+    assert!(answer(&mut patient).await.is_none(), "but a head that has begun has its limit");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_is_too_long_is_refused() {
+    let gateway = ready(&[]).await;
+    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(200_000));
+    assert_eq!(exchange(gateway.address, long.as_bytes()).await.status, 431);
+    let many: String = (0..2_000).map(|number| format!("X-{number}: v\r\n")).collect();
+    assert_eq!(exchange(gateway.address, format!("GET / HTTP/1.1\r\n{many}\r\n").as_bytes()).await.status, 431);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_limit_wait_for_a_place() {
+    let gateway = ready(&["--connections-max", "2"]).await;
+    let target = format!("/api/v3/projects/1/notices?key={KEY}");
+    let post = request("POST", &target, &[], JSON_NOTICE.as_bytes());
+    let many = (0..20).map(|_| {
+        let post = post.clone();
+        tokio::spawn(async move { exchange(gateway.address, &post).await.status })
+    });
+    for answered in many.collect::<Vec<_>>() {
+        assert_eq!(answered.await.unwrap(), 201);
+    }
+    gateway.stop().await;
+}

@@ -1,0 +1,9 @@
+//! The gateway through its sockets, with a real journal and a real Redis.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod doors;
+mod harness;
+mod limits;
+mod outages;
+mod refusals;
