@@ -1,7 +1,6 @@
 //! Logs: structured, to standard error, with a level that can be changed while the service runs.
 
 use std::error::Error;
-use std::fmt::Write;
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -27,8 +26,8 @@ impl LogLevel {
 
 /// Starts logging as the flags say.
 pub fn init_tracing(args: &ServiceArgs) -> Result<LogLevel, BadConfig> {
-    let filter = EnvFilter::try_new(&args.log)
-        .map_err(|error| BadConfig(format!("CROAK_LOG={:?}: {error}", args.log)))?;
+    let filter =
+        EnvFilter::try_new(&args.log).map_err(|error| BadConfig(format!("CROAK_LOG={:?}: {error}", args.log)))?;
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
@@ -40,13 +39,15 @@ pub fn init_tracing(args: &ServiceArgs) -> Result<LogLevel, BadConfig> {
     Ok(LogLevel(Some(handle)))
 }
 
-/// An error and all that caused it, in one line.
+/// An error and all that caused it, in one line; a cause that its error has already repeated is not said again.
 pub fn causes(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        // Writing into a String cannot fail.
-        let _ = write!(line, ": {cause}");
+        let told = cause.to_string();
+        if !line.ends_with(&told) {
+            line = line + ": " + &told;
+        }
         source = cause.source();
     }
     line
@@ -58,9 +59,7 @@ mod tests {
 
     #[test]
     fn causes_are_joined_from_the_outside_in() {
-        let error = anyhow::anyhow!("no such host")
-            .context("connecting")
-            .context("starting");
+        let error = anyhow::anyhow!("no such host").context("connecting").context("starting");
         assert_eq!(causes(error.as_ref()), "starting: connecting: no such host");
     }
 }

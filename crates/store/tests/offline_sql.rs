@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Column as _, Connection as _, Executor as _, PgConnect
 
 #[tokio::test]
 async fn every_statement_fits_the_tables_that_the_migrations_make() {
-    let server = std::env::var("CROAK_TEST_DATABASE_URL").unwrap_or_else(|_| "postgres://postgres@127.0.0.1:55432/postgres".to_owned());
+    let server = std::env::var("CROAK_TEST_DATABASE_URL").expect("CROAK_TEST_DATABASE_URL is set (script/test does)");
     let mut admin = PgConnection::connect(&server).await.unwrap();
     let name = format!("croak_offline_sql_{}", uuid::Uuid::new_v4().simple());
     admin.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();

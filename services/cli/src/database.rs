@@ -15,7 +15,8 @@ impl Database {
     /// Its address.
     pub(crate) fn url(&self) -> anyhow::Result<String> {
         let fallback = || std::env::var("DATABASE_URL").ok();
-        self.database_url.clone().or_else(fallback).context(
+        let named = self.database_url.clone().or_else(fallback);
+        named.filter(|url| !url.is_empty()).context(
             "no database is named: give --database-url or CROAK_DATABASE_URL, like postgres://croak:password@host/croak",
         )
     }

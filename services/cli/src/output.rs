@@ -31,10 +31,11 @@ impl Output {
 
     /// Says on the standard error what went wrong, in the same form.
     pub(crate) fn fail(self, error: &anyhow::Error) {
+        let told = service::causes(error.as_ref());
         if self.json {
-            eprintln!("{}", serde_json::json!({ "error": format!("{error:#}") }));
+            eprintln!("{}", serde_json::json!({ "error": told }));
         } else {
-            eprintln!("croak: {error:#}");
+            eprintln!("croak: {told}");
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::output::{Output, table};
 pub(crate) struct Status {
     #[command(flatten)]
     database: Database,
-    /// Show every lane, also those without an owner's trouble or a backlog
+    /// Show every lane, not only those that are behind or in trouble
     #[arg(long)]
     lanes: bool,
 }
@@ -46,7 +46,7 @@ fn describe(status: &store::admin::Status, every_lane: bool) -> String {
     let lanes: Vec<Vec<String>> = status
         .lanes
         .iter()
-        .filter(|lane| every_lane || lane.owner.is_none() || lane.depth > 0 || lane.attempts > 1)
+        .filter(|lane| every_lane || lane.depth > 0 || lane.attempts > 1)
         .map(|lane| {
             vec![
                 lane.lane.to_string(),
@@ -70,12 +70,14 @@ fn describe(status: &store::admin::Status, every_lane: bool) -> String {
         })
         .collect();
     let behind: i64 = status.lanes.iter().map(|lane| lane.depth).sum();
+    let without_owner = status.lanes.iter().filter(|lane| lane.owner.is_none()).count();
+    let shown = if every_lane { "" } else { "; shown are those behind or in trouble" };
     format!(
-        "Workers\n{}\nLanes: {} in all, {behind} records behind; shown are those {}\n{}\nJournals with records that are not committed\n{}\n\
+        "Workers\n{}\nLanes: {} in all, {without_owner} without an owner, {behind} records behind{shown}\n{}\n\
+         Journals with records that are not committed\n{}\n\
          Dead records: {}. Records declared lost: {}. Deliveries waiting: {}.\n",
         table(&["id", "version", "roles", "lanes", "commands", "control"], &workers),
         status.lanes.len(),
-        if every_lane { "that there are" } else { "without an owner, or behind, or in trouble" },
         table(&["lane", "owner", "behind", "attempts", "committed through"], &lanes),
         table(&["journal", "behind", "oldest", "as of"], &journals),
         status.dead_count,

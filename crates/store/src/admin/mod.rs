@@ -8,7 +8,8 @@ mod people;
 mod project;
 mod status;
 
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 
 pub use audit::{Audit, Finding};
 pub use dead::{DeadNotice, DeadNoticeId};
@@ -46,6 +47,8 @@ pub struct Admin {
 impl Admin {
     /// Connects, and waits until one connection stands.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        // The pool tries for half a minute and then only says that it did; one connection says at once what is wrong.
+        PgConnection::connect(url).await?.close().await?;
         let pool = PgPoolOptions::new().max_connections(2).connect(url).await?;
         Ok(Self { pool })
     }
