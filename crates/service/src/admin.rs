@@ -42,12 +42,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let recorder = measure::recorder();
-    let door = ControlDoor {
-        control,
-        guard: Guard::new(token),
-    };
-    let routes =
-        Routes::from(pages(health, recorder.clone())).add_service(ControlServer::new(door));
+    let door = ControlDoor { control, guard: Guard::new(token) };
+    let routes = Routes::from(pages(health, recorder.clone())).add_service(ControlServer::new(door));
     let server = Server::builder()
         .accept_http1(true)
         .timeout(ANSWER_MAX)
@@ -74,22 +70,12 @@ fn pages(health: Health, recorder: PrometheusHandle) -> Router {
 
 async fn ready(State(health): State<Health>) -> impl IntoResponse {
     let ready = health.ready();
-    let status = if ready.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(ready))
 }
 
 async fn metrics_page(State(recorder): State<PrometheusHandle>) -> impl IntoResponse {
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        recorder.render(),
-    )
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render())
 }
 
 async fn keep_up(recorder: PrometheusHandle) {

@@ -48,8 +48,7 @@ pub enum LogFormat {
 impl ServiceArgs {
     /// Where health, metrics and control listen: as set, else loopback on the service's usual port.
     pub fn admin_address(&self, usual_port: u16) -> SocketAddr {
-        self.admin_listen
-            .unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), usual_port))
+        self.admin_listen.unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), usual_port))
     }
 
     /// How long an orderly stop may take.
@@ -62,9 +61,7 @@ impl ServiceArgs {
 fn secret(text: &str) -> Result<String, String> {
     const CHARS_MIN: usize = 16;
     if text.len() < CHARS_MIN {
-        return Err(format!(
-            "needs at least {CHARS_MIN} characters, for example from `openssl rand -hex 32`"
-        ));
+        return Err(format!("needs at least {CHARS_MIN} characters, for example from `openssl rand -hex 32`"));
     }
     Ok(text.to_owned())
 }

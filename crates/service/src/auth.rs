@@ -25,20 +25,14 @@ impl Guard {
     /// Refuses who does not show the token, in a time that does not depend on how much of it was right.
     pub fn check(&self, metadata: &MetadataMap) -> Result<(), Status> {
         let Some(token) = &self.0 else {
-            return Err(Status::unauthenticated(
-                "this service has no CROAK_CONTROL_TOKEN, so it takes no orders",
-            ));
+            return Err(Status::unauthenticated("this service has no CROAK_CONTROL_TOKEN, so it takes no orders"));
         };
-        let shown = metadata
-            .get("authorization")
-            .map_or(&[][..], |value| value.as_bytes());
+        let shown = metadata.get("authorization").map_or(&[][..], |value| value.as_bytes());
         let shown = shown.strip_prefix(BEARER.as_bytes()).unwrap_or_default();
         if bool::from(shown.ct_eq(token.as_bytes())) {
             Ok(())
         } else {
-            Err(Status::unauthenticated(
-                "wrong or missing token: CROAK_CONTROL_TOKEN must be the same here and there",
-            ))
+            Err(Status::unauthenticated("wrong or missing token: CROAK_CONTROL_TOKEN must be the same here and there"))
         }
     }
 }
@@ -69,9 +63,7 @@ impl Bearer {
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(value) = &self.0 {
-            request
-                .metadata_mut()
-                .insert("authorization", value.clone());
+            request.metadata_mut().insert("authorization", value.clone());
         }
         Ok(request)
     }
@@ -91,12 +83,7 @@ mod tests {
     fn only_the_whole_token_opens() {
         let guard = Guard::new(Some("0123456789abcdef".to_owned()));
         assert!(guard.check(&shown("Bearer 0123456789abcdef")).is_ok());
-        for wrong in [
-            "Bearer 0123456789abcde",
-            "Bearer ",
-            "0123456789abcdef",
-            "Basic 0123456789abcdef",
-        ] {
+        for wrong in ["Bearer 0123456789abcde", "Bearer ", "0123456789abcdef", "Basic 0123456789abcdef"] {
             assert!(guard.check(&shown(wrong)).is_err(), "{wrong}");
         }
         assert!(guard.check(&MetadataMap::new()).is_err());

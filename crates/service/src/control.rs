@@ -12,8 +12,8 @@ use tonic::{Request, Response, Status};
 use crate::auth::Guard;
 use crate::logs::LogLevel;
 use crate::proto::control::{
-    DrainReply, DrainRequest, LogLevelReply, LogLevelRequest, PauseReply, PauseRequest,
-    StatusReply, StatusRequest, control_server,
+    DrainReply, DrainRequest, LogLevelReply, LogLevelRequest, PauseReply, PauseRequest, StatusReply, StatusRequest,
+    control_server,
 };
 
 /// What an operator can ask of one service. Cheap to clone; the service looks at it, the admin port sets it.
@@ -85,9 +85,7 @@ impl ControlDoor {
     /// With a token: who shows it. Without one: nobody, except that a status, which changes nothing, is given
     /// to a peer on this machine. Loopback alone is no proof of anything: a proxy on this machine has it, too.
     fn may_see_status<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let is_local = request
-            .remote_addr()
-            .is_some_and(|peer: SocketAddr| peer.ip().to_canonical().is_loopback());
+        let is_local = request.remote_addr().is_some_and(|peer: SocketAddr| peer.ip().to_canonical().is_loopback());
         if !self.guard.is_set() && is_local {
             return Ok(());
         }
@@ -97,10 +95,7 @@ impl ControlDoor {
 
 #[tonic::async_trait]
 impl control_server::Control for ControlDoor {
-    async fn status(
-        &self,
-        request: Request<StatusRequest>,
-    ) -> Result<Response<StatusReply>, Status> {
+    async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
         self.may_see_status(&request)?;
         Ok(Response::new(self.control.status()))
     }
@@ -121,17 +116,10 @@ impl control_server::Control for ControlDoor {
         Ok(Response::new(PauseReply {}))
     }
 
-    async fn log_level(
-        &self,
-        request: Request<LogLevelRequest>,
-    ) -> Result<Response<LogLevelReply>, Status> {
+    async fn log_level(&self, request: Request<LogLevelRequest>) -> Result<Response<LogLevelReply>, Status> {
         self.guard.check(request.metadata())?;
         let filter = request.into_inner().filter;
-        self.control
-            .0
-            .log_level
-            .set(&filter)
-            .map_err(Status::invalid_argument)?;
+        self.control.0.log_level.set(&filter).map_err(Status::invalid_argument)?;
         tracing::info!(filter, "log level set on an operator's order");
         Ok(Response::new(LogLevelReply {}))
     }

@@ -58,36 +58,19 @@ impl Health {
     pub fn ready(&self) -> Ready {
         let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let names = |required: bool| {
-            let troubled = states
-                .iter()
-                .filter(move |(_, state)| state.required == required && state.trouble.is_some());
+            let troubled =
+                states.iter().filter(move |(_, state)| state.required == required && state.trouble.is_some());
             troubled.map(|(name, _)| *name).collect::<Vec<_>>()
         };
         let missing = names(true);
-        let why = states
-            .iter()
-            .filter_map(|(name, state)| Some((*name, state.trouble.clone()?)));
-        Ready {
-            ready: missing.is_empty(),
-            missing,
-            degraded: names(false),
-            why: why.collect(),
-        }
+        let why = states.iter().filter_map(|(name, state)| Some((*name, state.trouble.clone()?)));
+        Ready { ready: missing.is_empty(), missing, degraded: names(false), why: why.collect() }
     }
 
     fn register(&self, name: &'static str, required: bool) -> Check {
-        let state = State {
-            required,
-            trouble: Some("not there yet".to_owned()),
-        };
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, state);
-        Check {
-            name,
-            health: self.clone(),
-        }
+        let state = State { required, trouble: Some("not there yet".to_owned()) };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, state);
+        Check { name, health: self.clone() }
     }
 }
 

@@ -1,25 +1,13 @@
 //! The generated gRPC code of `proto/control.proto` and `proto/command.proto`.
 
 /// How operators talk to a running service.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::large_futures,
-    reason = "generated"
-)]
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::large_futures, reason = "generated")]
 pub mod control {
     tonic::include_proto!("croak.control");
 }
 
 /// What people do on the web, on its way to a worker.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::large_futures,
-    reason = "generated"
-)]
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::large_futures, reason = "generated")]
 pub mod command {
     tonic::include_proto!("croak.command");
 }

@@ -39,12 +39,7 @@ pub enum BodyError {
 
 impl Body {
     pub(super) fn new(incoming: Incoming, pause_max: Duration, within: Duration) -> Body {
-        Body {
-            incoming,
-            pause_max,
-            by: Instant::now() + within,
-            alarm: None,
-        }
+        Body { incoming, pause_max, by: Instant::now() + within, alarm: None }
     }
 
     /// The length that the client announced.
@@ -65,23 +60,16 @@ impl Body {
     /// The whole body, at most `bytes_max` of it. A body that came in one piece is not copied.
     pub async fn whole(mut self, bytes_max: usize) -> Result<Bytes, BodyError> {
         let too_large = BodyError::TooLarge { bytes_max };
-        if self
-            .announced()
-            .is_some_and(|announced| announced > bytes_max as u64)
-        {
+        if self.announced().is_some_and(|announced| announced > bytes_max as u64) {
             return Err(too_large);
         }
         let first = self.next_piece().await?.unwrap_or_default();
         let Some(second) = self.next_piece().await? else {
-            return if first.len() > bytes_max {
-                Err(too_large)
-            } else {
-                Ok(first)
-            };
+            return if first.len() > bytes_max { Err(too_large) } else { Ok(first) };
         };
-        let mut whole = BytesMut::with_capacity(self.announced().map_or(first.len() * 2, |rest| {
-            first.len() + second.len() + rest as usize
-        }));
+        let mut whole = BytesMut::with_capacity(
+            self.announced().map_or(first.len() * 2, |rest| first.len() + second.len() + rest as usize),
+        );
         whole.extend_from_slice(&first);
         let mut next = Some(second);
         while let Some(piece) = next {
@@ -96,9 +84,7 @@ impl Body {
 
     fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let pause_ends = (Instant::now() + self.pause_max).min(self.by);
-        let alarm = self
-            .alarm
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(pause_ends)));
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(pause_ends)));
         alarm.as_mut().poll(context)
     }
 }

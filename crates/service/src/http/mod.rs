@@ -67,17 +67,9 @@ pub struct Peer(pub SocketAddr);
 
 /// Serves requests until `shutdown`, then takes no more connections, finishes the requests in hand within
 /// `limits.stop_within`, and drops what is left.
-pub async fn serve<S, B>(
-    listener: TcpListener,
-    service: S,
-    limits: HttpLimits,
-    shutdown: CancellationToken,
-) where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
+pub async fn serve<S, B>(listener: TcpListener, service: S, limits: HttpLimits, shutdown: CancellationToken)
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -92,12 +84,7 @@ pub async fn serve<S, B>(
             accepted = accept(&listener, &room) => accepted,
         };
         let (stream, peer, place) = accepted;
-        let connection = Connection {
-            service: service.clone(),
-            peer,
-            limits,
-            room: Arc::clone(&room),
-        };
+        let connection = Connection { service: service.clone(), peer, limits, room: Arc::clone(&room) };
         let (shutdown, abandon) = (shutdown.clone(), abandon.clone());
         connections.spawn(async move {
             tokio::select! {
@@ -110,14 +97,8 @@ pub async fn serve<S, B>(
 
     drop(listener);
     connections.close();
-    if tokio::time::timeout(limits.stop_within, connections.wait())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            connections = connections.len(),
-            "dropped connections that were not done in time"
-        );
+    if tokio::time::timeout(limits.stop_within, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "dropped connections that were not done in time");
         abandon.cancel();
         connections.wait().await;
     }
@@ -130,10 +111,7 @@ async fn accept(
 ) -> (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
     /// Accepting fails when the process is out of sockets: they come back as connections end.
     const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
-    let place = Arc::clone(room)
-        .acquire_owned()
-        .await
-        .expect("the semaphore is never closed");
+    let place = Arc::clone(room).acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => return (stream, peer, place),
@@ -155,22 +133,13 @@ struct Connection<S> {
 
 impl<S, B> Connection<S>
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     async fn serve(self, stream: TcpStream, shutdown: CancellationToken) {
-        let Connection {
-            service,
-            peer,
-            limits,
-            room,
-        } = self;
+        let Connection { service, peer, limits, room } = self;
         // Answers are small and each is written whole: waiting for more to send only costs time.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot switch Nagle's algorithm off");
@@ -181,8 +150,7 @@ where
 
         let answer = hyper::service::service_fn(|request: Request<Incoming>| {
             stage.request_begins();
-            let mut request =
-                request.map(|body| Body::new(body, limits.body_pause_max, limits.body_within));
+            let mut request = request.map(|body| Body::new(body, limits.body_pause_max, limits.body_within));
             request.extensions_mut().insert(Peer(peer));
             let answered = service.clone().oneshot(request);
             let (stage, room) = (stage.clone(), Arc::clone(&room));
@@ -190,9 +158,7 @@ where
                 let mut response = answered.await?;
                 // When places are scarce nobody keeps one while idle.
                 if room.available_permits() < places_low {
-                    response
-                        .headers_mut()
-                        .insert(CONNECTION, HeaderValue::from_static("close"));
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 stage.request_ends();
                 Ok::<_, Infallible>(response)

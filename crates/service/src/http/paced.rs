@@ -45,30 +45,19 @@ pub(super) struct Paced<Io> {
 
 impl<Io> Paced<Io> {
     pub(super) fn new(io: Io, stage: Stage, head_within: Duration) -> Paced<Io> {
-        Paced {
-            io,
-            stage,
-            head_within,
-            head_by: Some(Instant::now() + head_within),
-            alarm: None,
-        }
+        Paced { io, stage, head_within, head_by: Some(Instant::now() + head_within), alarm: None }
     }
 
     fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(head_by) = self.head_by else {
             return Poll::Pending;
         };
-        let alarm = self
-            .alarm
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(head_by)));
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(head_by)));
         if alarm.deadline() != head_by {
             alarm.as_mut().reset(head_by);
         }
         ready!(alarm.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the head of the request took too long",
-        )))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the head of the request took too long")))
     }
 }
 
@@ -85,8 +74,7 @@ impl<Io: Read + Unpin> Read for Paced<Io> {
         }
         match Pin::new(&mut this.io).poll_read(context, buffer) {
             Poll::Ready(result) => {
-                this.head_by
-                    .get_or_insert_with(|| Instant::now() + this.head_within);
+                this.head_by.get_or_insert_with(|| Instant::now() + this.head_within);
                 Poll::Ready(result)
             }
             Poll::Pending => this.poll_alarm(context),
@@ -95,11 +83,7 @@ impl<Io: Read + Unpin> Read for Paced<Io> {
 }
 
 impl<Io: Write + Unpin> Write for Paced<Io> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
