@@ -3,28 +3,40 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep};
 
-/// Whether a request is in hand: between its head's end and its answer. Shared by the socket and the service.
+/// Where a connection stands between requests. Shared by the socket and the service.
 #[derive(Clone, Default)]
-pub(super) struct Stage(Arc<AtomicBool>);
+pub(super) struct Stage(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// Between a head's end and its answer.
+    is_in_request: AtomicBool,
+    answered_count: AtomicU32,
+}
 
 impl Stage {
     pub(super) fn request_begins(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.is_in_request.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn request_ends(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.answered_count.fetch_add(1, Ordering::Relaxed);
+        self.0.is_in_request.store(false, Ordering::Relaxed);
     }
 
     fn is_in_request(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_in_request.load(Ordering::Relaxed)
+    }
+
+    fn answered_count(&self) -> u32 {
+        self.0.answered_count.load(Ordering::Relaxed)
     }
 }
 
@@ -39,13 +51,15 @@ pub(super) struct Paced<Io> {
     head_within: Duration,
     /// When the head that has begun must be complete.
     head_by: Option<Instant>,
+    /// How many answers there were when `head_by` was set: after another one it is of the past.
+    answered_count: u32,
     /// Made only when a head does not come in one piece.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl<Io> Paced<Io> {
     pub(super) fn new(io: Io, stage: Stage, head_within: Duration) -> Paced<Io> {
-        Paced { io, stage, head_within, head_by: Some(Instant::now() + head_within), alarm: None }
+        Paced { io, stage, head_within, head_by: Some(Instant::now() + head_within), answered_count: 0, alarm: None }
     }
 
     fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -69,8 +83,12 @@ impl<Io: Read + Unpin> Read for Paced<Io> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.stage.is_in_request() {
-            this.head_by = None;
             return Pin::new(&mut this.io).poll_read(context, buffer);
+        }
+        let answered_count = this.stage.answered_count();
+        if answered_count != this.answered_count {
+            this.answered_count = answered_count;
+            this.head_by = None;
         }
         match Pin::new(&mut this.io).poll_read(context, buffer) {
             Poll::Ready(result) => {
