@@ -1,0 +1,50 @@
+//! What we make of one request of each kind, as the JSON API shows it: look at the differences when one changes.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+
+mod capture;
+
+use capture::{fixtures, json_of};
+
+/// Scenarios that show what is particular to a client.
+const SHOWN: [&str; 16] = [
+    "node-airbrake-0.3.8/004 request_context",
+    "node-airbrake-0.3.8/005 unicode_short",
+    "node-airbrake-v3-2.1.9/006 request_context",
+    "node-airbrake-v3-2.1.9/007 message_event",
+    "php-airbrake-1.1.3/001 simple",
+    "php-airbrake-1.1.3/003 request_context",
+    "php-airbrake-1.1.3/027 php_warning",
+    "py-pybrake-1.10.1/003 nested_cause",
+    "py-pybrake-1.10.1/013 request_context",
+    "ruby-airbrake-4.3.8/003 nested_cause",
+    "ruby-airbrake-4.3.8/004 request_context",
+    "ruby-airbrake-ruby-6.2.2/004 nested_cause",
+    "ruby-airbrake-ruby-6.2.2/005 request_context",
+    "ruby-hoptoad_notifier-2.4.10/001 simple",
+    "ruby-hoptoad_notifier-2.4.10/006 message_only",
+    "ruby-hoptoad_notifier-2.4.10/017 web_post_form",
+];
+
+#[test]
+fn a_request_of_each_client_becomes_this_notice() {
+    let fixtures = fixtures();
+    for name in SHOWN {
+        let fixture =
+            fixtures.iter().find(|fixture| fixture.name == name).unwrap_or_else(|| panic!("{name} is no fixture"));
+        let file = name.replace(['/', ' ', '.'], "_");
+        insta::assert_json_snapshot!(file, json_of(&fixture.notice()));
+    }
+}
+
+#[test]
+fn the_group_of_each_is_made_of_these_parts() {
+    let mut parts = String::new();
+    for fixture in fixtures().iter().filter(|fixture| fixture.is_notice()) {
+        parts.push_str(&format!("{}\n", fixture.name));
+        for part in notice::fingerprint(&fixture.notice(), notice::Grouping::Default).parts {
+            parts.push_str(&format!("    {}: {}\n", part.name, part.value));
+        }
+    }
+    insta::assert_snapshot!(parts);
+}

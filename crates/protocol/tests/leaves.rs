@@ -1,0 +1,181 @@
+//! "Kept whole": every scalar that a client sent is in the notice's JSON, was scrubbed, or is named in its notes.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+
+mod capture;
+
+use std::collections::HashMap;
+
+use capture::{Capture, captures_or_fixtures, fixtures, json_of};
+use notice::{Error, Notice};
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+use serde_json::Value;
+
+/// What may be hidden because of its name. Spelled out here, so that a rule that hides more is found.
+const SECRET_NAMES: [&str; 8] =
+    ["session_id", "secret", "shop.session", "session", "cvv", "HTTP_COOKIE", "Cookie", "rack.request.cookie_string"];
+
+/// A scalar of the wire and the name that it had there.
+#[derive(Debug)]
+struct Leaf {
+    name: String,
+    text: String,
+}
+
+#[test]
+fn every_leaf_of_the_wire_is_kept() {
+    let mut lost = Vec::new();
+    let mut count = 0;
+    for capture in captures_or_fixtures().iter().chain(&fixtures()).filter(|capture| capture.is_notice()) {
+        let leaves = if capture.is_xml() { xml_leaves(&capture.whole_body()) } else { json_leaves(&capture.body) };
+        assert!(leaves.len() > 10, "{} has hardly any leaves: {leaves:?}", capture.name);
+        count += leaves.len();
+        lost.extend(lost_leaves(capture, leaves));
+    }
+    assert!(lost.is_empty(), "{} of {count} leaves are lost:\n{}", lost.len(), lost.join("\n"));
+    println!("{count} leaves found");
+}
+
+fn lost_leaves(capture: &Capture, leaves: Vec<Leaf>) -> Vec<String> {
+    let notice = capture.whole_notice();
+    let json = json_of(&notice);
+    let mut kept: HashMap<String, usize> = HashMap::new();
+    count_scalars(&json, &mut kept);
+    let mut lost = Vec::new();
+    for leaf in leaves {
+        let left = kept.get_mut(leaf.text.trim());
+        match left {
+            Some(left) if *left > 0 => *left -= 1,
+            _ if is_told_otherwise(&leaf, &notice, capture) => {}
+            _ => lost.push(format!(
+                "{}: {} = {:?}",
+                capture.name,
+                leaf.name,
+                leaf.text.chars().take(120).collect::<String>()
+            )),
+        }
+    }
+    lost
+}
+
+/// Whether the leaf is there in another form: as the key, decoded into its parts, scrubbed, or cut with a note.
+fn is_told_otherwise(leaf: &Leaf, notice: &Notice, capture: &Capture) -> bool {
+    let text = leaf.text.trim();
+    let error = &notice.errors[0];
+    let is_key = leaf.name == "api-key" && Some(text) == capture.meta["expected"]["api_key"].as_str();
+    let is_hidden = SECRET_NAMES.contains(&leaf.name.as_str())
+        && notice.notes.iter().any(|note| note.starts_with("scrubbed: passwords"));
+    let is_cut = text.len() > notice::normalise::MESSAGE_BYTES_MAX
+        && notice.notes.iter().any(|note| note.starts_with("message: cut"));
+    is_key || is_hidden || is_cut || is_scrubbed(text, notice) || is_message_in_parts(text, error)
+}
+
+/// Whether the text without its card numbers is there, and a note says so.
+fn is_scrubbed(text: &str, notice: &Notice) -> bool {
+    let mut alone =
+        Notice { errors: vec![Error { message: Some(text.to_owned()), ..Error::default() }], ..Notice::default() };
+    notice::scrub(&mut alone);
+    let scrubbed = alone.errors[0].message.as_deref().unwrap_or_default();
+    let is_there =
+        json_of(notice).to_string().contains(&serde_json::to_string(scrubbed).unwrap().trim_matches('"').to_owned())
+            || is_message_in_parts(scrubbed, &notice.errors[0]);
+    scrubbed != text && is_there && alone.notes.iter().all(|note| notice.notes.contains(note))
+}
+
+/// `Class: message` and `message in FILE on line N`, whose parts have fields of their own.
+fn is_message_in_parts(text: &str, error: &Error) -> bool {
+    let class = error.class.as_deref().unwrap_or_default();
+    let message = error.message.as_deref().unwrap_or_default();
+    let with_place = error.frames.first().map(|top| {
+        let (file, line) = (top.file.as_deref().unwrap_or_default(), top.line.unwrap_or_default());
+        format!("{message} in {file} on line {line}")
+    });
+    let is_same = |whole: &str| whole.trim() == text.trim();
+    is_same(&format!("{class}: {message}")) || with_place.as_deref().is_some_and(is_same)
+}
+
+fn count_scalars(value: &Value, kept: &mut HashMap<String, usize>) {
+    let mut add = |text: &str| *kept.entry(text.trim().to_owned()).or_default() += 1;
+    match value {
+        Value::Null => {}
+        Value::Bool(_) | Value::Number(_) => add(&value.to_string()),
+        Value::String(text) => add(text),
+        Value::Array(items) => items.iter().for_each(|item| count_scalars(item, kept)),
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                *kept.entry(key.trim().to_owned()).or_default() += 1;
+                count_scalars(value, kept);
+            }
+        }
+    }
+}
+
+fn json_leaves(body: &[u8]) -> Vec<Leaf> {
+    fn walk(name: &str, value: &Value, leaves: &mut Vec<Leaf>) {
+        match value {
+            Value::Null => {}
+            Value::Bool(_) | Value::Number(_) => leaves.push(Leaf { name: name.to_owned(), text: value.to_string() }),
+            Value::String(text) if text.trim().is_empty() => {}
+            Value::String(text) => leaves.push(Leaf { name: name.to_owned(), text: text.clone() }),
+            Value::Array(items) => items.iter().for_each(|item| walk(name, item, leaves)),
+            Value::Object(entries) => entries.iter().for_each(|(key, value)| walk(key, value, leaves)),
+        }
+    }
+    let mut leaves = Vec::new();
+    walk("", &serde_json::from_slice(body).expect("captures are JSON"), &mut leaves);
+    leaves
+}
+
+fn xml_leaves(body: &[u8]) -> Vec<Leaf> {
+    let text = String::from_utf8_lossy(body);
+    let mut reader = Reader::from_str(&text);
+    let mut leaves = Vec::new();
+    let mut open: Vec<Leaf> = Vec::new();
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(tag)) => open.push(begin(&tag, &mut leaves)),
+            Ok(Event::Empty(tag)) => {
+                begin(&tag, &mut leaves);
+            }
+            Ok(Event::End(_)) => {
+                let leaf = open.pop().unwrap();
+                if !leaf.text.trim().is_empty() {
+                    leaves.push(leaf);
+                }
+            }
+            Ok(Event::Text(part)) => push(&mut open, &part.xml10_content()),
+            Ok(Event::CData(part)) => push(&mut open, &part.xml10_content()),
+            Ok(Event::GeneralRef(part)) => match part.resolve_char_ref().unwrap() {
+                Some(character) => push(&mut open, &character.to_string()),
+                None => push(&mut open, quick_xml::escape::resolve_predefined_entity(&part.into_inner()).unwrap()),
+            },
+            // A document that its client cut ends somewhere.
+            Ok(Event::Eof) | Err(_) => return leaves,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// The leaf that the element can become; its attributes are leaves already.
+fn begin(tag: &BytesStart<'_>, leaves: &mut Vec<Leaf>) -> Leaf {
+    let mut name = String::from_utf8_lossy(tag.name().as_ref().as_ref()).into_owned();
+    for attribute in tag.attributes() {
+        let attribute = attribute.unwrap();
+        let value = attribute.normalized_value(XmlVersion::Implicit1_0).unwrap().into_owned();
+        let key = String::from_utf8_lossy(attribute.key.as_ref().as_ref()).into_owned();
+        if key == "key" {
+            name = value.clone();
+        }
+        if !value.trim().is_empty() {
+            leaves.push(Leaf { name: key, text: value });
+        }
+    }
+    Leaf { name, text: String::new() }
+}
+
+fn push(open: &mut [Leaf], text: &str) {
+    if let Some(leaf) = open.last_mut() {
+        leaf.text.push_str(text);
+    }
+}

@@ -1,0 +1,208 @@
+//! Bodies that no client should send, and that all of the internet does.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+
+mod capture;
+
+use std::time::{Duration, Instant};
+
+use capture::{Capture, fixtures};
+use proptest::prelude::*;
+use protocol::{ParseError, Parsed, airbrake, hoptoad};
+
+/// Far more than any of these bodies needs, far less than one that is read again and again.
+const PARSE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Parses by both parsers, prepares what comes out like the gateway, and checks that it is bounded.
+fn put_through(body: &[u8]) {
+    let started = Instant::now();
+    for parsed in [hoptoad::parse(body), airbrake::parse_notice(body)].into_iter().flatten() {
+        let mut notice = parsed.notice;
+        notice::normalise(&mut notice);
+        notice::scrub(&mut notice);
+        let json = capture::json_of(&notice);
+        assert!(json["errors"].is_array());
+        assert!(notice::prost::Message::encoded_len(&notice) <= notice::normalise::NOTICE_BYTES_MAX + 64 * 1024);
+        notice::fold_key(&notice);
+        notice::lane_hash(&notice);
+        notice::fingerprint(&notice, notice::Grouping::Default);
+        notice::fingerprint(&notice, notice::Grouping::Hoptoad);
+        notice::facets(&notice);
+        notice::search_words(&notice);
+    }
+    assert!(started.elapsed() < PARSE_TIME_MAX, "{:?} for {} bytes", started.elapsed(), body.len());
+}
+
+fn small_fixtures() -> Vec<Capture> {
+    fixtures().into_iter().filter(|fixture| fixture.is_notice() && fixture.body.len() < 4_000).collect()
+}
+
+#[test]
+fn a_document_cut_behind_its_key_is_kept_as_far_as_it_goes() {
+    for fixture in small_fixtures().iter().filter(|fixture| fixture.is_xml()) {
+        let whole = fixture.whole_body();
+        let key_end = whole.windows(10).position(|window| window == b"</api-key>").unwrap() + 10;
+        let Parsed { notice: all, .. } = hoptoad::parse(&whole).unwrap();
+        let mut frame_count = 0;
+        let document_end = whole.windows(9).rposition(|window| window == b"</notice>").unwrap() + 9;
+        for end in 0..document_end {
+            let parsed = hoptoad::parse(&whole[..end]);
+            if end < key_end {
+                assert!(parsed.is_err(), "{} at {end}", fixture.name);
+                continue;
+            }
+            let parsed = parsed.unwrap_or_else(|error| panic!("{} at {end}: {error}", fixture.name));
+            assert!(parsed.salvaged, "{} at {end}", fixture.name);
+            let frames = &parsed.notice.errors[0].frames;
+            // PHP's top frame comes from its message, and only when that is whole.
+            assert!(
+                frames.len() + 1 >= frame_count && frames.len() <= all.errors[0].frames.len(),
+                "{} at {end}",
+                fixture.name
+            );
+            frame_count = frames.len();
+        }
+        assert!(!hoptoad::parse(&whole[..document_end]).unwrap().salvaged);
+    }
+}
+
+#[test]
+fn json_cut_anywhere_is_refused() {
+    for fixture in small_fixtures().iter().filter(|fixture| fixture.is_json()) {
+        let body = fixture.body.trim_ascii_end();
+        for end in 0..body.len() {
+            assert!(airbrake::parse_notice(&body[..end]).is_err(), "{} at {end}", fixture.name);
+        }
+    }
+}
+
+#[test]
+fn attacks_are_refused_or_cut_and_cost_little() {
+    let document = |inner: &str| {
+        format!("<notice version=\"2.0\"><api-key>k</api-key><error><class>C</class>{inner}</error></notice>")
+    };
+    let laughs = "<!DOCTYPE a [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;&a;\">]><notice version=\"2.0\">&b;</notice>";
+    assert_eq!(hoptoad::parse(laughs.as_bytes()), Err(ParseError::Doctype));
+    assert_eq!(
+        hoptoad::parse(b"<?xml version=\"1.0\"?><!DOCTYPE x SYSTEM \"file:///etc/passwd\"><notice/>"),
+        Err(ParseError::Doctype)
+    );
+    let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
+    assert_eq!(hoptoad::parse(document(&deep).as_bytes()), Err(ParseError::TooDeep));
+
+    for body in [
+        document(&"<backtrace><line/></backtrace>".repeat(100_000)),
+        document(&format!("<message>{}</message>", "&amp;".repeat(200_000))),
+        document(&format!("<message>{}</message>", "&#55357;".repeat(200_000))),
+        document(&format!("<message>{}", "&unknown;".repeat(100_000))),
+        document(&format!("<message>{}</message>", "<b>x</b>y".repeat(100_000))),
+        document(&format!("<x {}/>", "a='1' ".repeat(100_000))),
+        document(&"<x a='1' a='1'/>".repeat(50_000)),
+        format!(
+            "<notice version=\"2.0\"><api-key>k</api-key><request><params>{}</params></request><error/></notice>",
+            "<var key='a'>1</var>".repeat(100_000)
+        ),
+        format!(
+            "<notice version=\"2.0\"><api-key>k</api-key><request><params>{}</params></request><error/></notice>",
+            "<var key='a'>".repeat(900)
+        ),
+        document(&format!("<message>{}</message>", "token=".repeat(100_000))),
+        document(&format!("<message>{}</message>", "eyJ".repeat(200_000))),
+        document(&format!("<message>{}</message>", "4111 1111 ".repeat(60_000))),
+        document(&format!("<message>{}</message>", "1".repeat(600_000))),
+        document(&format!("<message>{}</message>", "\"password\": \"".repeat(50_000))),
+        document(&format!("<message>{}</message>", "a://b:c".repeat(80_000))),
+        document(&format!("<message>{}</message>", " in /a.php on line 1".repeat(30_000))),
+        document(&format!("<message>{}</message>", "C: ".repeat(200_000))),
+    ] {
+        put_through(body.as_bytes());
+    }
+    let errors = |inner: &str| format!("{{\"errors\":[{{\"type\":\"C\",\"message\":\"m\"}}],\"params\":{inner}}}");
+    for body in [
+        errors(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))),
+        errors(&format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000))),
+        errors(&format!("{}1{}", "{\"cookie\":".repeat(60), "}".repeat(60))),
+        errors(&format!("[{}0]", "0,".repeat(1_000_000))),
+        errors(&format!("{{{}\"b\":1}}", "\"a\":1,".repeat(300_000))),
+        errors(&format!("{{{}\"b\":1}}", "\"\":{\"\":\"\"},".repeat(200_000))),
+        errors(&format!("\"{}\"", "\\ud83d".repeat(200_000))),
+        errors(&format!("[{}0]", "1e999,".repeat(200_000))),
+        errors(&format!("\"{}\"", "\\\\\\\"password\\\\\\\":".repeat(100_000))),
+        format!("{{\"errors\":[{}{{}}]}}", "{},".repeat(200_000)),
+        format!("{{\"errors\":[{{\"backtrace\":[{}{{}}]}}]}}", "{\"file\":\"a\",\"x\":1},".repeat(50_000)),
+        format!("{{\"errors\":[{{\"backtrace\":[{{\"code\":{{{}\"1\":\"\"}}}}]}}]}}", "\"1\":\"a\",".repeat(100_000)),
+        format!("{{\"errors\":[{{\"message\":\"{}\"}}]}}", "a@".repeat(500_000)),
+    ] {
+        put_through(body.as_bytes());
+    }
+}
+
+#[test]
+fn what_is_no_notice_is_refused_with_a_reason() {
+    for (body, reason) in [
+        (&b""[..], "the body is empty"),
+        (b" \n", "the body is empty"),
+        (b"hello", "the body is not XML: it has no `notice` element"),
+        (b"{\"errors\":[]}", "the body is not XML: it has no `notice` element"),
+        (b"<html><body/></html>", "the root element is `html`, not `notice`"),
+        (
+            b"<notice version=\"1.2\"><api-key>k</api-key><error/></notice>",
+            "version `1.2` of the notice is not supported: 2.0 to 2.4 are",
+        ),
+        (b"<notice version=\"3.0\"/>", "version `3.0` of the notice is not supported: 2.0 to 2.4 are"),
+        (b"<notice version=\"2.0\"><api-key>k</api-key></notice>", "the notice has no `error` element"),
+        (b"<notice version=\"2.0\"><error><class>C</class>", "the XML ends before the `api-key` does"),
+        (b"<notice version=\"2.0\"><api-key>k", "the XML ends before the `api-key` does"),
+    ] {
+        let error = hoptoad::parse(body).expect_err("is refused");
+        assert_eq!(error.to_string(), reason);
+    }
+    for (body, reason) in [
+        (&b""[..], "the body is empty"),
+        (b"{", "the body is not JSON: expected a key in quotes at byte 1"),
+        (b"[]", "the body is JSON, but not an object"),
+        (b"{}", "`errors` is missing: a notice needs a list of at least one error"),
+        (b"{\"errors\":null}", "`errors` is missing: a notice needs a list of at least one error"),
+        (b"{\"errors\":[]}", "`errors` is empty: a notice needs at least one error"),
+    ] {
+        assert_eq!(airbrake::parse_notice(body).expect_err("is refused").to_string(), reason);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_bytes_are_borne(body in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+        put_through(&body);
+    }
+
+    #[test]
+    fn any_markup_is_borne(body in "(<notice version=\"2.[0-4]\">)?(<api-key>k</api-key>)?[<>/a-c=\"'&;#!\\[\\]\\-x0-9 ]{0,300}(</notice>)?") {
+        put_through(body.as_bytes());
+    }
+
+    #[test]
+    fn any_json_is_borne(body in "\\{\"errors\":\\[[\\[\\]{}:,\"a-c0-9.eE+\\-\\\\u ]{0,300}\\]\\}") {
+        put_through(body.as_bytes());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn real_bodies_with_wrong_bytes_in_them_are_borne(
+        which in any::<prop::sample::Index>(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+    ) {
+        static FIXTURES: std::sync::LazyLock<Vec<Vec<u8>>> =
+            std::sync::LazyLock::new(|| small_fixtures().iter().map(Capture::whole_body).collect());
+        let mut body = which.get(&FIXTURES).clone();
+        for (at, byte) in changes {
+            let at = at.index(body.len());
+            body[at] = byte;
+        }
+        put_through(&body);
+    }
+}
