@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tests::installation::ALL_ROLES;
 use tests::load::{Ledger, Load};
 use tests::process::Signal;
 use tests::samples::XmlNotice;
@@ -89,8 +90,9 @@ async fn a_worker_that_sleeps_longer_than_its_lease_doubles_nothing() {
 async fn survive(what: &str, kill: impl AsyncFn(&mut Installation, usize)) {
     let _alone = MACHINE.lock().await;
     let mut croak = Installation::with_private_servers(RedisLimits::default()).await;
-    croak.start_all().await;
-    croak.start_worker(tests::installation::ALL_ROLES).await;
+    croak.start_worker(ALL_ROLES).await;
+    croak.start_worker(ALL_ROLES).await;
+    croak.start_gateway().await;
     let notice = |n: u64| {
         XmlNotice { class: format!("Failure{}", n % 50), user: (n % 1000).to_string(), ..XmlNotice::default() }
             .request()

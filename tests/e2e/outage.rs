@@ -60,7 +60,8 @@ async fn a_full_redis_with_stopped_workers_costs_nothing_and_drains() {
     let count = std::env::var("CROAK_OUTAGE_NOTICES")
         .map_or(if is_debug() { 20_000 } else { 100_000 }, |count| count.parse().expect("a number of notices"));
     let mut croak = Installation::with_private_servers(RedisLimits { memory_mb: REDIS_MB }).await;
-    croak.start_all().await;
+    croak.start_worker(ALL_ROLES).await;
+    croak.start_gateway().await;
     croak.workers[0].stop().await;
 
     let ledger = send_all(croak.gateway_address(), count, incompressible).await;

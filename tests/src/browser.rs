@@ -1,20 +1,26 @@
 //! A headless Chromium, and what it can tell of a page that no HTML parser can: its layout, its colours, its console.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::installation::{USER_EMAIL, USER_PASSWORD};
 use crate::port::Port;
 use crate::process::Process;
 use crate::wait_until;
 
 /// Finds what is too wide and what is too pale, in the page itself.
 const INSPECT: &str = include_str!("browser/inspect.js");
+
+/// A page or a part of it appears within this.
+const PAGE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A window's size in CSS pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +130,48 @@ impl Browser {
         self.client.goto(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
     }
 
+    /// Signs the first user in by the form, at the web of this address.
+    pub async fn sign_in(&self, web: SocketAddr) {
+        self.open(&format!("http://{web}/sign-in")).await;
+        self.write("#email", USER_EMAIL).await;
+        self.write("#password", USER_PASSWORD).await;
+        self.click("form.sign-in button").await;
+        self.element("nav, table, h1").await;
+        let url = self.client.current_url().await.expect("a page has an address");
+        assert!(!url.path().starts_with("/sign-in"), "signed in: {url}");
+    }
+
+    /// The first element that a CSS selector finds, as soon as it is there.
+    pub async fn element(&self, css: &str) -> Element {
+        let found = self.client.wait().at_most(PAGE_LIMIT).for_element(Locator::Css(css)).await;
+        match found {
+            Ok(element) => element,
+            Err(error) => panic!("{css}: {error}\n{}", self.client.source().await.unwrap_or_default()),
+        }
+    }
+
+    /// Types into a field.
+    pub async fn write(&self, css: &str, text: &str) {
+        let field = self.element(css).await;
+        field.clear().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        field.send_keys(text).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Clicks on an element.
+    pub async fn click(&self, css: &str) {
+        self.element(css).await.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// The text that an element shows.
+    pub async fn text(&self, css: &str) -> String {
+        self.element(css).await.text().await.unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
+    /// Whether an element is on the page now.
+    pub async fn has(&self, css: &str) -> bool {
+        !self.client.find_all(Locator::Css(css)).await.expect("the page can be searched").is_empty()
+    }
+
     /// What is wrong with the page that is open: text with too little contrast, content wider than the window, errors in its console.
     pub async fn faults(&self) -> Vec<String> {
         let found = self.client.execute(INSPECT, Vec::new()).await.expect("the page can be inspected");
@@ -178,12 +226,12 @@ mod tests {
     async fn what_is_wrong_with_a_page_is_found() {
         let browser = Browser::start(Scripts::On).await;
         browser.view(Size::NARROW, Scheme::Dark).await;
-        browser.open("data:text/html,<body style='background:white;color:black'>fine <b style='color:rgba(0,0,0,.9)'>too</b>").await;
+        browser.open("data:text/html,<body style='background:white;color:black'><main><h1>fine</h1> <b style='color:rgba(0,0,0,.9)'>too</b>").await;
         assert_eq!(browser.faults().await, Vec::<String>::new());
         let bad = "<body><p style='background:white;color:rgba(0,0,0,.3)'>pale</p><p style='width:900px'>wide</p><script>console.error('loud')</script>";
         browser.open(&format!("data:text/html,{bad}")).await;
         let faults = browser.faults().await;
-        for word in ["contrast", "scrolls to the side: 9", "loud"] {
+        for word in ["contrast", "scrolls to the side: 9", "loud", "0 <h1>"] {
             assert!(faults.iter().any(|fault| fault.contains(word)), "{word} is not in {faults:?}");
         }
         let dark =
@@ -195,7 +243,7 @@ mod tests {
     #[tokio::test]
     async fn scripts_of_a_page_can_be_switched_off() {
         let browser = Browser::start(Scripts::Off).await;
-        browser.open("data:text/html,<title>as written</title><script>document.title = 'changed'</script>").await;
+        browser.open("data:text/html,<main><h1>fine</h1><title>as written</title><script>document.title = 'changed'</script>").await;
         assert_eq!(browser.client().title().await.expect("a title"), "as written");
         assert_eq!(browser.faults().await, Vec::<String>::new(), "the page can still be inspected");
         browser.close().await;

@@ -25,6 +25,7 @@ pub mod programs;
 pub mod receiver;
 pub mod samples;
 pub mod servers;
+pub mod tour;
 pub mod visitor;
 pub mod wait;
 pub mod wire;

@@ -141,9 +141,11 @@ impl Page {
         forms
     }
 
-    /// Whether the page shows a text.
+    /// Whether the page shows a text, whatever tags break it up.
     pub fn shows(&self, text: &str) -> bool {
-        unescaped(&self.html).contains(text)
+        let shown: String =
+            self.html.split('<').map(|part| part.split_once('>').map_or(part, |(_, shown)| shown)).collect();
+        unescaped(&shown).contains(text)
     }
 }
 

@@ -73,4 +73,15 @@ while (texts.nextNode()) {
 }
 faults.push(...pale);
 
+// What a screen reader needs first.
+const headings = document.querySelectorAll("h1").length;
+if (headings !== 1) faults.push(`${headings} <h1>`);
+if (!document.querySelector("main")) faults.push("no <main>");
+for (const control of document.querySelectorAll("input:not([type=hidden]), select, textarea")) {
+  if (!control.labels.length && !control.ariaLabel) faults.push(`no label on ${name(control)} ${control.name}`);
+}
+for (const control of document.querySelectorAll("button, a[href]")) {
+  if (is_shown(control) && !control.textContent.trim() && !control.ariaLabel && !control.querySelector("img[alt]:not([alt=''])")) faults.push(`no name on ${name(control)}`);
+}
+
 return faults;

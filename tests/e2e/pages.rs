@@ -1,0 +1,117 @@
+//! Pages in a real browser: found, read and stepped through, with scripts and without, on a laptop and on a telephone.
+
+use std::time::Duration;
+
+use tests::browser::{Browser, Scheme, Scripts, Size};
+use tests::samples::XmlNotice;
+use tests::{Installation, tour, wire};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_found_and_every_notice_of_it_read_with_scripts() {
+    find_and_step_through(Scripts::On).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_found_and_every_notice_of_it_read_without_scripts() {
+    find_and_step_through(Scripts::Off).await;
+}
+
+async fn find_and_step_through(scripts: Scripts) {
+    let croak = Installation::running().await;
+    let mut sent = Vec::new();
+    for n in 0..7 {
+        // Two errors by turns: the steps must keep to the one that was opened.
+        let class = if n % 2 == 0 { "Shop::StockMissing" } else { "Shop::PaymentDeclined" };
+        let notice = XmlNotice { class: class.into(), message: format!("shelf {n} is empty"), ..XmlNotice::default() };
+        let answer = wire::exchange(croak.gateway_address(), &notice.request()).await.expect("an answer");
+        if n % 2 == 0 {
+            sent.push((answer.notice_id().expect("an id").to_string(), notice.marker));
+        }
+    }
+    croak.drained(7, Duration::from_secs(10)).await;
+    sent.reverse();
+
+    let browser = Browser::start(scripts).await;
+    browser.view(Size::WIDE, Scheme::Light).await;
+    browser.sign_in(croak.web_address()).await;
+    browser.open(&format!("http://{}/projects/1/groups", croak.web_address())).await;
+    browser.write("#query", "class:Shop::StockMissing").await;
+    browser.click("form[role=search] button").await;
+    browser.element("table.groups").await;
+    assert_eq!(browser.text("table.groups tbody .class").await, "Shop::StockMissing");
+    assert!(!browser.has("table.groups tbody tr + tr").await, "the other group is not what was searched for");
+    browser.click("table.groups a.open").await;
+
+    let mut seen = Vec::new();
+    loop {
+        let id = browser.text("article.notice footer code").await;
+        let marker = &sent[seen.len()].1;
+        assert!(
+            browser.client().source().await.expect("the page").contains(marker),
+            "the notice's own parameter is shown"
+        );
+        seen.push(id);
+        if !browser.has("nav.steps a[rel=prev]").await {
+            break;
+        }
+        browser.click("nav.steps a[rel=prev]").await;
+        changed(&browser, seen.last().expect("one was seen")).await;
+    }
+    assert_eq!(seen, sent.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), "older and older, none left out");
+    for expected in seen.iter().rev().skip(1) {
+        let before = browser.text("article.notice footer code").await;
+        browser.click("nav.steps a[rel=next]").await;
+        changed(&browser, &before).await;
+        assert_eq!(browser.text("article.notice footer code").await, *expected);
+    }
+    assert!(!browser.has("nav.steps a[rel=next]").await, "nothing is newer than the newest");
+    assert_eq!(browser.console_errors().await, Vec::<String>::new());
+    browser.close().await;
+}
+
+/// Waits until another notice than `before` is shown.
+async fn changed(browser: &Browser, before: &str) {
+    tests::wait_until("another notice is shown", Duration::from_secs(10), async || {
+        let shown = browser
+            .client()
+            .find(fantoccini::Locator::Css("article.notice footer code"))
+            .await
+            .ok()?
+            .text()
+            .await
+            .ok()?;
+        (shown != before).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_fits_a_telephone_and_can_be_read_in_light_and_dark() {
+    let croak = Installation::running().await;
+    let stops = tour::prepare(&croak).await;
+    let browser = Browser::start(Scripts::On).await;
+    let mut faults = Vec::new();
+    for (size, scheme) in [(Size::NARROW, Scheme::Light), (Size::NARROW, Scheme::Dark)] {
+        browser.view(size, scheme).await;
+        browser.open(&format!("http://{}/sign-in", croak.web_address())).await;
+        faults.extend(browser.faults().await.into_iter().map(|fault| format!("sign-in {size:?} {scheme:?}: {fault}")));
+    }
+    browser.sign_in(croak.web_address()).await;
+    for stop in &stops {
+        for size in [Size::NARROW, Size::WIDE] {
+            for scheme in [Scheme::Light, Scheme::Dark] {
+                browser.view(size, scheme).await;
+                browser.open(&format!("http://{}{}", croak.web_address(), stop.path)).await;
+                faults.extend(
+                    browser
+                        .faults()
+                        .await
+                        .into_iter()
+                        .map(|fault| format!("{} {} {}: {fault}", stop.name, size.width, scheme.name())),
+                );
+            }
+        }
+    }
+    browser.close().await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
