@@ -105,13 +105,7 @@ pub async fn run(
     let ledger_every = Duration::from_millis(config.ledger_every_ms);
     let tasks = [
         tokio::spawn(ship(shipper.clone(), ours, control.paused(), background.clone())),
-        tokio::spawn(watch_journal(
-            Arc::clone(&gateway),
-            intake.journal.clone(),
-            shipper.clone(),
-            journal_check,
-            background.clone(),
-        )),
+        tokio::spawn(watch_journal(Arc::clone(&gateway), intake.journal.clone(), journal_check, background.clone())),
         tokio::spawn({
             let (gateway, intake, stop) = (Arc::clone(&gateway), intake.clone(), background.clone());
             async move { gateway.refused.write_every(ledger_every, &intake, &gateway.known, stop).await }

@@ -1,8 +1,8 @@
-//! Looking at the journal now and then: for health, metrics and operators.
+//! Looking around now and then: for health, metrics and operators.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use journal::Journal;
 use queue::Shipper;
@@ -18,21 +18,13 @@ use crate::measures;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks until stopped.
-pub(crate) async fn watch(
-    gateway: Arc<Gateway>,
-    journal: Journal,
-    shipper: Shipper,
-    check: Check,
-    stop: CancellationToken,
-) {
+pub(crate) async fn watch(gateway: Arc<Gateway>, journal: Journal, check: Check, stop: CancellationToken) {
     loop {
         let status = journal.status();
         match status.is_full {
             true => check.troubled("full: notices are refused until the database has taken some"),
             false => check.well(),
         }
-        measures::journal(&status, now_us());
-        measures::shipper(&shipper.status());
         let known = gateway.known.now();
         let (count, version) = known.map_or((0, 0), |projects| (projects.count(), projects.version));
         measures::looked_around(gateway.admission.bytes(), count, version);
@@ -90,9 +82,4 @@ pub(crate) fn check_volume(dir: &Path, check: &Check) {
         format!("{} lies {fleeting}: what is accepted and not yet in the database is lost with it", dir.display());
     tracing::warn!(why, "the journal is not on a lasting disk");
     check.troubled(why);
-}
-
-fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
