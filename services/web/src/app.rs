@@ -82,20 +82,20 @@ impl App {
             Viewer::User(id) => format!("u{id} {project_id}"),
             Viewer::Project(id) => format!("p{id} {project_id}"),
         };
-        let opened = self.opened.get(&key, None, || async move { reader.open(viewer, project_id).await });
+        let opened = self.opened.get(key, None, || async move { reader.open(viewer, project_id).await });
         opened.await?.ok_or(Rejection::NotFound)
     }
 
     pub(crate) async fn account(&self, id: i64) -> Result<Option<Arc<Account>>, ReadError> {
         let reader = self.reader.clone();
-        self.accounts.get(&id.to_string(), None, || async move { reader.account(id).await }).await
+        self.accounts.get(id.to_string(), None, || async move { reader.account(id).await }).await
     }
 
     pub(crate) async fn token(&self, clear: &str) -> Result<Option<Arc<Token>>, ReadError> {
         let sha256 = store::token::sha256(clear);
         let key: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
         let reader = self.reader.clone();
-        self.tokens.get(&key, None, || async move { reader.token(&sha256).await }).await
+        self.tokens.get(key, None, || async move { reader.token(&sha256).await }).await
     }
 
     /// A part of a page, read anew when what there is does not show the visitor's own last change.
@@ -112,7 +112,7 @@ impl App {
         let not_before = seen.map(Seen::at);
         let lsn = seen.map(|seen| seen.lsn.clone());
         self.pieces
-            .get(&key, not_before, || {
+            .get(key, not_before, || {
                 let (waiting, read) = (reader.clone(), read(reader));
                 async move {
                     if let Some(lsn) = lsn {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use moka::sync::Cache;
+use moka::future::Cache;
 
 /// Wrong passwords for one account within [`WITHIN`].
 const PER_ACCOUNT_MAX: u32 = 10;
@@ -28,11 +28,11 @@ impl Attempts {
     }
 
     /// Counts an attempt before it is made; whether it may be made. Counting first keeps many at once from slipping by.
-    pub(crate) fn take(&self, email: &str, address: IpAddr) -> bool {
+    pub(crate) async fn take(&self, email: &str, address: IpAddr) -> bool {
         let keys = keys(email, address);
         let mut may = true;
         for (key, max) in keys {
-            let count = self.counts.get_with(key, Arc::default);
+            let count = self.counts.get_with(key, async { Arc::default() }).await;
             may &= count.fetch_add(1, Ordering::Relaxed) < max;
         }
         may
@@ -40,10 +40,10 @@ impl Attempts {
 
     /// Takes back what was counted: the password was right. The address keeps its other attempts, or signing in to an
     /// account of one's own would buy more guesses at those of others.
-    pub(crate) fn forgive(&self, email: &str, address: IpAddr) {
+    pub(crate) async fn forgive(&self, email: &str, address: IpAddr) {
         let [(account, _), (address, _)] = keys(email, address);
-        self.counts.invalidate(&account);
-        if let Some(count) = self.counts.get(&address) {
+        self.counts.invalidate(&account).await;
+        if let Some(count) = self.counts.get(&address).await {
             count.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -65,34 +65,34 @@ mod tests {
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
-    #[test]
-    fn one_account_is_limited_from_wherever() {
+    #[tokio::test]
+    async fn one_account_is_limited_from_wherever() {
         let attempts = Attempts::new();
         for round in 0..PER_ACCOUNT_MAX {
-            assert!(attempts.take("a@b.example", IpAddr::from([192, 0, 2, round as u8])));
+            assert!(attempts.take("a@b.example", IpAddr::from([192, 0, 2, round as u8])).await);
         }
-        assert!(!attempts.take("A@b.example", HOME));
-        assert!(attempts.take("other@b.example", HOME));
+        assert!(!attempts.take("A@b.example", HOME).await);
+        assert!(attempts.take("other@b.example", HOME).await);
     }
 
-    #[test]
-    fn one_address_is_limited_for_whomever() {
+    #[tokio::test]
+    async fn one_address_is_limited_for_whomever() {
         let attempts = Attempts::new();
         for round in 0..PER_ADDRESS_MAX {
-            assert!(attempts.take(&format!("{round}@b.example"), HOME));
+            assert!(attempts.take(&format!("{round}@b.example"), HOME).await);
         }
-        assert!(!attempts.take("new@b.example", HOME));
+        assert!(!attempts.take("new@b.example", HOME).await);
     }
 
-    #[test]
-    fn being_right_does_not_buy_more_guesses() {
+    #[tokio::test]
+    async fn being_right_does_not_buy_more_guesses() {
         let attempts = Attempts::new();
         for round in 0..PER_ADDRESS_MAX - 1 {
-            assert!(attempts.take(&format!("{round}@b.example"), HOME));
+            assert!(attempts.take(&format!("{round}@b.example"), HOME).await);
         }
-        assert!(attempts.take("mine@b.example", HOME));
-        attempts.forgive("mine@b.example", HOME);
-        assert!(attempts.take("mine@b.example", HOME));
-        assert!(!attempts.take("other@b.example", HOME));
+        assert!(attempts.take("mine@b.example", HOME).await);
+        attempts.forgive("mine@b.example", HOME).await;
+        assert!(attempts.take("mine@b.example", HOME).await);
+        assert!(!attempts.take("other@b.example", HOME).await);
     }
 }

@@ -51,19 +51,20 @@ impl<V: Send + Sync + 'static> ReadCache<V> {
     /// does not find is not kept.
     pub(crate) async fn get<E, F>(
         &self,
-        key: &str,
+        key: impl Into<String>,
         not_before: Option<Instant>,
         read: impl FnOnce() -> F,
     ) -> Result<Option<Arc<V>>, E>
     where
-        E: Send + 'static,
+        E: Send + Sync + 'static,
         F: Future<Output = Result<Option<V>, E>> + Send + 'static,
     {
-        if let Some(entry) = self.entries.get(key).await {
+        let key = key.into();
+        if let Some(entry) = self.entries.get(&key).await {
             let age = entry.read_at.elapsed();
             if not_before.is_none_or(|at| entry.read_at >= at) && age < STALE_MAX {
                 if age >= FRESH_MAX && !entry.is_refreshing.swap(true, Ordering::Relaxed) {
-                    self.refresh(key.to_owned(), Arc::clone(&entry), read());
+                    self.refresh(key, Arc::clone(&entry), read());
                 }
                 metrics::counter!("web_cache_reads_total", "cache" => self.name, "found" => "yes").increment(1);
                 return Ok(Some(Arc::clone(&entry.value)));
@@ -74,7 +75,7 @@ impl<V: Send + Sync + 'static> ReadCache<V> {
         let read = read();
         let outcome = self
             .entries
-            .entry_by_ref(key)
+            .entry(key)
             .and_try_compute_with(|present| async move {
                 // Whoever waited for another's read takes its result, if that read began late enough.
                 let needed = not_before.unwrap_or(asked_at - FRESH_MAX);
@@ -102,7 +103,7 @@ impl<V: Send + Sync + 'static> ReadCache<V> {
 
     fn refresh<E, F>(&self, key: String, old: Arc<Entry<V>>, read: F)
     where
-        E: Send + 'static,
+        E: Send + Sync + 'static,
         F: Future<Output = Result<Option<V>, E>> + Send + 'static,
     {
         let entries = self.entries.clone();

@@ -6,7 +6,7 @@ use axum_extra::extract::cookie::{Cookie, Key, SameSite};
 use axum_extra::extract::SignedCookieJar;
 use axum::http::HeaderMap;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 /// Who is signed in.
@@ -39,7 +39,7 @@ impl Keys {
     pub(crate) fn new(secret_key: &str, public_url: Option<&str>) -> Keys {
         Keys {
             // Hashed first: the key must not depend on how the secret is written or how long it is.
-            cookies: Key::derive_from(&Sha256::digest(format!("croak cookies {secret_key}"))),
+            cookies: Key::from(&Sha512::digest(format!("croak cookies {secret_key}"))),
             forms: Sha256::digest(format!("croak forms {secret_key}")).into(),
             is_secure: public_url.is_some_and(|url| url.starts_with("https://")),
         }

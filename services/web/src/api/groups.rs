@@ -34,7 +34,7 @@ pub(super) async fn list(
         cursor.as_deref().unwrap_or("-"),
     );
     let (reader, public_url) = (app.reader.clone(), app.public_url.clone());
-    let answer = app.answers.get(&key, None, || async move {
+    let answer = app.answers.get(key, None, || async move {
         let page = reader
             .groups(&opened, &filter, cursor.as_deref(), limit)
             .await?
@@ -53,7 +53,7 @@ pub(super) async fn one(
     let opened = app.open(caller.viewer, number(&project_id)?).await?;
     let group_id = number(&group_id)?;
     let (reader, public_url) = (app.reader.clone(), app.public_url.clone());
-    let answer = app.answers.get(&format!("{} group {group_id}", opened.id()), None, || async move {
+    let answer = app.answers.get(format!("{} group {group_id}", opened.id()), None, || async move {
         let group = reader.group(&opened, group_id).await?;
         Ok::<_, Rejection>(group.map(|group| shapes::group(&group, public_url.as_deref()).to_string().into_bytes()))
     });

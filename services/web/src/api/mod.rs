@@ -23,7 +23,7 @@ pub(crate) use shapes::rfc_3339;
 const OPENAPI: &str = include_str!("../../assets/openapi.json");
 
 /// Why a call is not answered as asked, as a problem document.
-struct Problem(Rejection);
+pub(crate) struct Problem(Rejection);
 
 impl<E: Into<Rejection>> From<E> for Problem {
     fn from(error: E) -> Problem {

@@ -60,7 +60,7 @@ pub(super) async fn one(
     let opened = app.open(caller.viewer, number(&project_id)?).await?;
     let id = notice_id(&id)?;
     let reader = app.reader.clone();
-    let answer = app.answers.get(&format!("{} notice {id}", opened.id()), None, || async move {
+    let answer = app.answers.get(format!("{} notice {id}", opened.id()), None, || async move {
         let notice = reader.notice(&opened, id).await?;
         Ok::<_, Rejection>(notice.map(|notice| notice.to_json().to_string().into_bytes()))
     });

@@ -25,7 +25,7 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, params: Params)
         Viewer::Project(id) => format!("p{id}"),
     };
     let reader = app.reader.clone();
-    let answer = app.answers.get(&format!("{whose} projects {after} {limit}"), None, || async move {
+    let answer = app.answers.get(format!("{whose} projects {after} {limit}"), None, || async move {
         let rows = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut projects = reader.projects(viewer, after, rows + 1).await?;
         let is_more = projects.len() > limit;
@@ -44,7 +44,7 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let opened = app.open(caller.viewer, number(&project_id)?).await?;
     let reader = app.reader.clone();
-    let answer = app.answers.get(&format!("{} project", opened.id()), None, || async move {
+    let answer = app.answers.get(format!("{} project", opened.id()), None, || async move {
         let project = reader.project(&opened).await?;
         Ok::<_, Rejection>(project.map(|project| shapes::project(&project).to_string().into_bytes()))
     });

@@ -132,15 +132,17 @@ fn view(frame: &Frame, is_open: bool) -> FrameView {
 /// Text as HTML that may be broken after its separators, so that long paths and class names wrap where one would.
 pub(crate) fn breakable(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
-    let escaped = escaped(text);
-    let mut letters = escaped.chars().peekable();
-    while let Some(letter) = letters.next() {
-        out.push(letter);
-        let is_pair = letter == ':' && letters.peek() == Some(&':');
-        if matches!(letter, '/' | '\\' | '.' | '#' | ':' | '$') && !is_pair && letters.peek().is_some() {
+    let mut start = 0;
+    for (at, letter) in text.char_indices() {
+        let end = at + letter.len_utf8();
+        let is_pair = letter == ':' && text[end..].starts_with(':');
+        if matches!(letter, '/' | '\\' | '.' | '#' | ':' | '$') && !is_pair && end < text.len() {
+            out.push_str(&escaped(&text[start..end]));
             out.push_str("<wbr>");
+            start = end;
         }
     }
+    out.push_str(&escaped(&text[start..]));
     out
 }
 
@@ -179,5 +181,6 @@ mod tests {
     #[test]
     fn paths_break_after_their_separators_and_stay_escaped() {
         assert_eq!(breakable("a/b::C<d>"), "a/<wbr>b::<wbr>C&lt;d&gt;");
+        assert_eq!(breakable("it's #1"), "it&#39;s #<wbr>1");
     }
 }

@@ -1,0 +1,425 @@
+//! A group: what is broken, since when, how bad, for whom, what changed, where in the code.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use notice::NoticeId;
+use serde::Deserialize;
+use service::proto::command::command::Action;
+use service::proto::command::command_result::Status;
+use service::proto::command::{Command, MuteGroup, ReopenGroup, ResolveGroup};
+use store::Reader;
+use store::reader::{Change, Facet, Grid, Group, GroupState, Opened};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::notice::NoticeView;
+use super::{Page, Piece, Tab, rendered};
+use crate::app::App;
+use crate::rejection::Rejection;
+use crate::view::chart::{self, Column};
+use crate::view::number::{counted, grouped, percent, users};
+use crate::view::stack::breakable;
+use crate::view::text::{in_address, shortened};
+use crate::view::times;
+use crate::visitor::{Seen, Told, Visitor};
+
+/// Characters of a value in the list of facets.
+const VALUE_CHARS_MAX: usize = 80;
+/// Parts of an address of a command's form that lead back.
+const RANGES: [(&str, &str, Grid); 4] = [
+    ("1h", "1 hour", Grid::HOUR),
+    ("24h", "24 hours", Grid::DAY),
+    ("14d", "14 days", Grid::FORTNIGHT),
+    ("90d", "90 days", Grid::QUARTER),
+];
+
+#[derive(Template)]
+#[template(path = "group_head.html")]
+struct Head<'a> {
+    list_address: String,
+    class: String,
+    message: &'a str,
+    culprit: String,
+    state: GroupState,
+    came_back: bool,
+    assignee: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "group.html")]
+struct Body<'a> {
+    notice_count: String,
+    notice_noun: &'static str,
+    user_count: String,
+    user_noun: &'static str,
+    first_seen: String,
+    last_seen: String,
+    first_release: Option<&'a str>,
+    last_release: Option<&'a str>,
+    environments: &'a [String],
+    ranges: Vec<Range>,
+    chart: String,
+    notice: Option<String>,
+    facets: Vec<FacetView>,
+    parts: Vec<PartsView>,
+    history: Vec<ChangeView>,
+    api_address: String,
+}
+
+struct Range {
+    label: &'static str,
+    address: String,
+    is_chosen: bool,
+}
+
+struct FacetView {
+    title: String,
+    rows: Vec<ShareView>,
+}
+
+struct ShareView {
+    value: String,
+    full: String,
+    address: Option<String>,
+    share: String,
+    /// Width of the bar, in per cent.
+    width: String,
+}
+
+struct PartsView {
+    fingerprint: String,
+    version: i64,
+    parts: Vec<(String, String)>,
+}
+
+struct ChangeView {
+    at: String,
+    actor: String,
+    what: String,
+    detail: String,
+}
+
+#[derive(Template)]
+#[template(path = "actions.html")]
+struct Actions<'a> {
+    address: String,
+    actions: Vec<ActionView>,
+    form_token: &'a str,
+    version: i32,
+    are_taken: bool,
+    may_act: bool,
+    back: &'a str,
+}
+
+struct ActionView {
+    name: &'static str,
+    label: &'static str,
+    key: &'static str,
+    is_main: bool,
+    command_id: Uuid,
+}
+
+pub(crate) async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((project_id, group_id)): Path<(String, String)>,
+    uri: Uri,
+) -> Result<Response, Rejection> {
+    show(&app, &visitor, &project_id, &group_id, None, &uri).await
+}
+
+pub(crate) async fn notice_page(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((project_id, group_id, notice_id)): Path<(String, String, String)>,
+    uri: Uri,
+) -> Result<Response, Rejection> {
+    show(&app, &visitor, &project_id, &group_id, Some(&notice_id), &uri).await
+}
+
+/// The raw notice, as the API has it, for somebody who is signed in.
+pub(crate) async fn notice_json(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((project_id, group_id, notice_id)): Path<(String, String, String)>,
+) -> Result<Response, Rejection> {
+    let opened = app.open(visitor.viewer(), number(&project_id)?).await?;
+    let id = Uuid::try_parse(&notice_id).map_err(|_| Rejection::NotFound)?;
+    let notice = app.reader.notice_in_group(&opened, number(&group_id)?, NoticeId::from(id)).await?;
+    let json = serde_json::to_vec_pretty(&notice.ok_or(Rejection::NotFound)?.to_json());
+    let json = json.map_err(|_| Rejection::NotFound)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
+
+async fn show(
+    app: &App,
+    visitor: &Visitor,
+    project_id: &str,
+    group_id: &str,
+    notice_id: Option<&str>,
+    uri: &Uri,
+) -> Result<Response, Rejection> {
+    let (project_id, group_id) = (number(project_id)?, number(group_id)?);
+    let opened = app.open(visitor.viewer(), project_id).await?;
+    let notice_id =
+        notice_id.map(|id| Uuid::try_parse(id).map(NoticeId::from).map_err(|_| Rejection::NotFound)).transpose()?;
+    let range = chosen_range(uri.query());
+    let base = format!("/projects/{project_id}/groups/{group_id}");
+    let path = uri.path_and_query().map_or(base.as_str(), |path| path.as_str());
+    let key = format!("group {project_id} {group_id} {notice_id:?} {range:?}");
+    let project = Arc::clone(&opened);
+    let here = uri.path().to_owned();
+    let piece = app
+        .piece(key, visitor.seen.as_ref(), move |reader| async move {
+            read(&reader, &project, group_id, notice_id, range, &here).await
+        })
+        .await?;
+    let actions = actions(app, visitor, &opened, &piece, &base, path).await;
+    let page =
+        Page { visitor, project: Some((&opened, Tab::Groups)), path, piece: &piece, actions: &actions };
+    Ok(page.answer(&app.keys))
+}
+
+async fn actions(app: &App, visitor: &Visitor, opened: &Opened, piece: &Piece, base: &str, back: &str) -> String {
+    let Some((state, version)) = piece.group else { return String::new() };
+    let action = |name, label, key, is_main| ActionView { name, label, key, is_main, command_id: Uuid::new_v4() };
+    let actions = match state {
+        GroupState::Unresolved => {
+            vec![action("resolve", "Resolve", "r", true), action("mute", "Mute", "m", false)]
+        }
+        GroupState::Resolved => vec![action("reopen", "Reopen", "o", true)],
+        GroupState::Muted => {
+            vec![action("reopen", "Unmute", "m", true), action("resolve", "Resolve", "r", false)]
+        }
+    };
+    rendered(&Actions {
+        address: base.to_owned(),
+        actions,
+        form_token: &visitor.form_token,
+        version,
+        are_taken: app.commands.are_taken().await,
+        may_act: opened.may_act(),
+        back,
+    })
+}
+
+async fn read(
+    reader: &Reader,
+    project: &Opened,
+    group_id: i64,
+    notice_id: Option<NoticeId>,
+    range: Option<&'static str>,
+    here: &str,
+) -> Result<Option<Piece>, Rejection> {
+    let now = OffsetDateTime::now_utc();
+    let Some(group) = reader.group(project, group_id).await? else { return Ok(None) };
+    let base = format!("/projects/{}/groups/{group_id}", project.id());
+
+    let newest = reader.notices(project, group_id, None, 1).await?.notices.pop();
+    let newest_id = newest.as_ref().map(|notice| notice.id);
+    let shown = match notice_id {
+        None => newest,
+        Some(id) => match reader.notice_in_group(project, group_id, id).await? {
+            Some(notice) => Some(notice),
+            None => return Ok(None),
+        },
+    };
+    let notice = match &shown {
+        None => None,
+        Some(stored) => {
+            let around = reader.around(project, group_id, stored.id).await?;
+            let oldest = reader.oldest(project, group_id).await?;
+            Some(rendered(&NoticeView::of(stored, around, newest_id, oldest, &base)))
+        }
+    };
+
+    let range = range.unwrap_or_else(|| usual_range(&group, now));
+    let grid = RANGES.iter().find(|(name, ..)| *name == range).map_or(Grid::DAY, |(_, _, grid)| *grid);
+    let bars = reader.group_bars(project, &[group_id], grid, now).await?.remove(&group_id).unwrap_or_default();
+    let columns: Vec<Column> = bars.iter().map(Column::from).collect();
+    let marks = reader.deploy_marks(project, grid.start(now)).await?;
+    let chart = chart::chart(&columns, &marks, Duration::seconds(i64::from(grid.step_seconds)), "notices");
+
+    let facets = reader.facets(project, group_id).await?;
+    let parts = reader.group_parts(project, group_id).await?;
+    let history = reader.history(project, group_id).await?;
+
+    let head = rendered(&Head {
+        list_address: format!("/projects/{}/groups", project.id()),
+        class: breakable(&group.class),
+        message: &group.message,
+        culprit: breakable(&group.culprit),
+        state: group.state,
+        came_back: group.state == GroupState::Unresolved && group.resolved_at.is_some(),
+        assignee: group.assignee.as_ref().map(|(_, name)| name.as_str()),
+    });
+    let body = rendered(&Body {
+        notice_count: grouped(group.notice_count),
+        notice_noun: if group.notice_count == 1 { "notice" } else { "notices" },
+        user_count: users(group.user_count),
+        user_noun: if group.user_count == 1 { "user" } else { "users" },
+        first_seen: times::ago(group.first_seen_at, now),
+        last_seen: times::ago(group.last_seen_at, now),
+        first_release: group.first_release.as_deref(),
+        last_release: group.last_release.as_deref(),
+        environments: &group.environments,
+        ranges: RANGES
+            .iter()
+            .map(|(name, label, _)| Range {
+                label,
+                address: format!("{here}?range={name}"),
+                is_chosen: *name == range,
+            })
+            .collect(),
+        chart,
+        notice,
+        facets: facets.into_iter().map(|facet| facet_view(project.id(), facet)).collect(),
+        parts: parts
+            .into_iter()
+            .map(|parts| PartsView { fingerprint: parts.fingerprint, version: parts.version, parts: parts.parts })
+            .collect(),
+        history: history.into_iter().map(|change| change_view(change, now)).collect(),
+        api_address: format!("/api/v1/projects/{}/groups/{group_id}/notices", project.id()),
+    });
+    Ok(Some(Piece {
+        title: format!("{} · {}", shortened(&group.class, 60), project.name()),
+        head,
+        body,
+        group: Some((group.state, group.version)),
+        refresh_seconds: None,
+    }))
+}
+
+fn chosen_range(query: Option<&str>) -> Option<&'static str> {
+    let query = query.unwrap_or_default();
+    let chosen = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "range")?.1.into_owned();
+    RANGES.iter().map(|(name, ..)| *name).find(|name| *name == chosen)
+}
+
+/// What tells most at the first look: the day that it has been going on, or the fortnight.
+fn usual_range(group: &Group, now: OffsetDateTime) -> &'static str {
+    if now - group.first_seen_at < Duration::HOUR {
+        "1h"
+    } else if now - group.first_seen_at < Duration::hours(48) && now - group.last_seen_at < Duration::hours(24) {
+        "24h"
+    } else if now - group.last_seen_at < Duration::days(14) {
+        "14d"
+    } else {
+        "90d"
+    }
+}
+
+fn facet_view(project_id: i64, facet: Facet) -> FacetView {
+    // Facets that the search box knows by their own name.
+    const NAMED: [&str; 7] = ["environment", "release", "hostname", "action", "cause", "severity", "notifier"];
+    let search_key =
+        if NAMED.contains(&facet.key.as_str()) { facet.key.clone() } else { format!("tag.{}", facet.key) };
+    let share = |count: i64| (percent(count, facet.total), format!("{:.1}%", count as f64 * 100.0 / facet.total.max(1) as f64));
+    let mut rows: Vec<ShareView> = facet
+        .values
+        .iter()
+        .map(|value| {
+            let (percent, width) = share(value.notice_count);
+            let query = format!("{search_key}:\"{}\"", value.value.replace('\\', "\\\\").replace('"', "\\\""));
+            ShareView {
+                full: format!("{}: {}", value.value, counted(value.notice_count, "notice", "notices")),
+                address: Some(format!("/projects/{project_id}/groups?query={}", in_address(&query))),
+                value: shortened(&value.value, VALUE_CHARS_MAX),
+                share: percent,
+                width,
+            }
+        })
+        .collect();
+    if facet.other_count > 0 {
+        let (percent, width) = share(facet.other_count);
+        rows.push(ShareView {
+            value: "other".to_owned(),
+            full: counted(facet.other_count, "notice", "notices"),
+            address: None,
+            share: percent,
+            width,
+        });
+    }
+    FacetView { title: facet.key, rows }
+}
+
+fn change_view(change: Change, now: OffsetDateTime) -> ChangeView {
+    ChangeView {
+        at: times::ago(change.at, now),
+        actor: change.actor.unwrap_or_else(|| "Croak".to_owned()),
+        what: match change.kind.as_str() {
+            "resolved" => "resolved it".to_owned(),
+            "reopened" => "reopened it".to_owned(),
+            "muted" => "muted it".to_owned(),
+            other => other.to_owned(),
+        },
+        detail: change.detail,
+    }
+}
+
+/// A form that asks for a change.
+#[derive(Deserialize)]
+pub(crate) struct Order {
+    #[serde(default)]
+    form_token: String,
+    #[serde(default)]
+    command_id: String,
+    #[serde(default)]
+    expected_version: i32,
+    #[serde(default)]
+    back: String,
+}
+
+pub(crate) async fn act(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((project_id, group_id, action)): Path<(String, String, String)>,
+    headers: HeaderMap,
+    Form(order): Form<Order>,
+) -> Result<Response, Rejection> {
+    let (project_id, group_id) = (number(&project_id)?, number(&group_id)?);
+    if !visitor.owns(&app.keys, &order.form_token) {
+        return Err(Rejection::ForeignForm);
+    }
+    let opened = app.open(visitor.viewer(), project_id).await?;
+    if !opened.may_act() {
+        return Err(Rejection::NotAllowed);
+    }
+    let id = Uuid::try_parse(&order.command_id)
+        .map_err(|_| Rejection::BadRequest("`command_id` must be a UUID".to_owned()))?;
+    let expected_version = order.expected_version;
+    let action = match action.as_str() {
+        "resolve" => Action::ResolveGroup(ResolveGroup { group_id, expected_version }),
+        "reopen" => Action::ReopenGroup(ReopenGroup { group_id, expected_version }),
+        "mute" => Action::MuteGroup(MuteGroup { group_id, expected_version }),
+        _ => return Err(Rejection::NotFound),
+    };
+    let command =
+        Command { id: id.to_string(), actor_id: visitor.account.id, project_id, action: Some(action) };
+
+    let mut jar = app.keys.jar(&headers);
+    let told = match app.commands.execute(command).await {
+        Ok(result) => {
+            if !result.lsn.is_empty() {
+                jar = jar.add(app.keys.seen(Seen::write(&result.lsn)));
+            }
+            Told { is_good: result.status() == Status::Done, text: result.told }
+        }
+        Err(_) => Told {
+            is_good: false,
+            text: "Changes are paused: no worker answers. Nothing was changed; try again in a moment.".to_owned(),
+        },
+    };
+    jar = jar.add(app.keys.told(told.write()));
+    let base = format!("/projects/{project_id}/groups/{group_id}");
+    let back = if order.back.starts_with(&base) && super::is_our_path(&order.back) { order.back } else { base };
+    Ok((jar, Redirect::to(&back)).into_response())
+}
+
+fn number(text: &str) -> Result<i64, Rejection> {
+    text.parse().ok().filter(|number| *number > 0).ok_or(Rejection::NotFound)
+}

@@ -1,0 +1,55 @@
+//! From a notice's id to its page. Answers to clients carry this address.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use axum::response::{IntoResponse, Redirect, Response};
+use notice::NoticeId;
+use store::reader::Stage;
+use uuid::Uuid;
+
+use super::{Page, Piece, rendered};
+use crate::app::App;
+use crate::rejection::Rejection;
+use crate::visitor::Visitor;
+
+/// Projects of one visitor that are searched.
+const PROJECTS_MAX: i64 = 500;
+
+#[derive(Template)]
+#[template(path = "on_its_way.html")]
+struct OnItsWay<'a> {
+    id: &'a str,
+}
+
+pub(crate) async fn locate(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(notice_id): Path<String>,
+    uri: Uri,
+) -> Result<Response, Rejection> {
+    let id = NoticeId::from(Uuid::try_parse(&notice_id).map_err(|_| Rejection::NotFound)?);
+    let mut is_queued = false;
+    for project in app.reader.projects(visitor.viewer(), 0, PROJECTS_MAX).await? {
+        let opened = app.open(visitor.viewer(), project.id).await?;
+        match app.reader.stage(&opened, id).await? {
+            Stage::Stored(group_id) => {
+                let address = format!("/projects/{}/groups/{group_id}/notices/{id}", project.id);
+                return Ok(Redirect::to(&address).into_response());
+            }
+            Stage::Queued => is_queued = true,
+            Stage::Dead | Stage::Unknown => {}
+        }
+    }
+    if !is_queued {
+        return Err(Rejection::NotFound);
+    }
+    let id = id.to_string();
+    let piece = Piece {
+        title: "On its way".to_owned(),
+        body: rendered(&OnItsWay { id: &id }),
+        refresh_seconds: Some(2),
+        ..Piece::default()
+    };
+    Ok(Page { visitor: &visitor, project: None, path: uri.path(), piece: &piece, actions: "" }.answer(&app.keys))
+}

@@ -1,0 +1,207 @@
+//! One notice as the group's page shows it.
+
+use askama::Template;
+use notice::{Notice, NoticeId};
+use serde_json::Value;
+use store::reader::{Around, StoredNotice};
+use time::OffsetDateTime;
+
+use crate::view::stack::{self, Run, breakable};
+use crate::view::text::escaped;
+use crate::view::{times, tree};
+
+/// Breadcrumbs that are shown, the last ones.
+const CRUMBS_MAX: usize = 60;
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+pub(super) struct NoticeView {
+    id: String,
+    json_address: String,
+    accepted: String,
+    occurred: Option<String>,
+    /// Facts of one line each.
+    facts: Vec<Fact>,
+    newest: Option<String>,
+    newer: Option<String>,
+    older: Option<String>,
+    oldest: Option<String>,
+    errors: Vec<ErrorView>,
+    notes: Vec<String>,
+    crumbs: Vec<Crumb>,
+    sections: Vec<Section>,
+}
+
+struct Fact {
+    name: &'static str,
+    value: String,
+}
+
+struct ErrorView {
+    class: String,
+    message: String,
+    runs: Vec<Run>,
+}
+
+struct Crumb {
+    at: String,
+    category: String,
+    level: String,
+    message: String,
+    data: String,
+}
+
+struct Section {
+    title: &'static str,
+    html: String,
+    is_open: bool,
+}
+
+impl NoticeView {
+    /// A notice and the ways to its neighbours. `base` is the address of the group.
+    pub(super) fn of(
+        stored: &StoredNotice,
+        around: Around,
+        newest: Option<NoticeId>,
+        oldest: Option<NoticeId>,
+        base: &str,
+    ) -> NoticeView {
+        let notice = &stored.notice;
+        let address = |id: NoticeId| format!("{base}/notices/{id}");
+        let at = |us: i64| OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1000).ok();
+        NoticeView {
+            id: stored.id.to_string(),
+            json_address: format!("{base}/notices/{}/json", stored.id),
+            accepted: at(stored.accepted_at_us).map(times::exact).unwrap_or_default(),
+            occurred: notice.occurred_at_us.and_then(at).map(times::exact),
+            facts: facts(notice),
+            newest: newest.filter(|id| *id != stored.id).map(address),
+            newer: around.newer.map(address),
+            older: around.older.map(address),
+            oldest: oldest.filter(|id| *id != stored.id).map(address),
+            errors: notice
+                .errors
+                .iter()
+                .map(|error| ErrorView {
+                    class: breakable(error.class.as_deref().unwrap_or("Error without a class")),
+                    message: error.message.clone().unwrap_or_default(),
+                    runs: stack::runs(&error.frames),
+                })
+                .collect(),
+            notes: notice.notes.clone(),
+            crumbs: crumbs(notice),
+            sections: sections(notice),
+        }
+    }
+}
+
+fn facts(notice: &Notice) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut add = |name: &'static str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            facts.push(Fact { name, value });
+        }
+    };
+    let request = notice.request.as_ref();
+    add(
+        "Request",
+        request.map(|request| {
+            let url = request.url.as_deref().map(breakable).unwrap_or_default();
+            let method = request.method.as_deref().map(escaped).unwrap_or_default();
+            format!("{method} {url}").trim().to_owned()
+        }),
+    );
+    add(
+        "Action",
+        request.and_then(|request| {
+            let parts: Vec<&str> = [request.component.as_deref(), request.action.as_deref()]
+                .into_iter()
+                .flatten()
+                .filter(|part| !part.is_empty())
+                .collect();
+            (!parts.is_empty()).then(|| breakable(&parts.join("#")))
+        }),
+    );
+    add("Route", request.and_then(|request| request.route.as_deref().map(escaped)));
+    add(
+        "User",
+        notice.user.as_ref().map(|user| {
+            let parts = [&user.name, &user.username, &user.email];
+            let names: Vec<String> = parts.into_iter().flatten().map(|part| escaped(part)).collect();
+            let id = user.id.as_deref().filter(|id| !id.is_empty()).map(|id| format!("#{}", escaped(id)));
+            let ip = user.ip.as_deref().map(escaped);
+            names.into_iter().chain(id).chain(ip).collect::<Vec<_>>().join(" · ")
+        }),
+    );
+    add("Environment", notice.environment.as_deref().map(escaped));
+    add("Release", notice.release.as_deref().map(breakable));
+    add("Host", notice.server.as_ref().and_then(|server| server.hostname.as_deref().map(escaped)));
+    add("Severity", notice.severity.as_deref().map(escaped));
+    add(
+        "Client",
+        notice.notifier.as_ref().map(|notifier| {
+            let name = notifier.name.as_deref().unwrap_or_default();
+            escaped(format!("{name} {}", notifier.version.as_deref().unwrap_or_default()).trim())
+        }),
+    );
+    add(
+        "Platform",
+        Some(
+            [&notice.language, &notice.platform]
+                .into_iter()
+                .flatten()
+                .filter(|part| !part.is_empty())
+                .map(|part| escaped(part))
+                .collect::<Vec<_>>()
+                .join(" · "),
+        ),
+    );
+    add("Trace", notice.trace.as_ref().and_then(|trace| trace.trace_id.as_deref().map(escaped)));
+    facts
+}
+
+fn crumbs(notice: &Notice) -> Vec<Crumb> {
+    let Some(Value::Array(crumbs)) = value(notice.breadcrumbs_json.as_deref()) else { return Vec::new() };
+    let text = |crumb: &Value, name: &str| match &crumb[name] {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let skipped = crumbs.len().saturating_sub(CRUMBS_MAX);
+    crumbs
+        .iter()
+        .skip(skipped)
+        .map(|crumb| Crumb {
+            at: text(crumb, "at"),
+            category: text(crumb, "category"),
+            level: text(crumb, "level"),
+            message: text(crumb, "message"),
+            data: if tree::is_empty(&crumb["data"]) { String::new() } else { tree::tree(&crumb["data"]) },
+        })
+        .collect()
+}
+
+fn sections(notice: &Notice) -> Vec<Section> {
+    let mut sections = Vec::new();
+    let mut add = |title: &'static str, text: Option<&str>, is_open: bool| {
+        if let Some(value) = value(text).filter(|value| !tree::is_empty(value)) {
+            sections.push(Section { title, html: tree::tree(&value), is_open });
+        }
+    };
+    let request = notice.request.as_ref();
+    add("Parameters", request.and_then(|request| request.params_json.as_deref()), true);
+    add("Session", request.and_then(|request| request.session_json.as_deref()), true);
+    add("Body", request.and_then(|request| request.body_json.as_deref()), false);
+    add("Tags", notice.tags_json.as_deref(), true);
+    add("Extra", notice.extra_json.as_deref(), true);
+    add("Contexts", notice.contexts_json.as_deref(), false);
+    add("Headers", request.and_then(|request| request.headers_json.as_deref()), false);
+    add("Environment variables", request.and_then(|request| request.cgi_json.as_deref()), false);
+    add("Server", notice.server.as_ref().and_then(|server| server.extra_json.as_deref()), false);
+    add("Everything else", notice.unmapped_json.as_deref(), false);
+    sections
+}
+
+fn value(text: Option<&str>) -> Option<Value> {
+    text.map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)))
+}
