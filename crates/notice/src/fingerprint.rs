@@ -14,6 +14,9 @@ pub const FINGERPRINT_VERSION: u8 = 1;
 /// Most places of a stack that take part; a stack has hundreds only when it is a recursion.
 const PLACES_MAX: usize = 50;
 
+/// Classes that a client writes when there is none: the message is all that tells such errors apart.
+const PLACEHOLDER_CLASSES: [&str; 1] = ["PHP::Error"];
+
 /// What in a client's own fingerprint stands for the one that we would make.
 const DEFAULT_MARK: &str = "{{ default }}";
 
@@ -69,16 +72,18 @@ fn parts_by(notice: &Notice, grouping: Grouping) -> Vec<Part> {
     }
 }
 
+/// Class and places. The message takes part, without its variables, only where these tell too little: it changes most.
 fn default_parts(notice: &Notice) -> Vec<Part> {
-    let Some(error) = notice.errors.first() else {
-        return Vec::new();
-    };
-    let mut parts = vec![Part::new("class", error.class.as_deref().unwrap_or_default())];
+    let Some(error) = notice.errors.first() else { return Vec::new() };
+    let class = error.class.as_deref().unwrap_or_default();
     let places = places(error, notice);
-    if places.is_empty() {
+    let mut parts = vec![Part::new("class", class)];
+    let is_named = !class.is_empty() && !PLACEHOLDER_CLASSES.contains(&class);
+    let is_placed = places.iter().any(|place| place.has_function);
+    if !is_named || !is_placed {
         parts.push(Part::new("message", template(error.message.as_deref().unwrap_or_default())));
     }
-    parts.extend(places.into_iter().map(|place| Part::new("frame", place)));
+    parts.extend(places.into_iter().map(|place| Part::new("frame", place.text)));
     parts
 }
 
@@ -109,28 +114,34 @@ fn hoptoad_parts(notice: &Notice) -> Vec<Part> {
 }
 
 /// The places of the application's own frames (of all, if none is its own), innermost first, each once: a recursion is the same however deep it went.
-fn places(error: &Error, notice: &Notice) -> Vec<String> {
+fn places(error: &Error, notice: &Notice) -> Vec<Place> {
     let root = root_of(notice);
     let own = |frame: &&Frame| frame.in_app == Some(true);
     let has_own = error.frames.iter().any(|frame| own(&frame));
-    let mut places: Vec<String> = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
     for frame in error.frames.iter().filter(|frame| !has_own || own(frame)) {
         let file = place::file(frame, root);
         let function = place::function(frame);
-        let place = match (file.is_empty(), function.is_empty()) {
+        let text = match (file.is_empty(), function.is_empty()) {
             (true, true) => continue,
             (false, true) => file.into_owned(),
-            (true, false) => function.into_owned(),
+            (true, false) => function.clone().into_owned(),
             (false, false) => format!("{file} in {function}"),
         };
-        if !places.contains(&place) {
-            places.push(place);
+        if !places.iter().any(|there| there.text == text) {
+            places.push(Place { text, has_function: !function.is_empty() });
         }
         if places.len() == PLACES_MAX {
             break;
         }
     }
     places
+}
+
+/// A place of a stack, in words.
+struct Place {
+    text: String,
+    has_function: bool,
 }
 
 fn root_of(notice: &Notice) -> Option<&str> {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 /// Longest part of a message that takes part in grouping.
-const MESSAGE_BYTES_MAX: usize = 2_000;
+const MESSAGE_BYTES_MAX: usize = 500;
 
 /// What counts as a variable, most special first. The name of the group is what stands in its place.
 ///
