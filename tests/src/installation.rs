@@ -126,8 +126,8 @@ impl Installation {
             "owner",
         ]);
         succeed(user.env("CROAK_USER_PASSWORD", USER_PASSWORD));
-        let token = installation.croak(&["token", "create", "--name", "tests", "--user", USER_EMAIL, "--only-token"]);
-        installation.token = String::from_utf8_lossy(&token.stdout).trim().to_owned();
+        let token = installation.croak_json(&["token", "create", "--name", "tests", "--user", USER_EMAIL]);
+        installation.token = token["token"].as_str().expect("a token").to_owned();
         installation
     }
 

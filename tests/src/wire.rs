@@ -40,7 +40,8 @@ impl Answer {
         let text = self.text();
         let id = match serde_json::from_str::<serde_json::Value>(&text) {
             Ok(json) => json["id"].as_str()?.to_owned(),
-            Err(_) => text.split_once("<id>")?.1.split_once("</id>")?.0.to_owned(),
+            // As the Ruby clients find it: `<id[^>]*>(.*?)</id>`.
+            Err(_) => text.split_once("</id>")?.0.rsplit_once("<id")?.1.split_once('>')?.1.to_owned(),
         };
         id.parse().ok()
     }
