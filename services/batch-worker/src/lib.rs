@@ -79,7 +79,10 @@ async fn work(
 ) -> anyhow::Result<()> {
     let database = health.requires("postgres");
     let redis = health.prefers("redis");
-    let writer = Writer::connect_lazy(&config.database_url).context("reading CROAK_DATABASE_URL")?;
+    // The points at which failure tests kill the process; without the feature `failpoints` they do nothing.
+    let writer = Writer::connect_lazy(&config.database_url)
+        .context("reading CROAK_DATABASE_URL")?
+        .at_each_step(journal::failpoint::hit);
     let Some(installation) = installation::wait_for(&writer, &database, shutdown).await else { return Ok(()) };
     let queue = Queue::connect_lazy(QueueOptions {
         url: config.redis_url.clone(),

@@ -33,6 +33,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Writer {
     pub(crate) pool: PgPool,
     live: Arc<live::Cached>,
+    on_step: fn(&'static str),
 }
 
 impl Writer {
@@ -66,7 +67,15 @@ impl Writer {
         Ok(Self {
             pool,
             live: Arc::default(),
+            on_step: |_| {},
         })
+    }
+
+    /// Calls `hook` at named points of a transaction, where failure tests kill the process.
+    #[must_use]
+    pub fn at_each_step(mut self, hook: fn(&'static str)) -> Self {
+        self.on_step = hook;
+        self
     }
 
     /// Whether the database answers.

@@ -60,7 +60,7 @@ async fn template(connection: &mut PgConnection, server: &str) -> String {
 
 fn migrations_hash() -> u64 {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut files: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))
+    let mut files: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/store/migrations"))
         .expect("the migrations")
         .map(|file| file.expect("a file").path())
         .collect();

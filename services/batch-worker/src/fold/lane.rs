@@ -135,7 +135,7 @@ impl Lane {
         self.commit(&entries).await?;
         drop(entries);
         self.fold.queue.trim(self.claim.lane, &last).await?;
-        crash_point("batch.after_trim");
+        journal::failpoint::hit("batch.after_trim");
         self.publish_now().await?;
         Ok(Step::Done)
     }
@@ -326,12 +326,4 @@ fn double(pause: &mut Duration, max: Duration) -> Duration {
     let now = *pause;
     *pause = (now * 2).min(max);
     now
-}
-
-/// A place where failure tests kill the process.
-fn crash_point(name: &'static str) {
-    #[cfg(feature = "failpoints")]
-    journal::failpoint::hit(name);
-    #[cfg(not(feature = "failpoints"))]
-    let _ = name;
 }

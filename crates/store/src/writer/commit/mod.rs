@@ -58,11 +58,11 @@ impl Writer {
         let tx = &mut *transaction;
         sqlx::raw_sql(TRANSACTION_LIMITS).execute(&mut *tx).await?;
         fence(tx, claim, batch).await?;
-        crash_point("batch.after_t0");
+        (self.on_step)("batch.after_t0");
         let written = write(tx, claim, batch, live).await?;
-        crash_point("batch.before_commit");
+        (self.on_step)("batch.before_commit");
         transaction.commit().await.map_err(StoreError::CommitUnknown)?;
-        crash_point("batch.after_commit");
+        (self.on_step)("batch.after_commit");
         Ok(written)
     }
 
@@ -111,12 +111,4 @@ async fn write(tx: &mut PgConnection, claim: Claim, batch: &Batch, live: LiveDay
 
 pub(super) fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// A place where failure tests kill the process.
-fn crash_point(name: &'static str) {
-    #[cfg(feature = "failpoints")]
-    journal::failpoint::hit(name);
-    #[cfg(not(feature = "failpoints"))]
-    let _ = name;
 }
