@@ -208,6 +208,11 @@ impl Journal {
         }
     }
 
+    /// Bytes of records that no watermark covers yet; cheaper than the whole [`Journal::status`].
+    pub fn unacked_bytes(&self) -> u64 {
+        self.shared.unacked_bytes.load(Ordering::Acquire)
+    }
+
     /// The journals of the directory, this process's own last.
     pub fn sources(&self) -> Vec<Source> {
         let own = self.shared.own;

@@ -149,7 +149,16 @@ impl Source {
         let mut projects: Vec<(u64, u64)> = Vec::new();
         while projects.len() < records_max {
             let after = projects.last().map_or(after_seq, |(seq, _)| *seq);
-            let Some((_, places)) = self.places(lane, after, records_max - projects.len())? else { break };
+            let count = records_max - projects.len();
+            let places = match self.locate(lane, after, count) {
+                None => break,
+                // What was just appended needs no file.
+                Some((_, _, Located::Places(places))) => places,
+                Some((_, _, Located::InFile { .. })) => match self.places(lane, after, count)? {
+                    Some((_, places)) => places,
+                    None => break,
+                },
+            };
             projects.extend(places.iter().map(|place| (place.seq, place.project_id)));
         }
         Ok(projects)

@@ -26,8 +26,7 @@ pub enum BodyError {
 
 /// Packs a body with [`CODEC_ZSTD`].
 pub fn compress(body: &[u8]) -> Vec<u8> {
-    zstd::bulk::compress(body, LEVEL)
-        .expect("compressing into a buffer of the bound's size cannot fail")
+    zstd::bulk::compress(body, LEVEL).expect("compressing into a buffer of the bound's size cannot fail")
 }
 
 /// Unpacks a body of at most `bytes_max` bytes; no more memory than that is ever taken.
@@ -47,10 +46,7 @@ mod tests {
     #[test]
     fn a_body_comes_back_as_it_was() {
         for body in [&b""[..], b"x", &[7; 100_000]] {
-            assert_eq!(
-                decompress(CODEC_ZSTD, &compress(body), body.len()).unwrap(),
-                body
-            );
+            assert_eq!(decompress(CODEC_ZSTD, &compress(body), body.len()).unwrap(), body);
         }
     }
 
@@ -63,13 +59,7 @@ mod tests {
 
     #[test]
     fn what_is_not_zstd_is_refused() {
-        assert!(matches!(
-            decompress(CODEC_ZSTD, b"hello", 100),
-            Err(BodyError::Zstd { .. })
-        ));
-        assert!(matches!(
-            decompress(9, b"hello", 100),
-            Err(BodyError::Codec(9))
-        ));
+        assert!(matches!(decompress(CODEC_ZSTD, b"hello", 100), Err(BodyError::Zstd { .. })));
+        assert!(matches!(decompress(9, b"hello", 100), Err(BodyError::Codec(9))));
     }
 }

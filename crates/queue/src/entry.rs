@@ -76,9 +76,7 @@ pub(crate) fn stream_id_and_fields(value: Value) -> Option<(String, Vec<Value>)>
     let Value::Array(parts) = value else {
         return None;
     };
-    let [Value::BulkString(stream_id), Value::Array(fields)] =
-        <[Value; 2]>::try_from(parts).ok()?
-    else {
+    let [Value::BulkString(stream_id), Value::Array(fields)] = <[Value; 2]>::try_from(parts).ok()? else {
         return None;
     };
     let stream_id = String::from_utf8(stream_id).ok()?;
@@ -111,9 +109,7 @@ impl Fields {
                 b"s" => fields.seq = text(&value).and_then(|text| text.parse().ok()),
                 b"b" => fields.base = text(&value).and_then(|text| text.parse().ok()),
                 b"h" => fields.head_seq = text(&value).and_then(|text| text.parse().ok()),
-                b"o" => {
-                    fields.oldest_unacked_at_us = text(&value).and_then(|text| text.parse().ok())
-                }
+                b"o" => fields.oldest_unacked_at_us = text(&value).and_then(|text| text.parse().ok()),
                 b"p" => fields.record = Some(value),
                 _ => {
                     fields.others.extend_from_slice(&name);
@@ -164,10 +160,7 @@ mod tests {
 
     fn value(fields: &[(&str, &str)]) -> Value {
         let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        let fields = fields
-            .iter()
-            .flat_map(|(name, value)| [bulk(name), bulk(value)])
-            .collect();
+        let fields = fields.iter().flat_map(|(name, value)| [bulk(name), bulk(value)]).collect();
         Value::Array(vec![bulk("17-3"), Value::Array(fields)])
     }
 
@@ -175,15 +168,8 @@ mod tests {
 
     #[test]
     fn an_entry_without_head_and_age_is_sound() {
-        let entry = Entry::from_value(value(&[
-            ("j", JOURNAL),
-            ("s", "5"),
-            ("b", "2"),
-            ("p", "xyz"),
-        ]));
-        let Some(Entry::Shipped(shipped)) = entry else {
-            panic!("{entry:?}")
-        };
+        let entry = Entry::from_value(value(&[("j", JOURNAL), ("s", "5"), ("b", "2"), ("p", "xyz")]));
+        let Some(Entry::Shipped(shipped)) = entry else { panic!("{entry:?}") };
         assert_eq!((shipped.seq, shipped.base, shipped.head_seq), (5, 2, 0));
         assert_eq!(shipped.record, b"xyz");
         assert_eq!(shipped.stream_id, "17-3");
@@ -191,25 +177,13 @@ mod tests {
 
     #[test]
     fn what_is_readable_of_a_malformed_entry_is_kept() {
-        let entry = Entry::from_value(value(&[
-            ("j", JOURNAL),
-            ("s", "x"),
-            ("b", "2"),
-            ("p", "xyz"),
-        ]));
-        let Some(Entry::Malformed(malformed)) = entry else {
-            panic!("{entry:?}")
-        };
+        let entry = Entry::from_value(value(&[("j", JOURNAL), ("s", "x"), ("b", "2"), ("p", "xyz")]));
+        let Some(Entry::Malformed(malformed)) = entry else { panic!("{entry:?}") };
         assert_eq!(malformed.journal, JOURNAL.parse().ok());
-        assert_eq!(
-            (malformed.seq, malformed.raw.as_slice()),
-            (None, &b"xyz"[..])
-        );
+        assert_eq!((malformed.seq, malformed.raw.as_slice()), (None, &b"xyz"[..]));
 
         let entry = Entry::from_value(value(&[("hello", "world")]));
-        let Some(Entry::Malformed(malformed)) = entry else {
-            panic!("{entry:?}")
-        };
+        let Some(Entry::Malformed(malformed)) = entry else { panic!("{entry:?}") };
         assert_eq!(malformed.raw, b"hello=world\n");
     }
 }

@@ -44,9 +44,7 @@ impl Lanes {
     ///
     /// A project that floods fills these and no others.
     pub fn subset(&self, project_id: u64, k: u16) -> Vec<u16> {
-        let mut lanes: Vec<(u64, u16)> = (0..self.count())
-            .map(|lane| (score(project_id, lane), lane))
-            .collect();
+        let mut lanes: Vec<(u64, u16)> = (0..self.count()).map(|lane| (score(project_id, lane), lane)).collect();
         lanes.sort_unstable_by(|a, b| b.cmp(a));
         lanes.truncate(usize::from(k.max(1)));
         lanes.into_iter().map(|(_, lane)| lane).collect()
@@ -76,11 +74,7 @@ fn slot(tag: &[u8]) -> u32 {
     for byte in tag {
         crc ^= u16::from(*byte) << 8;
         for _ in 0..8 {
-            crc = if crc & 0x8000 == 0 {
-                crc << 1
-            } else {
-                (crc << 1) ^ 0x1021
-            };
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
         }
     }
     u32::from(crc) % SLOT_COUNT
@@ -103,10 +97,7 @@ mod tests {
         for count in [1, 2, 64, 100, 256] {
             let lanes = Lanes::new(count);
             for lane in 0..count {
-                assert_eq!(
-                    slot(lanes.tag(lane).as_bytes()) * u32::from(count) / SLOT_COUNT,
-                    u32::from(lane)
-                );
+                assert_eq!(slot(lanes.tag(lane).as_bytes()) * u32::from(count) / SLOT_COUNT, u32::from(lane));
             }
         }
     }
@@ -118,10 +109,7 @@ mod tests {
         for lane in 0..64 {
             per_master[(slot(lanes.tag(lane).as_bytes()) * 6 / SLOT_COUNT) as usize] += 1;
         }
-        assert!(
-            per_master.iter().all(|count| [10, 11].contains(count)),
-            "{per_master:?}"
-        );
+        assert!(per_master.iter().all(|count| [10, 11].contains(count)), "{per_master:?}");
     }
 
     #[test]
@@ -130,9 +118,7 @@ mod tests {
         for project_id in 1..50 {
             let subset: HashSet<u16> = lanes.subset(project_id, 16).into_iter().collect();
             assert_eq!(subset.len(), 16);
-            let used: HashSet<u16> = (0..2000)
-                .map(|hash| lanes.lane_for(project_id, 16, hash))
-                .collect();
+            let used: HashSet<u16> = (0..2000).map(|hash| lanes.lane_for(project_id, 16, hash)).collect();
             assert_eq!(used, subset);
         }
         assert_eq!(lanes.subset(1, 200).len(), 64);
@@ -147,10 +133,7 @@ mod tests {
                 projects[usize::from(lane)] += 1;
             }
         }
-        assert!(
-            projects.iter().all(|count| (150..350).contains(count)),
-            "{projects:?}"
-        );
+        assert!(projects.iter().all(|count| (150..350).contains(count)), "{projects:?}");
     }
 
     #[test]

@@ -41,11 +41,7 @@ pub struct QueueOptions {
 impl QueueOptions {
     /// Options with the usual prefix and number of lanes.
     pub fn new(url: impl Into<String>) -> QueueOptions {
-        QueueOptions {
-            url: url.into(),
-            prefix: "croak".to_owned(),
-            lane_count: 64,
-        }
+        QueueOptions { url: url.into(), prefix: "croak".to_owned(), lane_count: 64 }
     }
 }
 
@@ -76,8 +72,7 @@ impl Queue {
             )));
         }
         let info = connection_info(&options.url)?;
-        let client =
-            Client::open(info.clone()).map_err(QueueError::redis("reading the address"))?;
+        let client = Client::open(info.clone()).map_err(QueueError::redis("reading the address"))?;
         // One attempt per command: a caller that can wait asks again, one that cannot wants to know.
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -101,51 +96,29 @@ impl Queue {
     }
 
     /// Up to `count` entries of a lane, from its beginning or after a place in it.
-    pub async fn read(
-        &self,
-        lane: u16,
-        after: Option<&str>,
-        count: usize,
-    ) -> Result<Vec<Entry>, QueueError> {
+    pub async fn read(&self, lane: u16, after: Option<&str>, count: usize) -> Result<Vec<Entry>, QueueError> {
         let start = after.map_or_else(|| "-".to_owned(), |stream_id| format!("({stream_id}"));
         let mut command = redis::cmd("XRANGE");
-        command
-            .arg(self.stream_key(lane))
-            .arg(start)
-            .arg("+")
-            .arg("COUNT")
-            .arg(count);
-        let entries: Vec<Value> = command
-            .query_async(&mut self.connection())
-            .await
-            .map_err(QueueError::redis("reading a lane"))?;
+        command.arg(self.stream_key(lane)).arg(start).arg("+").arg("COUNT").arg(count);
+        let entries: Vec<Value> =
+            command.query_async(&mut self.connection()).await.map_err(QueueError::redis("reading a lane"))?;
         Ok(entries.into_iter().filter_map(Entry::from_value).collect())
     }
 
     /// Removes everything of a lane up to and with this entry.
     pub async fn trim(&self, lane: u16, upto: &str) -> Result<u64, QueueError> {
-        let upto: StreamId = upto
-            .parse()
-            .map_err(|_| QueueError::Options(format!("`{upto}` is not a place in a stream")))?;
+        let upto: StreamId =
+            upto.parse().map_err(|_| QueueError::Options(format!("`{upto}` is not a place in a stream")))?;
         let mut command = redis::cmd("XTRIM");
-        command
-            .arg(self.stream_key(lane))
-            .arg("MINID")
-            .arg(upto.next().to_string());
-        command
-            .query_async(&mut self.connection())
-            .await
-            .map_err(QueueError::redis("trimming a lane"))
+        command.arg(self.stream_key(lane)).arg("MINID").arg(upto.next().to_string());
+        command.query_async(&mut self.connection()).await.map_err(QueueError::redis("trimming a lane"))
     }
 
     /// How many entries a lane holds.
     pub async fn depth(&self, lane: u16) -> Result<u64, QueueError> {
         let mut command = redis::cmd("XLEN");
         command.arg(self.stream_key(lane));
-        command
-            .query_async(&mut self.connection())
-            .await
-            .map_err(QueueError::redis("measuring a lane"))
+        command.query_async(&mut self.connection()).await.map_err(QueueError::redis("measuring a lane"))
     }
 
     /// Removes all watermarks of a lane: the first thing after a claim.
@@ -155,10 +128,7 @@ impl Queue {
     pub async fn clear_watermarks(&self, lane: u16) -> Result<(), QueueError> {
         let mut command = redis::cmd("DEL");
         command.arg(self.watermarks_key(lane));
-        command
-            .query_async(&mut self.connection())
-            .await
-            .map_err(QueueError::redis("clearing watermarks"))
+        command.query_async(&mut self.connection()).await.map_err(QueueError::redis("clearing watermarks"))
     }
 
     /// Publishes **all** watermarks of a lane, once per claim, after [`Queue::clear_watermarks`].
@@ -176,10 +146,7 @@ impl Queue {
             command.arg(journal.to_string()).arg(watermark);
         }
         command.arg("_").arg(token);
-        command
-            .query_async(&mut self.connection())
-            .await
-            .map_err(QueueError::redis("publishing watermarks"))
+        command.query_async(&mut self.connection()).await.map_err(QueueError::redis("publishing watermarks"))
     }
 
     /// Publishes the watermarks of journals **seen since the claim**, changed or not, every second.
@@ -187,11 +154,7 @@ impl Queue {
     /// Without the token: when Redis has forgotten the lane meanwhile, what is missing must stay
     /// unknown and not become 0. Unchanged ones go too, or a gateway that sent again what was
     /// committed long ago (because Redis forgot its watermark) would never hear so.
-    pub async fn update_watermarks(
-        &self,
-        lane: u16,
-        watermarks: &[(Uuid, u64)],
-    ) -> Result<(), QueueError> {
+    pub async fn update_watermarks(&self, lane: u16, watermarks: &[(Uuid, u64)]) -> Result<(), QueueError> {
         if watermarks.is_empty() {
             return Ok(());
         }
@@ -200,10 +163,7 @@ impl Queue {
         for (journal, watermark) in watermarks {
             command.arg(journal.to_string()).arg(watermark);
         }
-        command
-            .query_async(&mut self.connection())
-            .await
-            .map_err(QueueError::redis("publishing watermarks"))
+        command.query_async(&mut self.connection()).await.map_err(QueueError::redis("publishing watermarks"))
     }
 
     pub(crate) fn connection(&self) -> ConnectionManager {
@@ -211,32 +171,18 @@ impl Queue {
     }
 
     pub(crate) fn stream_key(&self, lane: u16) -> String {
-        format!(
-            "{}:q:{{{}}}",
-            self.shared.prefix,
-            self.shared.lanes.tag(lane)
-        )
+        format!("{}:q:{{{}}}", self.shared.prefix, self.shared.lanes.tag(lane))
     }
 
     pub(crate) fn watermarks_key(&self, lane: u16) -> String {
-        format!(
-            "{}:ack:{{{}}}",
-            self.shared.prefix,
-            self.shared.lanes.tag(lane)
-        )
+        format!("{}:ack:{{{}}}", self.shared.prefix, self.shared.lanes.tag(lane))
     }
 }
 
 /// The address, with a connection that notices when the other side has vanished without a word.
 fn connection_info(url: &str) -> Result<ConnectionInfo, QueueError> {
-    let info = url
-        .into_connection_info()
-        .map_err(QueueError::redis("reading the address"))?;
-    let tcp = info
-        .tcp_settings()
-        .clone()
-        .set_nodelay(true)
-        .set_user_timeout(SILENCE_MAX);
+    let info = url.into_connection_info().map_err(QueueError::redis("reading the address"))?;
+    let tcp = info.tcp_settings().clone().set_nodelay(true).set_user_timeout(SILENCE_MAX);
     Ok(info.set_tcp_settings(tcp))
 }
 
@@ -244,21 +190,14 @@ fn side_pool(info: ConnectionInfo) -> Result<Pool, QueueError> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(ANSWER_TIMEOUT));
-    let manager = deadpool_redis::Manager::new_with_config(info, config)
-        .map_err(QueueError::redis("preparing connections"))?;
+    let manager =
+        deadpool_redis::Manager::new_with_config(info, config).map_err(QueueError::redis("preparing connections"))?;
     let mut limits = PoolConfig::new(SIDE_CONNECTIONS_MAX);
-    limits.timeouts = Timeouts {
-        wait: Some(ANSWER_TIMEOUT),
-        create: Some(CONNECT_TIMEOUT),
-        recycle: Some(CONNECT_TIMEOUT),
-    };
+    limits.timeouts =
+        Timeouts { wait: Some(ANSWER_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
     Pool::builder(manager)
         .config(limits)
         .runtime(Runtime::Tokio1)
         .build()
-        .map_err(|error| {
-            QueueError::Options(format!(
-                "the connections to redis cannot be prepared: {error}"
-            ))
-        })
+        .map_err(|error| QueueError::Options(format!("the connections to redis cannot be prepared: {error}")))
 }

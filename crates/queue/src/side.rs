@@ -22,12 +22,7 @@ impl Queue {
     pub async fn put_snapshot(&self, snapshot: &Snapshot) -> Result<(), QueueError> {
         let doing = "publishing the snapshot";
         let mut command = redis::cmd("HSET");
-        command
-            .arg(self.key("snapshot"))
-            .arg("v")
-            .arg(snapshot.version)
-            .arg("p")
-            .arg(snapshot.encode_to_vec());
+        command.arg(self.key("snapshot")).arg("v").arg(snapshot.version).arg("p").arg(snapshot.encode_to_vec());
         self.ask(doing, &command).await
     }
 
@@ -46,9 +41,7 @@ impl Queue {
         let mut command = redis::cmd("HMGET");
         command.arg(self.key("snapshot")).arg("p");
         let (snapshot,): (Option<Vec<u8>>,) = self.ask(doing, &command).await?;
-        Ok(snapshot
-            .map(|bytes| Snapshot::decode(bytes.as_slice()))
-            .transpose()?)
+        Ok(snapshot.map(|bytes| Snapshot::decode(bytes.as_slice())).transpose()?)
     }
 
     /// Claims the prefix for an installation if nobody has; tells whether it is this one's.
@@ -57,10 +50,7 @@ impl Queue {
     pub async fn claim_install(&self, install_id: &Uuid) -> Result<bool, QueueError> {
         let doing = "claiming the prefix";
         let mut command = redis::cmd("SET");
-        command
-            .arg(self.key("install"))
-            .arg(install_id.to_string())
-            .arg("NX");
+        command.arg(self.key("install")).arg(install_id.to_string()).arg("NX");
         let _: Option<String> = self.ask(doing, &command).await?;
         Ok(self.install_id().await? == Some(*install_id))
     }
@@ -69,24 +59,21 @@ impl Queue {
     pub async fn install_id(&self) -> Result<Option<Uuid>, QueueError> {
         let mut command = redis::cmd("GET");
         command.arg(self.key("install"));
-        let install_id: Option<String> =
-            self.ask("reading the installation's id", &command).await?;
+        let install_id: Option<String> = self.ask("reading the installation's id", &command).await?;
         match install_id {
             None => Ok(None),
             Some(text) => match text.parse() {
                 Ok(install_id) => Ok(Some(install_id)),
-                Err(_) => Err(QueueError::Options(format!(
-                    "key {} does not hold an installation's id",
-                    self.key("install")
-                ))),
+                Err(_) => {
+                    Err(QueueError::Options(format!("key {} does not hold an installation's id", self.key("install"))))
+                }
             },
         }
     }
 
     /// Whether Redis answers.
     pub async fn ping(&self) -> Result<(), QueueError> {
-        self.ask("asking for a sign of life", &redis::cmd("PING"))
-            .await
+        self.ask("asking for a sign of life", &redis::cmd("PING")).await
     }
 
     /// What Redis does when its memory is full. Anything but `noeviction` costs re-sending, not notices.
@@ -94,11 +81,8 @@ impl Queue {
         let mut command = redis::cmd("INFO");
         command.arg("memory");
         let info: String = self.ask("asking for its memory", &command).await?;
-        let field = |name: &str| {
-            info.lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-                .unwrap_or_default()
-        };
+        let field =
+            |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
         Ok(MemoryPolicy {
             policy: field("maxmemory_policy").to_owned(),
             bytes_max: field("maxmemory").parse().unwrap_or(0),
@@ -106,21 +90,9 @@ impl Queue {
         })
     }
 
-    async fn ask<T: redis::FromRedisValue>(
-        &self,
-        doing: &'static str,
-        command: &redis::Cmd,
-    ) -> Result<T, QueueError> {
-        let mut connection = self
-            .shared
-            .pool
-            .get()
-            .await
-            .map_err(|source| QueueError::Pool { doing, source })?;
-        command
-            .query_async(&mut connection)
-            .await
-            .map_err(QueueError::redis(doing))
+    async fn ask<T: redis::FromRedisValue>(&self, doing: &'static str, command: &redis::Cmd) -> Result<T, QueueError> {
+        let mut connection = self.shared.pool.get().await.map_err(|source| QueueError::Pool { doing, source })?;
+        command.query_async(&mut connection).await.map_err(QueueError::redis(doing))
     }
 
     fn key(&self, name: &str) -> String {

@@ -15,10 +15,7 @@ impl StreamId {
     pub(crate) fn next(self) -> StreamId {
         match self.counter.checked_add(1) {
             Some(counter) => StreamId { counter, ..self },
-            None => StreamId {
-                ms: self.ms.saturating_add(1),
-                counter: 0,
-            },
+            None => StreamId { ms: self.ms.saturating_add(1), counter: 0 },
         }
     }
 }
@@ -38,9 +35,6 @@ impl FromStr for StreamId {
 
     fn from_str(text: &str) -> Result<StreamId, NoStreamId> {
         let (ms, counter) = text.split_once('-').ok_or(NoStreamId)?;
-        Ok(StreamId {
-            ms: ms.parse().map_err(|_| NoStreamId)?,
-            counter: counter.parse().map_err(|_| NoStreamId)?,
-        })
+        Ok(StreamId { ms: ms.parse().map_err(|_| NoStreamId)?, counter: counter.parse().map_err(|_| NoStreamId)? })
     }
 }

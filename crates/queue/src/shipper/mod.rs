@@ -1,11 +1,26 @@
 //! The shipper: from the journal to Redis, again and again until the database has it.
 
+mod flow;
+mod lane;
+mod pending;
+mod pipeline;
+mod rounds;
+mod status;
+mod wire;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use journal::Journal;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
+use self::rounds::{Done, Rounds};
+pub use self::status::ShipperStatus;
 use crate::Queue;
+
+/// How long pipelines in flight are waited for at the end.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// How much may be on its way at once.
 #[derive(Clone, Debug)]
@@ -37,51 +52,65 @@ impl Default for ShipperOptions {
     }
 }
 
-/// What the shipper has done since it started, and what is on its way.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ShipperStatus {
-    /// Whether the last exchange with Redis succeeded.
-    pub is_connected: bool,
-    /// Bytes on Redis that no watermark covers yet.
-    pub outstanding_bytes: u64,
-    /// Entries that Redis took.
-    pub sent_entries: u64,
-    /// Entries that Redis took although it had taken them before.
-    pub resent_entries: u64,
-    /// Probes that found everything still there.
-    pub probes_found: u64,
-    /// Probes that found entries missing.
-    pub probes_missing: u64,
-    /// Times that a lane was paused because Redis had no memory left.
-    pub oom_pauses: u64,
-    /// Times that Redis could not be reached or did not answer.
-    pub connection_errors: u64,
-    /// Watermarks that went down: the database lost commits, or was set back.
-    pub watermarks_lowered: u64,
+/// Sends what the journal has and Redis has not, until a watermark covers it.
+#[derive(Clone)]
+pub struct Shipper {
+    journal: Journal,
+    queue: Queue,
+    options: ShipperOptions,
+    status: Arc<Mutex<ShipperStatus>>,
 }
 
-/// Sends what the journal has and Redis has not.
-#[derive(Clone)]
-pub struct Shipper {}
-
 impl Shipper {
-    /// A shipper for all journals of a directory.
-    pub fn new(_journal: Journal, _queue: Queue, _options: ShipperOptions) -> Shipper {
-        Shipper {}
+    /// A shipper for all journals of a directory. There must be only one.
+    pub fn new(journal: Journal, queue: Queue, options: ShipperOptions) -> Shipper {
+        Shipper { journal, queue, options, status: Arc::default() }
     }
 
-    /// Ships until told to stop, then finishes the pipelines in flight.
-    pub async fn run(&self, _shutdown: CancellationToken) {
-        unimplemented!()
+    /// Ships until told to stop, then waits a moment for the pipelines in flight. What stays behind is sent by the next process.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        status::describe();
+        let mut rounds = Rounds::new(self);
+        loop {
+            rounds.tick();
+            rounds.start_pipelines();
+            *self.lock_status() = rounds.status();
+            let next_tick = rounds.next_tick();
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(done) = rounds.tasks.join_next() => rounds.finish(expect(done)),
+                () = self.journal.appended() => rounds.look_at_own(),
+                () = tokio::time::sleep_until(next_tick.into()) => {}
+            }
+        }
+        let last = async {
+            while let Some(done) = rounds.tasks.join_next().await {
+                rounds.finish(expect(done));
+            }
+        };
+        // Giving up costs nothing but sending them again.
+        let _ = tokio::time::timeout(LAST_WAIT, last).await;
+        *self.lock_status() = rounds.status();
     }
 
     /// Waits until everything in the directory was acknowledged; `run` must be running. Has no limit of its own.
     pub async fn drain(&self) {
-        unimplemented!()
+        while self.journal.unacked_bytes() > 0 {
+            tokio::time::sleep(self.options.watermarks_every / 4).await;
+        }
     }
 
     /// What was done so far.
     pub fn status(&self) -> ShipperStatus {
-        unimplemented!()
+        self.lock_status().clone()
     }
+
+    fn lock_status(&self) -> MutexGuard<'_, ShipperStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task that panicked is a mistake of ours, and what it held is lost: better to end than to leave a lane behind.
+fn expect(done: Result<Done, JoinError>) -> Done {
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

@@ -1,0 +1,73 @@
+//! One lane: the journals that have something for it, and whether Redis takes more.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::flow::Flow;
+
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// One lane, over all journals.
+#[derive(Default)]
+pub(super) struct Lane {
+    pub(super) flows: BTreeMap<Uuid, Flow>,
+    /// What the pipeline in flight may carry; `None` when none is.
+    pub(super) in_flight_bytes: Option<u64>,
+    /// The journal that was served last.
+    served: Option<Uuid>,
+    paused_until: Option<Instant>,
+    pause: Duration,
+}
+
+impl Lane {
+    /// Bytes that Redis holds of this lane, or is about to.
+    pub(super) fn used_bytes(&self) -> u64 {
+        self.outstanding_bytes() + self.in_flight_bytes.unwrap_or(0)
+    }
+
+    pub(super) fn outstanding_bytes(&self) -> u64 {
+        self.flows.values().map(Flow::outstanding_bytes).sum()
+    }
+
+    /// Whether watermarks are worth asking for at the quick pace.
+    pub(super) fn is_lively(&self) -> bool {
+        self.flows.values().any(|flow| flow.has_outstanding() || !flow.is_asked)
+    }
+
+    /// The journal whose turn it is, if a pipeline may start.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Uuid> {
+        if self.in_flight_bytes.is_some() || self.paused_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        let is_ready = |(_, flow): &(&Uuid, &Flow)| flow.is_ready();
+        let after = self.served.map_or(Bound::Unbounded, Bound::Excluded);
+        let next =
+            self.flows.range((after, Bound::Unbounded)).find(is_ready).or_else(|| self.flows.iter().find(is_ready));
+        let journal = *next?.0;
+        self.served = Some(journal);
+        Some(journal)
+    }
+
+    /// When the pause ends, if something waits for that.
+    pub(super) fn wakes_at(&self) -> Option<Instant> {
+        self.paused_until.filter(|_| self.in_flight_bytes.is_none() && self.flows.values().any(Flow::is_ready))
+    }
+
+    /// Takes nothing for a while, longer each time; tells whether this is the first time in a row.
+    pub(super) fn pause(&mut self) -> bool {
+        let is_first = self.pause.is_zero();
+        self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+        self.paused_until = Some(Instant::now() + self.pause);
+        is_first
+    }
+
+    /// Redis took everything.
+    pub(super) fn resume(&mut self) {
+        self.pause = Duration::ZERO;
+        self.paused_until = None;
+    }
+}
