@@ -255,6 +255,11 @@ async fn a_project_behind_a_flood_in_the_same_lane_does_not_wait_for_it() {
     worker.work_until(&[4], 2500).await;
     let place = worker.ids.iter().rposition(|id| *id >= 1_000_000).unwrap();
     assert!(worker.ids.iter().filter(|id| **id >= 1_000_000).count() == 10 && place < 2500, "{place}");
+    for upto in (3000..20_010).step_by(1000) {
+        let t = Instant::now();
+        worker.work_until(&[4], upto).await;
+        eprintln!("{upto} {:?} {:?}", t.elapsed(), gateway.status());
+    }
     worker.work_until(&[4], 20_010).await;
     assert_eq!(worker.repeated, 0);
     until("all is acknowledged", async || {

@@ -34,8 +34,8 @@ pub(crate) struct Flow {
     /// Probe without waiting for a stall.
     pub(crate) probe_at_once: bool,
     pub(crate) is_probing: bool,
-    /// Entries were missing at this watermark; the poll with this number or a later one decides.
-    pub(crate) missing: Option<(u64, u64)>,
+    /// Entries were missing at this watermark; a poll begun after this moment decides.
+    pub(crate) missing: Option<(u64, Instant)>,
     /// What the pipeline in flight brings back is out of date.
     is_restarted: bool,
     /// Up to here entries have been taken by Redis before.
@@ -182,14 +182,8 @@ impl Flow {
         Some((ids().min()?, ids().max()?))
     }
 
-    /// Whether the watermark has stood still for so long.
-    pub(crate) fn is_stalled(&self, stall_max: Duration) -> bool {
-        self.moved_at.elapsed() > stall_max
-    }
-
-    /// Looks again after this long.
-    pub(crate) fn look_again_in(&mut self, pause: Duration, stall_max: Duration) {
-        let now = Instant::now();
-        self.moved_at = now.checked_sub(stall_max.saturating_sub(pause)).unwrap_or(now);
+    /// Everything is still there: the queue is merely slow.
+    pub(crate) fn look_again_later(&mut self) {
+        self.moved_at = Instant::now();
     }
 }

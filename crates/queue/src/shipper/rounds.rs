@@ -21,14 +21,14 @@ const IDLE_EVERY: Duration = Duration::from_secs(2);
 /// How often metrics are set.
 const METRICS_EVERY: Duration = Duration::from_secs(1);
 
-/// After a reconnect something may be missing because a worker took it and has not said so yet; it does within a second.
+/// What is missing may have been taken by a worker that has not said so yet; it does within a second.
 const WORKER_SAYS_WITHIN: Duration = Duration::from_millis(1500);
 
 /// What is done beside the rounds, and comes back.
 pub(super) enum Done {
     Returned(Returned),
-    Watermarks(u64, Result<Vec<LaneWatermarks>, QueueError>),
-    Probed { lane: u16, journal: Uuid, is_stalled: bool, has_both: Result<bool, QueueError> },
+    Watermarks(Result<Vec<LaneWatermarks>, QueueError>),
+    Probed { lane: u16, journal: Uuid, has_both: Result<bool, QueueError> },
 }
 
 pub(super) struct Rounds {
@@ -40,9 +40,9 @@ pub(super) struct Rounds {
     /// Pipelines, polls and probes in flight.
     pub(super) tasks: JoinSet<Done>,
     status: ShipperStatus,
-    /// Polls begun so far; one at a time, so that an older answer never follows a newer one.
-    polls: u64,
+    /// One poll at a time, so that an older answer never follows a newer one.
     is_polling: bool,
+    /// When the last poll began.
     polled_at: Instant,
     polled_all_at: Option<Instant>,
     metrics_at: Option<Instant>,
@@ -59,7 +59,6 @@ impl Rounds {
             lanes: BTreeMap::new(),
             tasks: JoinSet::new(),
             status: ShipperStatus::default(),
-            polls: 0,
             is_polling: false,
             // The first poll is due at once: before it we know neither Redis nor what is committed.
             polled_at: Instant::now().checked_sub(IDLE_EVERY).unwrap_or_else(Instant::now),
@@ -141,18 +140,16 @@ impl Rounds {
     pub(super) fn finish(&mut self, done: Done) {
         match done {
             Done::Returned(returned) => self.finish_pipeline(returned),
-            Done::Watermarks(poll, Ok(lanes)) => {
+            Done::Watermarks(Ok(lanes)) => {
                 self.is_polling = false;
                 self.is_reached();
-                lanes.into_iter().for_each(|watermarks| self.believe(poll, &watermarks));
+                lanes.into_iter().for_each(|watermarks| self.believe(&watermarks));
             }
-            Done::Watermarks(_, Err(error)) => {
+            Done::Watermarks(Err(error)) => {
                 self.is_polling = false;
                 self.is_lost(&error);
             }
-            Done::Probed { lane, journal, is_stalled, has_both } => {
-                self.finish_probe(lane, journal, is_stalled, has_both)
-            }
+            Done::Probed { lane, journal, has_both } => self.finish_probe(lane, journal, has_both),
         }
     }
 
@@ -190,7 +187,7 @@ impl Rounds {
         }
     }
 
-    fn finish_probe(&mut self, lane: u16, journal: Uuid, is_stalled: bool, has_both: Result<bool, QueueError>) {
+    fn finish_probe(&mut self, lane: u16, journal: Uuid, has_both: Result<bool, QueueError>) {
         let Some(flow) = self.lanes.get_mut(&lane).and_then(|lane| lane.flows.get_mut(&journal)) else { return };
         flow.is_probing = false;
         match has_both {
@@ -199,22 +196,18 @@ impl Rounds {
             Ok(true) => {
                 self.status.probes_found += 1;
                 flow.probe_at_once = false;
-                flow.look_again_in(self.options.stall_max, self.options.stall_max);
+                flow.look_again_later();
             }
             Ok(false) => {
                 self.status.probes_missing += 1;
                 flow.probe_at_once = false;
-                if is_stalled {
-                    flow.missing = Some((flow.acked(), self.polls + 1));
-                } else {
-                    flow.look_again_in(WORKER_SAYS_WITHIN, self.options.stall_max);
-                }
+                flow.missing = Some((flow.acked(), Instant::now() + WORKER_SAYS_WITHIN));
             }
         }
     }
 
     /// Believes what a lane's hash says; sends again what is missing and still not committed.
-    fn believe(&mut self, poll: u64, watermarks: &LaneWatermarks) {
+    fn believe(&mut self, watermarks: &LaneWatermarks) {
         let Some(lane) = self.lanes.get_mut(&watermarks.lane) else { return };
         for (journal, watermark) in watermarks.known() {
             let Some(flow) = lane.flows.get_mut(&journal) else { continue };
@@ -226,8 +219,8 @@ impl Rounds {
                 }
                 self.journal.acknowledge(journal, watermarks.lane, watermark);
             }
-            if let Some((acked, from_poll)) = flow.missing
-                && poll >= from_poll
+            if let Some((acked, decide_at)) = flow.missing
+                && self.polled_at >= decide_at
             {
                 flow.missing = None;
                 if flow.acked() == acked && flow.has_outstanding() {
@@ -298,11 +291,10 @@ impl Rounds {
             // Only to see whether Redis answers.
             lanes.push((0, Vec::new()));
         }
-        self.polls += 1;
         self.is_polling = true;
         self.polled_at = now;
-        let (queue, poll) = (self.queue.clone(), self.polls);
-        self.tasks.spawn(async move { Done::Watermarks(poll, queue.watermarks(lanes).await) });
+        let queue = self.queue.clone();
+        self.tasks.spawn(async move { Done::Watermarks(queue.watermarks(lanes).await) });
     }
 
     /// Looks whether Redis still has what was sent, where the watermark stands still.
@@ -312,10 +304,9 @@ impl Rounds {
             for (journal, flow) in &mut state.flows {
                 let Some((oldest, newest)) = flow.probe(stall_max) else { continue };
                 flow.is_probing = true;
-                let (queue, lane, journal, is_stalled) =
-                    (self.queue.clone(), *lane, *journal, flow.is_stalled(stall_max));
+                let (queue, lane, journal) = (self.queue.clone(), *lane, *journal);
                 self.tasks.spawn(async move {
-                    Done::Probed { lane, journal, is_stalled, has_both: queue.has_both(lane, oldest, newest).await }
+                    Done::Probed { lane, journal, has_both: queue.has_both(lane, oldest, newest).await }
                 });
             }
         }

@@ -93,7 +93,7 @@ impl Gateway {
 pub struct Worker {
     queue: Queue,
     pub token: i64,
-    accounted: BTreeMap<(u16, Uuid), BTreeSet<u64>>,
+    accounted: BTreeMap<(u16, Uuid), Accounted>,
     /// Ids in the order in which they first came.
     pub ids: Vec<u64>,
     /// Entries that were there already.
@@ -130,7 +130,7 @@ impl Worker {
             assert_eq!((record.lane, record.seq), (lane, shipped.seq));
             assert!(shipped.base <= shipped.seq && shipped.seq <= shipped.head_seq);
             let accounted = self.accounted.entry((lane, shipped.journal)).or_default();
-            for gone in watermark(accounted) + 1..shipped.base {
+            for gone in accounted.watermark + 1..shipped.base {
                 self.declared_lost += u64::from(accounted.insert(gone));
             }
             if accounted.insert(shipped.seq) {
@@ -168,7 +168,7 @@ impl Worker {
 
     /// The database was set back: everything above this number was never there.
     pub fn forget_above(&mut self, lane: u16, journal: Uuid, seq: u64) {
-        self.accounted.get_mut(&(lane, journal)).unwrap().retain(|accounted| *accounted <= seq);
+        self.accounted.insert((lane, journal), Accounted { watermark: seq, above: BTreeSet::new() });
     }
 
     /// What came, in order of the ids.
@@ -182,13 +182,26 @@ impl Worker {
         self.accounted
             .iter()
             .filter(|((of, _), _)| *of == lane)
-            .map(|((_, journal), accounted)| (*journal, watermark(accounted)))
+            .map(|((_, journal), accounted)| (*journal, accounted.watermark))
             .collect()
     }
 }
 
-fn watermark(accounted: &BTreeSet<u64>) -> u64 {
-    (1..).zip(accounted).take_while(|(expected, seq)| expected == *seq).count() as u64
+/// The numbers that one journal and lane have been accounted for.
+#[derive(Default)]
+struct Accounted {
+    watermark: u64,
+    above: BTreeSet<u64>,
+}
+
+impl Accounted {
+    fn insert(&mut self, seq: u64) -> bool {
+        let is_fresh = seq > self.watermark && self.above.insert(seq);
+        while self.above.remove(&(self.watermark + 1)) {
+            self.watermark += 1;
+        }
+        is_fresh
+    }
 }
 
 /// A Redis server of a test's own.
