@@ -2,35 +2,12 @@
 
 use crate::Frame;
 
-/// Parts of a path that only code of libraries has.
-const LIBRARY_PARTS: [&str; 16] = [
-    "/gems/",
-    "/node_modules/",
-    "/site-packages/",
-    "/dist-packages/",
-    "/vendor/bundle/",
-    "/vendor/ruby/",
-    "/vendor/",
-    "/lib/ruby/",
-    "/lib/python2",
-    "/lib/python3",
-    "/.rbenv/",
-    "/.rvm/",
-    "/.cargo/registry/",
-    "/rustc/",
-    "/usr/share/php/",
-    "/go/pkg/mod/",
-];
-
 /// Beginnings that only files of libraries, or of no file at all, have.
-const LIBRARY_STARTS: [&str; 20] = [
+const LIBRARY_STARTS: [&str; 17] = [
     "[GEM_ROOT]",
     "/GEM_ROOT",
     "[SITE_PACKAGES]",
     "/SITE_PACKAGES",
-    "node_modules/",
-    "vendor/",
-    "site-packages/",
     "node:",
     "internal/",
     "native ",
@@ -63,10 +40,32 @@ pub(crate) fn is_in_app(frame: &Frame, root: Option<&str>) -> bool {
     }
     let below = below_root(file, root);
     let path = below.unwrap_or(file);
-    let is_library = LIBRARY_STARTS.iter().any(|start| path.starts_with(start))
-        || LIBRARY_PARTS.iter().any(|part| path.contains(part))
-        || path.strip_prefix('/').is_some_and(|path| LIBRARY_STARTS[4..7].iter().any(|start| path.starts_with(start)));
-    !is_library
+    !LIBRARY_STARTS.iter().any(|start| path.starts_with(start)) && !is_in_library_folder(path)
+}
+
+/// Whether one of the folders of the path is one that only libraries are in.
+fn is_in_library_folder(path: &str) -> bool {
+    let mut parent = "";
+    let mut folders = path.split(['/', '\\']).peekable();
+    while let Some(folder) = folders.next() {
+        if folders.peek().is_none() {
+            return false; // the file itself
+        }
+        let is_library = match folder {
+            "gems" | "node_modules" | "site-packages" | "dist-packages" | "vendor" | ".rbenv" | ".rvm" => true,
+            "registry" => parent == ".cargo",
+            "rustc" => parent.is_empty(),
+            "ruby" => parent == "lib" || parent == "vendor",
+            "php" => parent == "share",
+            "mod" => parent == "pkg",
+            folder => parent == "lib" && (folder.starts_with("python2") || folder.starts_with("python3")),
+        };
+        if is_library {
+            return true;
+        }
+        parent = folder;
+    }
+    false
 }
 
 /// The path below the application's root, if the file lies there.

@@ -5,16 +5,19 @@ use crate::{Notice, culprit};
 /// Longest text for the search index.
 const BYTES_MAX: usize = 4 * 1024;
 
+/// Most errors of a chain, and most frames of each, whose words are taken.
+const ITEMS_MAX: usize = 20;
+
 /// Class, message, culprit, functions and files, and the parts of names that are written together, in at most 4 KiB.
 pub fn search_words(notice: &Notice) -> String {
     let mut words = Words { text: String::new() };
-    for error in &notice.errors {
+    for error in notice.errors.iter().take(ITEMS_MAX) {
         words.add(error.class.as_deref());
         words.add(error.message.as_deref());
     }
     words.add(Some(&culprit(notice)));
-    for error in &notice.errors {
-        for frame in error.frames.iter().filter(|frame| frame.in_app == Some(true)) {
+    for error in notice.errors.iter().take(ITEMS_MAX) {
+        for frame in error.frames.iter().filter(|frame| frame.in_app == Some(true)).take(ITEMS_MAX) {
             words.add(frame.function.as_deref());
             words.add(frame.file.as_deref());
         }
@@ -29,7 +32,9 @@ struct Words {
 impl Words {
     /// Adds every word of the text, and the parts of it at separators and capitals, unless it is there already.
     fn add(&mut self, text: Option<&str>) {
-        for word in text.unwrap_or_default().split_whitespace() {
+        let text = text.unwrap_or_default();
+        let text = &text[..text.floor_char_boundary(BYTES_MAX)];
+        for word in text.split_whitespace() {
             if self.text.len() >= BYTES_MAX {
                 return;
             }

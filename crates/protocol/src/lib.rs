@@ -21,8 +21,11 @@ pub struct Parsed {
     pub api_key: Option<String>,
     /// The project's id, where the body has one.
     pub project_id: Option<String>,
-    /// Whether the document was cut and only its beginning is here. What follows on the
-    /// connection is the rest of it and no request: answer, and close the connection.
+    /// Whether the document was cut and only its beginning is here.
+    ///
+    /// A client that counts characters instead of bytes sends the rest right behind it: what
+    /// comes next on the connection is no request, but appended to this body it makes the document
+    /// whole. Read on for it, parse again, answer, and close the connection.
     pub salvaged: bool,
 }
 

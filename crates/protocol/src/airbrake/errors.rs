@@ -70,7 +70,7 @@ fn read_frame<'a>(value: Tree<'a>, error: usize, line: usize, unmapped: &mut Unm
                         match (number.parse(), text.scalar()) {
                             (Ok(line), Some(text)) => frame.code.push(CodeLine { line, text: text.to_owned() }),
                             (Ok(line), None) if text.is_empty() => {
-                                frame.code.push(CodeLine { line, text: String::new() })
+                                frame.code.push(CodeLine { line, text: String::new() });
                             }
                             _ => unmapped.add(format!("errors[{error}].backtrace[{line}].code.{number}"), text),
                         }

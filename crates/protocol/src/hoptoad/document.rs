@@ -124,14 +124,13 @@ impl<'a> Document<'a> {
                 for (attribute, value) in tag.attributes() {
                     match attribute {
                         "key" => element.key = value,
-                        other => self.unmapped.add(format!("{}@{other}", self.path.join("/")), Tree::Text(value)),
+                        other => self.unmapped.add(format!("{}@{other}", below_root(&self.path)), Tree::Text(value)),
                     }
                 }
             }
             path => {
                 for (attribute, value) in tag.attributes() {
-                    let path = path.get(1..).unwrap_or_default().join("/");
-                    self.unmapped.add(format!("{path}@{attribute}"), Tree::Text(value));
+                    self.unmapped.add(format!("{}@{attribute}", below_root(path)), Tree::Text(value));
                 }
             }
         }
@@ -182,7 +181,10 @@ impl<'a> Document<'a> {
     fn take(&mut self, is_whole: bool) {
         let Some(mut element) = self.open.pop() else { return };
         match self.path.as_slice() {
-            ["notice"] => self.is_complete = is_whole,
+            ["notice"] => {
+                self.is_complete = is_whole;
+                self.leaf(&mut element);
+            }
             ["notice", "api-key"] => {
                 if is_whole && self.api_key.is_none() {
                     self.api_key = Some(element.take_text().trim().to_owned());
@@ -263,7 +265,7 @@ impl<'a> Document<'a> {
         let text = element.take_text();
         let path = self.path.get(1..).unwrap_or_default();
         if !vars.is_empty() {
-            self.unmapped.add(path.join("/"), Tree::map(vars));
+            self.unmapped.add(below_root(&self.path), Tree::map(vars));
         }
         if text.trim().is_empty() {
             return;
@@ -288,7 +290,7 @@ impl<'a> Document<'a> {
             _ => false,
         };
         if !is_taken {
-            self.unmapped.add(path.join("/"), Tree::Text(text));
+            self.unmapped.add(below_root(&self.path), Tree::Text(text));
         }
     }
 
@@ -350,6 +352,14 @@ impl<'a> Document<'a> {
             ..Notice::default()
         };
         Parsed { notice, api_key: self.api_key.filter(|key| !key.is_empty()), project_id: None, salvaged }
+    }
+}
+
+/// The path as a key for what has no field: without the root, which is the same for all; `#text` for the root itself.
+fn below_root(path: &[&str]) -> String {
+    match path {
+        [_] => "#text".to_owned(),
+        path => path.get(1..).unwrap_or_default().join("/"),
     }
 }
 
