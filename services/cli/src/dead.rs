@@ -1,8 +1,10 @@
 //! `croak dead`: records that could not become what they were sent as.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use journal::Record;
 use serde::Serialize;
 use store::admin::DeadNotice;
 use time::format_description::well_known::Rfc3339;
@@ -11,6 +13,9 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::output::{Output, table};
 
+/// How often it is looked whether a worker has tried a record again.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+
 /// Records that could not become what they were sent as
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Dead {
@@ -18,6 +23,8 @@ pub(crate) enum Dead {
     List(List),
     /// Shows one, with what was sent
     Show(One),
+    /// Has a worker try one again, for after an upgrade or a repair. Exit status 0: it is stored; 3: it is not
+    Retry(Retry),
     /// Drops one for good; an incident says that it was
     Drop(One),
 }
@@ -42,6 +49,15 @@ pub(crate) struct One {
     notice_id: Uuid,
 }
 
+#[derive(clap::Args, Debug)]
+pub(crate) struct Retry {
+    #[command(flatten)]
+    one: One,
+    /// Longest wait for a worker to try it, in seconds
+    #[arg(long, default_value_t = 30)]
+    wait_s: u64,
+}
+
 /// A dead record, with what of it can be read.
 #[derive(Serialize)]
 struct Shown {
@@ -63,10 +79,11 @@ struct Read {
 impl Dead {
     pub(crate) async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
         match self {
-            Dead::List(list) => list.run(output).await,
-            Dead::Show(one) => one.show(output).await,
-            Dead::Drop(one) => one.drop(output).await,
-        }?;
+            Dead::List(list) => list.run(output).await?,
+            Dead::Show(one) => one.show(output).await?,
+            Dead::Retry(retry) => return retry.run(output).await,
+            Dead::Drop(one) => one.drop(output).await?,
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -98,11 +115,40 @@ impl List {
     }
 }
 
+impl Retry {
+    async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
+        let notice_id = self.one.notice_id;
+        let admin = self.one.database.connect().await?;
+        let (dead, _) = admin.dead_notice(notice_id).await.context("looking for the dead record")?;
+        admin.retry_dead_notice(dead.id).await.context("asking for another try")?;
+        let wait = Duration::from_secs(self.wait_s);
+        let tried = async {
+            loop {
+                match admin.is_retry_pending(dead.id).await.context("asking what became of it")? {
+                    Some(true) => tokio::time::sleep(POLL_EVERY).await,
+                    Some(false) => return anyhow::Ok("dead"),
+                    None => return Ok("stored"),
+                }
+            }
+        };
+        let state = match tokio::time::timeout(wait, tried).await {
+            Ok(tried) => tried?,
+            Err(_) => "waiting",
+        };
+        output.show(&serde_json::json!({ "notice_id": notice_id, "state": state }), |_| match state {
+            "stored" => format!("{notice_id} is stored"),
+            "dead" => format!("{notice_id} was tried again and is dead again"),
+            _ => format!("{notice_id} waits for a worker to try it"),
+        })?;
+        Ok(if state == "stored" { ExitCode::SUCCESS } else { crate::DIFFERS.into() })
+    }
+}
+
 impl One {
     async fn show(&self, output: Output) -> anyhow::Result<()> {
         let admin = self.database.connect().await?;
         let (dead, raw) = admin.dead_notice(self.notice_id).await.context("reading the dead record")?;
-        let record = journal::Record::decode(&raw).ok().map(|record| Read {
+        let record = Record::decode(&raw).ok().map(|record| Read {
             codec: record.codec,
             fold_key_version: record.fold_key_version,
             accepted_at_us: record.accepted_at_us,

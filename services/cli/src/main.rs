@@ -8,6 +8,7 @@ mod captured;
 mod database;
 mod dead;
 mod health;
+mod journals;
 mod migrate;
 mod output;
 mod project;
@@ -54,6 +55,8 @@ enum Command {
     Audit(audit::Audit),
     #[command(subcommand)]
     Dead(dead::Dead),
+    #[command(subcommand)]
+    Journal(journals::Journals),
     Send(send::Send),
     Health(health::Health),
 }
@@ -79,6 +82,7 @@ impl Command {
             Command::Status(status) => status.run(output).await,
             Command::Audit(audit) => audit.run(output).await,
             Command::Dead(dead) => dead.run(output).await,
+            Command::Journal(journals) => journals.run(output).await,
             Command::Send(send) => send.run(output).await,
             Command::Health(health) => health.run(output).await,
         }
