@@ -1,6 +1,6 @@
 //! JSON of version 3 as all its clients write it.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use notice::Notice;
 use protocol::airbrake::parse_notice;

@@ -1,7 +1,5 @@
 //! What we make of one request of each kind, as the JSON API shows it: look at the differences when one changes.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
-
 mod capture;
 
 use capture::{fixtures, json_of};

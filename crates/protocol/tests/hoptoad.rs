@@ -1,6 +1,6 @@
 //! XML as it was written in ten years of clients, and as nobody should write it.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use notice::Notice;
 use protocol::hoptoad::parse;
