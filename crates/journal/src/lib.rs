@@ -15,6 +15,7 @@ mod footer;
 mod frame;
 mod header;
 mod index;
+mod inspect;
 mod journal;
 mod options;
 mod record;
@@ -27,6 +28,7 @@ mod volume;
 mod writer;
 
 pub use error::{AppendError, OpenError};
+pub use inspect::{LaneListing, SegmentListing, Verdict, list, verify};
 pub use journal::Journal;
 pub use options::{JournalOptions, LANES_MAX};
 pub use record::{BODY_BYTES_MAX, Draft, Kind, RECORD_BYTES_MAX, RECORD_HEAD_BYTES, Record, RecordError};

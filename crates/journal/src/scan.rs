@@ -40,8 +40,7 @@ pub(crate) fn scan(file: &File, journal: Uuid) -> io::Result<Scan> {
     let mut body = Vec::new();
     // Lanes of the records since the last finished append.
     let mut unfinished = Vec::new();
-    loop {
-        let Some(next) = find_mark(file, mark, at, file_bytes, &mut scan.is_blank)? else { break };
+    while let Some(next) = find_mark(file, mark, at, file_bytes, &mut scan.is_blank)? {
         let Some((record, lane, place, following)) = record_at(file, mark, next, file_bytes, &mut body)? else {
             // A mark without a sound record: look on right behind it. What stands here counts as damage only if something sound follows.
             match find_sound(file, mark, next + 1, file_bytes, &mut body)? {

@@ -123,7 +123,8 @@ impl Segment {
                 self.extents[at].bytes += bytes;
             }
             Err(at) => {
-                self.extents.insert(at, Extent { lane, first_seq: place.seq, last_seq: place.seq, bytes, places_at: 0 })
+                self.extents
+                    .insert(at, Extent { lane, first_seq: place.seq, last_seq: place.seq, bytes, places_at: 0 });
             }
         }
         if let Index::Memory(index) = &mut self.index {

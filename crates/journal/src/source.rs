@@ -42,6 +42,12 @@ struct OpenSegment {
     file: File,
 }
 
+/// Where records are: by number, the segment (its position here) and the place in it.
+struct Found {
+    segments: Vec<OpenSegment>,
+    places: HashMap<u64, (usize, Place)>,
+}
+
 impl Source {
     pub(crate) fn new(journal: Uuid, shared: Arc<Shared>) -> Source {
         Source { journal, shared }
@@ -166,7 +172,7 @@ impl Source {
 
     /// The records with these numbers, up to a limit of bytes, at least one if there is one.
     pub fn read_these(&self, lane: u16, seqs: &[u64], bytes_max: usize) -> io::Result<Picked> {
-        let (segments, places) = self.find(lane, seqs)?;
+        let Found { segments, places } = self.find(lane, seqs)?;
         let mut picked = Picked::default();
         let mut bytes = 0;
         for (at, seq) in seqs.iter().enumerate() {
@@ -189,12 +195,12 @@ impl Source {
     }
 
     /// Where the records with these numbers are.
-    fn find(&self, lane: u16, seqs: &[u64]) -> io::Result<(Vec<OpenSegment>, HashMap<u64, (usize, Place)>)> {
+    fn find(&self, lane: u16, seqs: &[u64]) -> io::Result<Found> {
         let mut sorted = seqs.to_vec();
         sorted.sort_unstable();
         let mut sorted = sorted.into_iter().peekable();
         let mut segments: Vec<OpenSegment> = Vec::new();
-        let mut found = HashMap::new();
+        let mut places_found = HashMap::new();
         while let Some(first) = sorted.next() {
             // Numbers that follow each other are looked up together.
             let mut last = first;
@@ -215,11 +221,11 @@ impl Source {
                 };
                 let Some(furthest) = places.last() else { break };
                 after = furthest.seq;
-                found
+                places_found
                     .extend(places.into_iter().filter(|place| place.seq <= last).map(|place| (place.seq, (at, place))));
             }
         }
-        Ok((segments, found))
+        Ok(Found { segments, places: places_found })
     }
 
     /// Places of records after a number, all in the first segment that has any.

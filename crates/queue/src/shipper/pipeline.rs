@@ -39,6 +39,20 @@ pub(super) enum Trouble {
     Disk(io::Error),
 }
 
+impl Trouble {
+    /// Said once, when a lane begins to wait.
+    pub(super) fn log(&self, lane: u16) {
+        match self {
+            Trouble::OutOfMemory => {
+                tracing::warn!(lane, "redis has no memory left: the lane waits, the journal goes on");
+            }
+            Trouble::Refused(reason) => tracing::error!(lane, reason, "redis refuses entries"),
+            Trouble::Connection(error) => tracing::warn!(lane, error = %error, "redis cannot be reached"),
+            Trouble::Disk(error) => tracing::error!(lane, error = %error, "the journal cannot be read"),
+        }
+    }
+}
+
 /// Reads what comes next and sends it. Whatever has no OK goes back to what is to be sent.
 pub(super) async fn send(queue: Queue, source: Source, lane: u16, pending: Pending, load: Load) -> Returned {
     let journal = source.journal();

@@ -164,24 +164,11 @@ impl Rounds {
             None if sent > 0 => lane.resume(),
             None => {}
             Some(Trouble::Connection(error)) => self.is_lost(&error),
-            Some(Trouble::OutOfMemory) => {
-                self.status.oom_pauses += 1;
+            Some(trouble) => {
+                self.status.oom_pauses += u64::from(matches!(trouble, Trouble::OutOfMemory));
+                self.status.refusals += u64::from(matches!(trouble, Trouble::Refused(_)));
                 if lane.pause() {
-                    tracing::warn!(
-                        lane = returned.lane,
-                        "redis has no memory left: the lane waits, the journal goes on"
-                    );
-                }
-            }
-            Some(Trouble::Refused(reason)) => {
-                self.status.refusals += 1;
-                if lane.pause() {
-                    tracing::error!(lane = returned.lane, reason, "redis refuses entries");
-                }
-            }
-            Some(Trouble::Disk(error)) => {
-                if lane.pause() {
-                    tracing::error!(lane = returned.lane, error = %error, "the journal cannot be read");
+                    trouble.log(returned.lane);
                 }
             }
         }
