@@ -164,13 +164,11 @@ impl Housekeeper {
             .execute(&mut self.connection)
             .await?
             .rows_affected();
-        swept += sqlx::query!(
-            "delete from journal_cursor where updated_at < now() - $1 * interval '1 day'",
-            f64::from(JOURNAL_CURSOR_DAYS)
-        )
-        .execute(&mut self.connection)
-        .await?
-        .rows_affected();
+        swept += sqlx::query_file!("queries/forget_journals.sql", f64::from(JOURNAL_CURSOR_DAYS))
+            .fetch_one(&mut self.connection)
+            .await?
+            .journal_count
+            .unsigned_abs();
         swept += sqlx::query!("delete from worker where alive_until < now() - interval '1 day'")
             .execute(&mut self.connection)
             .await?

@@ -29,7 +29,7 @@ pub struct Audit {
 /// A counter that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
-    /// The project.
+    /// The project; 0 for what all share.
     pub project_id: i64,
     /// What differs, in words, with the row that it is about.
     pub what: String,
@@ -52,6 +52,9 @@ impl Admin {
         add_expired(&mut transaction, project_id, &mut days).await?;
         compare_days(&mut transaction, project_id, days, &mut audit).await?;
         compare_sums(&mut transaction, project_id, &mut audit).await?;
+        if project_id.is_none() {
+            compare_lanes(&mut transaction, &mut audit).await?;
+        }
         transaction.rollback().await?;
         Ok(audit)
     }
@@ -155,6 +158,18 @@ async fn compare_sums(transaction: &mut Transaction<'_, Postgres>, project_id: O
         sqlx::query_scalar!(r#"select count(*) as "count!" from grp where $1::bigint is null or project_id = $1"#, project_id)
             .fetch_one(&mut **transaction)
             .await?;
+    Ok(())
+}
+
+/// Every record that is accounted for has one end: what lanes say became of their records against the sets of their numbers.
+async fn compare_lanes(transaction: &mut Transaction<'_, Postgres>, audit: &mut Audit) -> Result<(), StoreError> {
+    let rows = sqlx::query_file!("queries/audit_lanes.sql").fetch_all(&mut **transaction).await?;
+    audit.findings.extend(rows.into_iter().map(|row| Finding {
+        project_id: 0,
+        what: format!("records of lane {} that had an end", row.lane),
+        expected: row.accounted,
+        found: row.ended,
+    }));
     Ok(())
 }
 

@@ -90,6 +90,37 @@ impl Admin {
         Ok((dead, row.raw))
     }
 
+    /// Asks the owner of the record's lane to try it again; false when the record is no longer there.
+    ///
+    /// A record that is good now goes into its group and is then no longer here. One that is not stays, with a new reason.
+    pub async fn retry_dead_notice(&self, id: DeadNoticeId) -> Result<bool, StoreError> {
+        let asked = sqlx::query!(
+            "update dead_notice set retry_at = now() where journal = $1 and epoch = $2 and lane = $3 and seq = $4",
+            id.journal,
+            id.epoch,
+            id.lane,
+            id.seq
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        Ok(asked == 1)
+    }
+
+    /// Whether a record that was asked for is still waiting to be tried; `None` when it is no longer here: it lives.
+    pub async fn is_retry_pending(&self, id: DeadNoticeId) -> Result<Option<bool>, StoreError> {
+        let pending = sqlx::query_scalar!(
+            r#"select retry_at is not null as "is_pending!" from dead_notice where journal = $1 and epoch = $2 and lane = $3 and seq = $4"#,
+            id.journal,
+            id.epoch,
+            id.lane,
+            id.seq
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(pending)
+    }
+
     /// Drops a dead record for good, and writes an incident, so that the sums still tell where it went.
     pub async fn drop_dead_notice(&self, id: DeadNoticeId) -> Result<bool, StoreError> {
         let dropped = sqlx::query!(

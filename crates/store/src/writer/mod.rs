@@ -6,6 +6,7 @@ mod lanes;
 mod live;
 mod outbox;
 mod registry;
+mod retry;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use lanes::Claimed;
 pub use live::{Installation, ProjectRules};
 pub use outbox::{AttemptReport, Attempted, Delivery};
 pub use registry::{Alive, WorkerRow};
+pub use retry::DeadRecord;
 
 use crate::StoreError;
 

@@ -1,11 +1,12 @@
 //! One lane that this worker holds: read, fold, commit, trim, publish.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use queue::Entry;
 use store::batch::{Batch, Claim};
-use store::writer::{Claimed, ProjectRules};
+use store::writer::{Claimed, DeadRecord, ProjectRules};
 use store::{ErrorClass, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,9 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
 /// From here on a batch has one record, and a worker that is given the lane then stores it unread.
 const DEADLY_ATTEMPTS: u32 = 8;
+
+/// Dead records that are tried again before the lane goes on.
+const RETRIES_MAX: i64 = 100;
 
 /// How a lane's task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,8 @@ pub(crate) struct Lane {
     claim: Claim,
     attempts: u32,
     accounts: Accounts,
+    /// Set by whoever sees that dead records of this lane are to be tried again.
+    has_retries: Arc<AtomicBool>,
     /// Whether the sets in memory are those in the database. Not after a commit whose end is not known.
     is_certain: bool,
     /// Whether the watermarks have been published whole since the claim.
@@ -78,12 +84,13 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(fold: Arc<Fold>, claimed: &Claimed) -> Self {
+    pub(crate) fn new(fold: Arc<Fold>, claimed: &Claimed, has_retries: Arc<AtomicBool>) -> Self {
         Self {
             fold,
             claim: claimed.claim,
             attempts: claimed.attempts,
             accounts: Accounts::from_claimed(claimed),
+            has_retries,
             is_certain: true,
             is_published: false,
             published_at: Instant::now(),
@@ -124,6 +131,9 @@ impl Lane {
     async fn step(&mut self, stop: &CancellationToken) -> Result<Step, Trouble> {
         self.make_certain().await?;
         self.publish().await?;
+        if self.has_retries.swap(false, Ordering::Relaxed) {
+            self.retry_dead().await?;
+        }
         if !self.has_enough(stop).await? {
             return Ok(Step::Idle);
         }
@@ -219,6 +229,43 @@ impl Lane {
         self.write(batch, sifted, 1).await
     }
 
+    /// Tries dead records again, one by one. Their numbers have been accounted for: only what they say is new.
+    async fn retry_dead(&mut self) -> Result<(), Trouble> {
+        let lane = self.claim.lane;
+        for record in self.fold.writer.dead_to_retry(lane, RETRIES_MAX).await? {
+            let rules = self.fold.projects.read_again().await?;
+            let shipped = record::dug_up(&record);
+            let died_again = match self.prepare_with(Arc::from([shipped]), rules).await? {
+                Err(panic) => Some((Death::Panicked.reason(), panic)),
+                Ok(batch) => match batch.dead.first() {
+                    Some(dead) => Some((dead.reason, dead.detail.clone())),
+                    None => self.revive(batch, &record).await?,
+                },
+            };
+            tracing::info!(lane, seq = record.seq, lives = died_again.is_none(), "dead record tried again");
+            if let Some((reason, detail)) = died_again {
+                self.fold.writer.still_dead(lane, &record, reason, &detail).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits what a dead record says, and removes it in the same transaction. `Some` is why not.
+    async fn revive(
+        &mut self,
+        mut batch: Batch,
+        record: &DeadRecord,
+    ) -> Result<Option<(&'static str, String)>, Trouble> {
+        batch.revived.push((record.journal, record.seq));
+        match self.write(batch, Sifted::default(), 1).await {
+            Ok(()) => Ok(None),
+            Err(Trouble::Store(error)) if error.class() == ErrorClass::Refused => {
+                Ok(Some((Death::Refused.reason(), service::causes(&error))))
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
     async fn prepare(&self, sifted: &Sifted<'_>) -> Result<Result<Batch, String>, Trouble> {
         if sifted.fresh.is_empty() {
             return Ok(Ok(Batch::default()));
@@ -309,7 +356,8 @@ impl Lane {
             return Ok(());
         }
         let claimed = self.fold.writer.claim_again(&self.fold.owner, self.claim.lane).await?;
-        *self = Lane::new(Arc::clone(&self.fold), &claimed.ok_or(Trouble::Lost)?);
+        let claimed = claimed.ok_or(Trouble::Lost)?;
+        *self = Lane::new(Arc::clone(&self.fold), &claimed, Arc::clone(&self.has_retries));
         Ok(())
     }
 }

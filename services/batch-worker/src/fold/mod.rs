@@ -13,6 +13,7 @@ mod record;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use queue::Queue;
@@ -104,6 +105,7 @@ pub(crate) async fn run(
 
 struct Held {
     stop: CancellationToken,
+    has_retries: Arc<AtomicBool>,
     task: tokio::task::Id,
 }
 
@@ -142,20 +144,27 @@ impl Lanes {
         }
         for claimed in &claimed {
             let stop = CancellationToken::new();
-            let lane = Lane::new(Arc::clone(&self.fold), claimed);
+            let has_retries = Arc::new(AtomicBool::new(false));
+            let lane = Lane::new(Arc::clone(&self.fold), claimed, Arc::clone(&has_retries));
             let task = self.tasks.spawn(lane.run(stop.clone(), self.paused.clone())).id();
-            self.held.insert(claimed.claim.lane, Held { stop, task });
+            self.held.insert(claimed.claim.lane, Held { stop, has_retries, task });
         }
         Ok(())
     }
 
-    /// One statement for all lanes. A lane that somebody else took meanwhile is let go.
+    /// One statement for all lanes. A lane that somebody else took meanwhile is let go; one with dead records that
+    /// are to be tried again is told.
     async fn extend(&mut self) -> Result<(), StoreError> {
         let lanes: Vec<u16> = self.held.keys().copied().collect();
         let owned = self.fold.writer.extend_lanes(&self.fold.owner, &lanes).await?;
         for (lane, held) in &self.held {
             if !owned.iter().any(|claim| claim.lane == *lane) {
                 held.stop.cancel();
+            }
+        }
+        for lane in self.fold.writer.lanes_to_retry(&lanes).await? {
+            if let Some(held) = self.held.get(&lane) {
+                held.has_retries.store(true, Ordering::Relaxed);
             }
         }
         Ok(())

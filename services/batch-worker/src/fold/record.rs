@@ -7,7 +7,7 @@ use notice::prost::Message as _;
 use notice::{Accepted, Deploy, FoldKey, Ledger, LedgerLine, Notice, NoticeId, Stats, ledger_line};
 use queue::{Malformed, Shipped, body};
 use store::batch::{DeadRow, DeployRow, LedgerRow, StatsRow};
-use store::writer::ProjectRules;
+use store::writer::{DeadRecord, ProjectRules};
 use uuid::Uuid;
 
 /// Level of compression of statistics: they are kept, and hardly read.
@@ -168,6 +168,19 @@ pub(crate) fn bury_malformed(malformed: &Malformed) -> DeadRow {
         reason: Death::Malformed.reason(),
         detail: malformed.reason.clone(),
         raw: malformed.raw.clone(),
+    }
+}
+
+/// A dead record as the entry that it came by.
+pub(crate) fn dug_up(dead: &DeadRecord) -> Shipped {
+    Shipped {
+        stream_id: String::new(),
+        journal: dead.journal,
+        seq: dead.seq,
+        base: 1,
+        head_seq: 0,
+        oldest_unacked_at_us: 0,
+        record: dead.raw.clone(),
     }
 }
 
