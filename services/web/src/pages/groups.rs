@@ -17,7 +17,6 @@ use super::{Page, Piece, Tab, rendered};
 use crate::app::App;
 use crate::rejection::Rejection;
 use crate::view::number::{counted, grouped, users};
-use crate::view::stack::breakable;
 use crate::view::text::{in_address, shortened};
 use crate::view::{chart, times};
 use crate::visitor::Visitor;
@@ -26,6 +25,11 @@ use crate::visitor::Visitor;
 const GROUPS_PER_PAGE: usize = 40;
 /// Characters of a message that a row shows.
 const MESSAGE_CHARS_MAX: usize = 220;
+
+/// How long a group is called new.
+const NEW_FOR: time::Duration = time::Duration::HOUR;
+/// How long after its last notice a group counts as broken at this moment.
+const BURNING_FOR: time::Duration = time::Duration::HOUR;
 
 /// What a page of groups shows; all of it stands in its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,10 +125,15 @@ struct Row {
     came_back: bool,
     spark: String,
     notices: String,
+    notice_noun: &'static str,
     users: String,
+    user_noun: &'static str,
+    has_users: bool,
     first_seen: String,
     last_seen: String,
     is_new: bool,
+    /// Broken at this moment: unresolved, and seen lately.
+    is_burning: bool,
 }
 
 #[derive(Template)]
@@ -269,17 +278,21 @@ impl Row {
         Row {
             id: group.id,
             address: format!("/projects/{}/groups/{}", group.project_id, group.id),
-            class: breakable(&group.class),
+            class: group.class,
             message: shortened(&group.message, MESSAGE_CHARS_MAX),
-            culprit: breakable(&group.culprit),
+            culprit: group.culprit,
             environments: group.environments,
             release: group.last_release,
             came_back: group.state == GroupState::Unresolved && group.resolved_at.is_some(),
             state: group.state,
             spark,
             notices: grouped(group.notice_count),
+            notice_noun: if group.notice_count == 1 { "notice" } else { "notices" },
             users: if group.user_count > 0 { users(group.user_count) } else { "–".to_owned() },
-            is_new: now - group.first_seen_at < time::Duration::HOUR,
+            user_noun: if group.user_count == 1 { "user" } else { "users" },
+            has_users: group.user_count > 0,
+            is_new: now - group.first_seen_at < NEW_FOR,
+            is_burning: group.state == GroupState::Unresolved && now - group.last_seen_at < BURNING_FOR,
             first_seen: times::ago(group.first_seen_at, now),
             last_seen: times::ago(group.last_seen_at, now),
         }
