@@ -123,7 +123,7 @@ impl Installation {
             "--project",
             "1",
             "--role",
-            "owner",
+            "member",
         ]);
         succeed(user.env("CROAK_USER_PASSWORD", USER_PASSWORD));
         let token = installation.croak_json(&["token", "create", "--name", "tests", "--user", USER_EMAIL]);
