@@ -1,4 +1,4 @@
-//! How many records a second the disk under a directory takes: `throughput DIR [APPENDERS] [BODY_BYTES] [SECONDS]`.
+//! How many records a second the disk under a directory takes: `throughput DIR [APPENDERS] [BODY_BYTES] [SECONDS] [CAP_BYTES]`.
 #![expect(clippy::unwrap_used, reason = "a tool for developers may panic")]
 
 use std::path::PathBuf;
@@ -11,11 +11,12 @@ use journal::{Draft, Journal, JournalOptions, Kind};
 #[tokio::main]
 async fn main() {
     let mut args = std::env::args().skip(1);
-    let dir = PathBuf::from(args.next().expect("usage: throughput DIR [APPENDERS] [BODY_BYTES] [SECONDS]"));
+    let dir = PathBuf::from(args.next().expect("usage: throughput DIR [APPENDERS] [BODY_BYTES] [SECONDS] [CAP_BYTES]"));
     let mut number = |default: u64| args.next().map_or(default, |arg| arg.parse().unwrap());
     let (appenders, body_bytes, seconds) = (number(256), usize::try_from(number(1200)).unwrap(), number(5));
+    let bytes_max = Some(number(64 << 30));
 
-    let journal = Journal::open(&dir, JournalOptions::default()).unwrap();
+    let journal = Journal::open(&dir, JournalOptions { bytes_max, ..JournalOptions::default() }).unwrap();
     let until = Instant::now() + Duration::from_secs(seconds);
     let waits = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = tokio::task::JoinSet::new();
@@ -36,7 +37,10 @@ async fn main() {
                     body: vec![3; body_bytes],
                 };
                 let begun_at = Instant::now();
-                journal.append(vec![draft]).await.unwrap();
+                if let Err(refusal) = journal.append(vec![draft]).await {
+                    println!("refused: {refusal}");
+                    break;
+                }
                 own_waits.push(begun_at.elapsed());
             }
             waits.lock().unwrap().extend(own_waits);
@@ -47,6 +51,9 @@ async fn main() {
     }
     let mut waits = std::mem::take(&mut *waits.lock().unwrap());
     waits.sort_unstable();
+    if waits.is_empty() {
+        return;
+    }
     let groups = journal.status().synced_groups;
     println!(
         "{} appends/s, {} groups/s, p50 {:?}, p99 {:?}",

@@ -180,6 +180,63 @@ async fn a_full_redis_pauses_lanes_and_drains() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_stands_still_for_a_while_loses_nothing() {
+    let redis = Redis::start(&[]).await;
+    let queue = queue_at(&redis.url());
+    let gateway = Gateway::start(&queue);
+    gateway.append(1, 0..50, 500).await;
+    until("they are there", async || queue.depth(1).await.is_ok_and(|depth| depth == 50)).await;
+    redis.signal("-STOP");
+    gateway.append(1, 50..100, 500).await;
+    until("the wait for an answer has ended", async || gateway.status().connection_errors > 0).await;
+    redis.signal("-CONT");
+    let mut worker = Worker::new(&queue);
+    until("redis answers", async || queue.depth(1).await.is_ok()).await;
+    worker.work_until(&[1], 100).await;
+    until("all is acknowledged", async || {
+        worker.step(1).await;
+        gateway.journal.unacked_bytes() == 0
+    })
+    .await;
+    assert_eq!(worker.sorted_ids(), (0..100).collect::<Vec<_>>());
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_dies_again_and_again_under_load_gets_every_record_to_the_worker() {
+    let mut redis = Redis::start(&[]).await;
+    let queue = queue_at(&redis.url());
+    let gateway = Gateway::start_with(TempDir::new().unwrap(), &queue, quick());
+    let mut worker = Worker::new(&queue);
+    for round in 0..5u64 {
+        for lane in 0..4 {
+            gateway
+                .append(
+                    lane,
+                    round * 10_000 + u64::from(lane) * 1000..round * 10_000 + u64::from(lane) * 1000 + 200,
+                    300,
+                )
+                .await;
+        }
+        until("some has come", async || queue.depth(0).await.is_ok_and(|depth| depth > 0)).await;
+        for lane in 0..2 {
+            worker.step(lane).await;
+        }
+        redis.restart().await;
+        until("redis answers", async || queue.depth(0).await.is_ok()).await;
+    }
+    worker.work_until(&[0, 1, 2, 3], 4000).await;
+    until("all is acknowledged", async || {
+        for lane in 0..4 {
+            worker.step(lane).await;
+        }
+        gateway.journal.unacked_bytes() == 0
+    })
+    .await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_holds_no_more_than_the_window() {
     let queue = queue();
     let options = ShipperOptions { window_lane_bytes: 100_000, window_bytes: 64 * 20_000, ..quick() };

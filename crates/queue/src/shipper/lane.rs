@@ -17,6 +17,8 @@ pub(super) struct Lane {
     pub(super) flows: BTreeMap<Uuid, Flow>,
     /// What the pipeline in flight may carry; `None` when none is.
     pub(super) in_flight_bytes: Option<u64>,
+    /// The claim that the watermarks were last published whole after.
+    pub(super) token: Option<i64>,
     /// The journal that was served last.
     served: Option<Uuid>,
     paused_until: Option<Instant>,

@@ -1,6 +1,6 @@
 //! The state of the shipper and what it does next. One task, no locks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use journal::{Journal, Source};
@@ -37,6 +37,8 @@ pub(super) struct Rounds {
     options: ShipperOptions,
     own: Source,
     lanes: BTreeMap<u16, Lane>,
+    /// Lanes that were complained about.
+    unknown_lanes: BTreeSet<u16>,
     /// Pipelines, polls and probes in flight.
     pub(super) tasks: JoinSet<Done>,
     status: ShipperStatus,
@@ -57,6 +59,7 @@ impl Rounds {
             options: shipper.options.clone(),
             own,
             lanes: BTreeMap::new(),
+            unknown_lanes: BTreeSet::new(),
             tasks: JoinSet::new(),
             status: ShipperStatus::default(),
             is_polling: false,
@@ -89,11 +92,12 @@ impl Rounds {
     fn look_at(&mut self, source: &Source, is_own: bool) {
         for (lane, head) in source.heads() {
             if lane >= self.queue.lanes().count() {
-                tracing::error!(
-                    lane,
-                    lanes = self.queue.lanes().count(),
-                    "the journal has records for a lane that does not exist: they stay where they are"
-                );
+                if self.unknown_lanes.insert(lane) {
+                    tracing::error!(
+                        lane,
+                        "the journal has records for a lane that the installation does not have: they stay"
+                    );
+                }
                 continue;
             }
             let lane = self.lanes.entry(lane).or_default();
@@ -196,6 +200,10 @@ impl Rounds {
     /// Believes what a lane's hash says; sends again what is missing and still not committed.
     fn believe(&mut self, watermarks: &LaneWatermarks) {
         let Some(lane) = self.lanes.get_mut(&watermarks.lane) else { return };
+        if watermarks.token.is_some() && lane.token != watermarks.token {
+            lane.token = watermarks.token;
+            tracing::debug!(lane = watermarks.lane, token = watermarks.token, "the lane was claimed");
+        }
         for (journal, watermark) in watermarks.known() {
             let Some(flow) = lane.flows.get_mut(&journal) else { continue };
             flow.is_asked = true;
@@ -210,10 +218,16 @@ impl Rounds {
                 && self.polled_at >= decide_at
             {
                 flow.missing = None;
-                if flow.acked() == acked && flow.has_outstanding() {
-                    tracing::warn!(lane = watermarks.lane, journal = %journal, "redis has lost entries: sending them again");
-                    flow.restart();
+                if !flow.has_outstanding() {
+                    continue;
                 }
+                if flow.acked() != acked {
+                    // A worker had taken a part of it; what about the rest?
+                    flow.probe_at_once = true;
+                    continue;
+                }
+                tracing::warn!(lane = watermarks.lane, journal = %journal, "redis has lost entries: sending them again");
+                flow.restart();
             }
         }
     }
