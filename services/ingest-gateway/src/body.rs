@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::EXPECT;
 use http::request::Parts;
 use http_body::Body as _;
@@ -10,6 +10,7 @@ use service::http::Body;
 
 use crate::admission::Hold;
 use crate::encoding::Encoding;
+use crate::pieces::Pieces;
 use crate::rejection::Rejection;
 
 /// What is read and thrown away of a body that is refused. A client that is still sending when the connection
@@ -21,7 +22,7 @@ const DISCARD_WITHIN: Duration = Duration::from_secs(5);
 
 /// A body as it came, with its encoding and its place in memory.
 pub(crate) struct Posted {
-    packed: Bytes,
+    packed: Pieces,
     encoding: Encoding,
     bytes_max: usize,
     hold: Hold,
@@ -43,7 +44,7 @@ impl Posted {
     /// What came in a query instead.
     pub(crate) fn of_query(data: String, bytes_max: usize, mut hold: Hold) -> Result<Posted, Rejection> {
         hold.grow(data.len())?;
-        Ok(Posted { packed: data.into(), encoding: Encoding::Identity, bytes_max, hold })
+        Ok(Posted { packed: Bytes::from(data).into(), encoding: Encoding::Identity, bytes_max, hold })
     }
 
     /// The body unpacked, with what holds its place in memory.
@@ -52,38 +53,33 @@ impl Posted {
         Ok((body, self.hold))
     }
 
-    /// Whether working on it would keep others waiting for a noticeable time.
-    pub(crate) fn is_big(&self) -> bool {
-        /// About a millisecond of work.
-        const BIG_BYTES: usize = 64 * 1024;
-        /// A packed body is this much bigger than it looks, or more.
-        const PACKED_BIG_BYTES: usize = BIG_BYTES / 4;
-        self.packed.len() > if self.encoding == Encoding::Identity { BIG_BYTES } else { PACKED_BIG_BYTES }
+    /// How much work it is, in bytes; of a packed body an estimate, on the high side for what clients send.
+    pub(crate) fn work_bytes(&self) -> usize {
+        /// Notices shrink to a tenth at best; what shrinks more is a bomb, and stopped at the limit.
+        const PACKED_RATIO: usize = 16;
+        let ratio = if self.encoding == Encoding::Identity { 1 } else { PACKED_RATIO };
+        self.packed.len() * ratio
     }
 }
 
-async fn gather(body: &mut Body, bytes_max: usize, hold: &mut Hold) -> Result<Bytes, Rejection> {
+async fn gather(body: &mut Body, bytes_max: usize, hold: &mut Hold) -> Result<Pieces, Rejection> {
     let announced = body.announced();
     if announced.is_some_and(|announced| announced > bytes_max as u64) {
         return Err(Rejection::TooLarge { bytes_max });
     }
-    let first = body.next_piece().await?.unwrap_or_default();
-    hold.grow(first.len())?;
-    // What came in one piece is not copied.
-    if announced == Some(first.len() as u64) && first.len() <= bytes_max {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(announced.map_or(first.len() * 2, |announced| announced as usize));
-    let mut next = Some(first);
-    while let Some(piece) = next {
-        if whole.len() + piece.len() > bytes_max {
+    let mut pieces = Pieces::default();
+    while let Some(piece) = body.next_piece().await? {
+        hold.grow(piece.len())?;
+        // What came in one piece is not copied.
+        if announced == Some(piece.len() as u64) {
+            return Ok(piece.into());
+        }
+        pieces.add(&piece);
+        if pieces.len() > bytes_max {
             return Err(Rejection::TooLarge { bytes_max });
         }
-        whole.extend_from_slice(&piece);
-        next = body.next_piece().await?;
-        hold.grow(next.as_ref().map_or(0, Bytes::len))?;
     }
-    Ok(whole.freeze())
+    Ok(pieces)
 }
 
 /// Reads what a refusal left of a body, for a while, without keeping it. Not when the client waits to be told to go

@@ -66,7 +66,7 @@ pub struct Config {
     pub body_bytes_max: usize,
 
     /// Bytes of bodies in memory at a time, before and after decompression; above it notices are refused.
-    #[arg(long, env = "CROAK_IN_FLIGHT_BYTES_MAX", default_value_t = 64 * 1024 * 1024)]
+    #[arg(long, env = "CROAK_IN_FLIGHT_BYTES_MAX", default_value_t = 32 * 1024 * 1024)]
     pub in_flight_bytes_max: usize,
 
     /// Time for a request's line and headers, in milliseconds.

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
 use crate::admission::Hold;
+use crate::pieces::Pieces;
 use crate::rejection::Rejection;
 
 /// What is unpacked at a time, between two looks at the limits.
@@ -51,25 +52,27 @@ impl Encoding {
     }
 
     /// Unpacks at most `bytes_max` bytes, counting them as they appear.
-    pub(crate) fn unpack(self, body: Bytes, bytes_max: usize, hold: &mut Hold) -> Result<Bytes, Rejection> {
-        let packed: &[u8] = &body;
-        match self {
-            Encoding::Identity => return Ok(body),
-            Encoding::Gzip => read_bounded(flate2::read::MultiGzDecoder::new(packed), bytes_max, hold),
-            // "deflate" is zlib by the standard and bare deflate by some clients.
-            Encoding::Deflate if is_zlib(packed) => {
-                read_bounded(flate2::read::ZlibDecoder::new(packed), bytes_max, hold)
+    pub(crate) fn unpack(self, packed: Pieces, bytes_max: usize, hold: &mut Hold) -> Result<Bytes, Rejection> {
+        let is_zlib = is_zlib(packed.first());
+        if self == Encoding::Identity {
+            return Ok(packed.into_whole());
+        }
+        let packed = packed.into_reader();
+        let unpacked = match self {
+            Encoding::Identity | Encoding::Gzip => {
+                read_bounded(flate2::read::MultiGzDecoder::new(packed), bytes_max, hold)
             }
+            // "deflate" is zlib by the standard and bare deflate by some clients.
+            Encoding::Deflate if is_zlib => read_bounded(flate2::read::ZlibDecoder::new(packed), bytes_max, hold),
             Encoding::Deflate => read_bounded(flate2::read::DeflateDecoder::new(packed), bytes_max, hold),
             Encoding::Brotli => read_bounded(brotli::Decompressor::new(packed, BROTLI_BUFFER_BYTES), bytes_max, hold),
             Encoding::Zstd => {
-                let mut decoder =
-                    zstd::stream::read::Decoder::with_buffer(packed).map_err(|_| Rejection::Unpackable)?;
+                let mut decoder = zstd::stream::read::Decoder::new(packed).map_err(|_| Rejection::Unpackable)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|_| Rejection::Unpackable)?;
                 read_bounded(decoder, bytes_max, hold)
             }
-        }
-        .map(Bytes::from)
+        };
+        unpacked.map(Bytes::from)
     }
 }
 
@@ -110,11 +113,11 @@ mod tests {
         Admission::new(64 * 1024 * 1024).begin(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
-    fn packed(encoding: Encoding, body: &[u8]) -> Bytes {
+    fn packed(encoding: Encoding, body: &[u8]) -> Pieces {
         let level = flate2::Compression::best();
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), level);
         let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), level);
-        match encoding {
+        let packed = match encoding {
             Encoding::Identity => body.to_vec(),
             Encoding::Gzip => gzip.write_all(body).and_then(|()| gzip.finish()).unwrap(),
             Encoding::Deflate => zlib.write_all(body).and_then(|()| zlib.finish()).unwrap(),
@@ -124,8 +127,8 @@ mod tests {
                 brotli::CompressorWriter::new(&mut out, BROTLI_BUFFER_BYTES, 5, 22).write_all(body).unwrap();
                 out
             }
-        }
-        .into()
+        };
+        Bytes::from(packed).into()
     }
 
     const ALL: [Encoding; 4] = [Encoding::Gzip, Encoding::Deflate, Encoding::Brotli, Encoding::Zstd];
@@ -158,7 +161,7 @@ mod tests {
     #[test]
     fn garbage_is_refused() {
         for encoding in ALL {
-            let refused = encoding.unpack(Bytes::from_static(b"\x1f\x8bnonsense"), 1_000, &mut hold());
+            let refused = encoding.unpack(Bytes::from_static(b"\x1f\x8bnonsense").into(), 1_000, &mut hold());
             assert!(matches!(refused, Err(Rejection::Unpackable)), "{encoding:?}");
         }
     }
@@ -167,7 +170,7 @@ mod tests {
     fn bare_deflate_is_read_too() {
         let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
         bare.write_all(b"hello").unwrap();
-        let unpacked = Encoding::Deflate.unpack(bare.finish().unwrap().into(), 100, &mut hold()).unwrap();
+        let unpacked = Encoding::Deflate.unpack(Bytes::from(bare.finish().unwrap()).into(), 100, &mut hold()).unwrap();
         assert_eq!(&unpacked[..], b"hello");
     }
 }

@@ -33,7 +33,8 @@ pub(crate) struct Gateway {
     rates: Rates,
     body_bytes_max: usize,
     trusted_proxies: Vec<Network>,
-    /// Turns for work on big bodies: more at a time would only share the same processors, and memory would not be bounded.
+    /// Turns for work on big bodies, in bytes: more at a time would only share the same processors, and the memory that
+    /// the work needs would not be bounded.
     turns: Arc<Semaphore>,
 }
 
@@ -45,7 +46,6 @@ pub(crate) struct Taking {
 
 impl Gateway {
     pub(crate) fn new(config: &Config, known: Known, health: Health) -> Gateway {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Gateway {
             known,
             intake: OnceLock::new(),
@@ -56,7 +56,7 @@ impl Gateway {
             rates: Rates::default(),
             body_bytes_max: config.body_bytes_max,
             trusted_proxies: config.trusted_proxies.clone(),
-            turns: Arc::new(Semaphore::new(processors)),
+            turns: Arc::new(Semaphore::new(config.body_bytes_max)),
         }
     }
 
@@ -85,7 +85,9 @@ impl Gateway {
         T: Send + 'static,
         F: FnOnce(&[u8]) -> Result<T, Refusal> + Send + 'static,
     {
-        let is_big = posted.is_big();
+        /// About a millisecond of work.
+        const BIG_BYTES: usize = 64 * 1024;
+        let work_bytes = posted.work_bytes().min(self.body_bytes_max);
         let work = move || {
             let unpacked_and_read = || {
                 let (body, hold) = posted.unpack()?;
@@ -95,10 +97,11 @@ impl Gateway {
             };
             catch_unwind(AssertUnwindSafe(unpacked_and_read)).unwrap_or_else(|_| Err(Rejection::Broken.into()))
         };
-        if !is_big {
+        if work_bytes <= BIG_BYTES {
             return work();
         }
-        let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
+        let share = u32::try_from(work_bytes).unwrap_or(u32::MAX);
+        let turn = Arc::clone(&self.turns).acquire_many_owned(share).await.expect("the semaphore is never closed");
         let in_turn = move || {
             let _turn = turn;
             work()

@@ -16,6 +16,7 @@ mod kept;
 mod keys;
 mod ledger;
 mod measures;
+mod pieces;
 mod projects;
 mod rate;
 mod rejection;
