@@ -17,6 +17,7 @@ mod header;
 mod index;
 mod inspect;
 mod journal;
+mod keep;
 mod options;
 mod record;
 mod scan;

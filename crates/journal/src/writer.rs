@@ -27,9 +27,6 @@ const TIDY_EVERY: Duration = Duration::from_secs(1);
 /// How long to refuse after the disk had no room for a segment.
 const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
 
-/// Segments that must fit on the disk before another one is begun.
-const FREE_SEGMENTS_MIN: u64 = 2;
-
 /// The state of the thread that writes.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
@@ -187,7 +184,7 @@ impl Writer {
 
     /// Begins a segment: its room on the disk is taken now, so that a record never meets a full disk.
     fn begin_segment(&mut self) -> io::Result<()> {
-        self.make_room()?;
+        self.shared.make_room()?;
         let shared = &self.shared;
         let path = shared.dir.join(file_name(shared.own, self.next_segment));
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
@@ -231,7 +228,7 @@ impl Writer {
         let Some(volume) = state.volumes.get_mut(&self.shared.own) else { return };
         if active.records == 0 {
             if let Some(segment) = volume.segments.remove(&active.segment) {
-                remove(&segment);
+                segment.delete_file();
             }
             return;
         }
@@ -278,84 +275,7 @@ impl Writer {
         }) {
             self.seal();
         }
-        let keep_bytes_max = self.shared.options.keep_bytes_max.min(self.shared.bytes_max / 2);
-        let mut kept = self.shared.acknowledged_segments();
-        kept.retain(|kept| {
-            let is_due = kept.acked_since.elapsed() >= self.shared.options.keep;
-            if is_due {
-                self.shared.delete(kept.journal, kept.segment);
-            }
-            !is_due
-        });
-        let mut kept_bytes: u64 = kept.iter().map(|kept| kept.disk_bytes).sum();
-        for kept in kept {
-            if kept_bytes <= keep_bytes_max {
-                break;
-            }
-            kept_bytes -= kept.disk_bytes;
-            self.shared.delete(kept.journal, kept.segment);
-        }
-    }
-
-    /// Makes sure that a segment fits on the disk and one more; acknowledged ones give way.
-    fn make_room(&self) -> io::Result<()> {
-        let needed = FREE_SEGMENTS_MIN * self.shared.options.segment_bytes;
-        let mut kept = self.shared.acknowledged_segments().into_iter();
-        while self.shared.free_disk_bytes()? < needed {
-            let Some(oldest) = kept.next() else { return Err(ErrorKind::StorageFull.into()) };
-            self.shared.delete(oldest.journal, oldest.segment);
-        }
-        Ok(())
-    }
-}
-
-/// A segment that could go.
-struct Kept {
-    journal: uuid::Uuid,
-    segment: u64,
-    acked_since: Instant,
-    disk_bytes: u64,
-}
-
-impl Shared {
-    /// Segments of which everything was acknowledged, the longest ago first.
-    fn acknowledged_segments(&self) -> Vec<Kept> {
-        let state = self.state();
-        let mut kept = Vec::new();
-        for (journal, volume) in &state.volumes {
-            for (number, segment) in volume.segments.iter().filter(|(_, segment)| segment.is_sealed) {
-                if let Some(acked_since) = segment.acked_since {
-                    kept.push(Kept {
-                        journal: *journal,
-                        segment: *number,
-                        acked_since,
-                        disk_bytes: segment.disk_bytes,
-                    });
-                }
-            }
-        }
-        kept.sort_by_key(|kept| (kept.acked_since, kept.segment));
-        kept
-    }
-
-    /// Deletes a segment, unless a watermark has gone down in this moment.
-    fn delete(&self, journal: uuid::Uuid, number: u64) {
-        let mut state = self.state();
-        let Some(volume) = state.volumes.get_mut(&journal) else { return };
-        if volume.segments.get(&number).is_none_or(|segment| segment.acked_since.is_none()) {
-            return;
-        }
-        if let Some(segment) = volume.segments.remove(&number) {
-            remove(&segment);
-        }
-        if volume.segments.is_empty() && journal != self.own {
-            state.volumes.remove(&journal);
-        }
-    }
-
-    pub(crate) fn free_disk_bytes(&self) -> io::Result<u64> {
-        let disk = rustix::fs::fstatvfs(&self.dir_file)?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        self.shared.let_go();
     }
 }
 
@@ -380,13 +300,6 @@ fn top_shares(index: &MemoryIndex, segment_bytes: u64) -> Vec<crate::index::Shar
     shares.sort_by_key(|share| std::cmp::Reverse(share.bytes));
     shares.truncate(SHARES_MAX);
     shares
-}
-
-/// The file of a deleted segment; if it comes back after a crash it is sent again, which is harmless.
-fn remove(segment: &Segment) {
-    if let Err(error) = std::fs::remove_file(&segment.path) {
-        tracing::warn!(error = %error, path = %segment.path.display(), "an acknowledged journal segment cannot be deleted");
-    }
 }
 
 /// Takes the room of a segment on the disk.
