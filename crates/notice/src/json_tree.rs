@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Deepest nesting that is kept as a tree; what lies deeper is kept as its text.
 pub const DEPTH_MAX: usize = 64;
@@ -474,11 +475,8 @@ fn is_number(word: &str) -> bool {
 
 /// Numbers the second and later of equal keys, so that none is lost; says whether there were any.
 fn tell_apart(entries: &mut [(Cow<'_, str>, Tree<'_>)]) -> bool {
-    if entries.len() <= KEYS_COMPARED_MAX {
-        let has_equal = (1..entries.len()).any(|at| entries[..at].iter().any(|(key, _)| *key == entries[at].0));
-        if !has_equal {
-            return false;
-        }
+    if !has_equal(entries) {
+        return false;
     }
     let mut seen: HashMap<String, usize> = HashMap::with_capacity(entries.len());
     let mut renamed = false;
@@ -490,6 +488,16 @@ fn tell_apart(entries: &mut [(Cow<'_, str>, Tree<'_>)]) -> bool {
         }
     }
     renamed
+}
+
+/// Whether two keys can be equal: the same hash is enough to have a closer look.
+fn has_equal(entries: &[(Cow<'_, str>, Tree<'_>)]) -> bool {
+    if entries.len() <= KEYS_COMPARED_MAX {
+        return (1..entries.len()).any(|at| entries[..at].iter().any(|(key, _)| *key == entries[at].0));
+    }
+    let mut hashes: Vec<u64> = entries.iter().map(|(key, _)| xxh3_64(key.as_bytes())).collect();
+    hashes.sort_unstable();
+    hashes.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 #[cfg(test)]

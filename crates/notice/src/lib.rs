@@ -4,8 +4,8 @@
 //! worker therefore agree on every answer, and a test can ask for it directly.
 //!
 //! What this crate promises:
-//! - the same [`fold_key`] means the same [`fingerprint`], whatever the grouping;
-//! - [`normalise`] and [`scrub`] are idempotent and say in `notes` what they changed;
+//! - the same [`fold_key()`] means the same [`fingerprint()`], whatever the grouping;
+//! - [`normalise()`] and [`scrub()`] are idempotent and say in `notes` what they changed;
 //! - [`fold()`] does not depend on the order of its input.
 
 pub mod accounted;

@@ -72,7 +72,7 @@ fn a_notice_of_many_full_parts_still_fits() {
         vars_json: Some(format!("{{\"a\":\"{}\"}}", "x".repeat(20_000))),
         ..Frame::default()
     };
-    let errors = vec![Error { message: Some("m".repeat(300_000)), frames: vec![frame; 1_000], ..Error::default() }; 20];
+    let errors = vec![Error { message: Some("m".repeat(300_000)), frames: vec![frame; 60], ..Error::default() }; 10];
     let request = Request {
         params_json: json(),
         session_json: json(),

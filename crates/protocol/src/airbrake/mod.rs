@@ -61,11 +61,13 @@ pub fn parse_notice(body: &[u8]) -> Result<Parsed, ParseError> {
 
 /// The text of a body; what is not UTF-8 becomes U+FFFD.
 fn text_of<'a>(body: &'a [u8], notes: &mut Vec<String>) -> Cow<'a, str> {
-    let text = String::from_utf8_lossy(body);
-    if matches!(text, Cow::Owned(_)) {
-        notes.push("bytes that are not UTF-8 were replaced by U+FFFD".to_owned());
+    match std::str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => {
+            notes.push("bytes that are not UTF-8 were replaced by U+FFFD".to_owned());
+            String::from_utf8_lossy(body)
+        }
     }
-    text
 }
 
 /// Reads an object.
