@@ -11,6 +11,7 @@ use service::logs::LogLevel;
 use service::{BadConfig, Control, Health, admin, http, measure};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::{Feed, FeedChecks};
@@ -19,7 +20,7 @@ use crate::intake::Intake;
 use crate::kept::Kept;
 use crate::projects::{Known, Projects};
 use crate::shipping::ship;
-use crate::watch::{check_volume, figures, watch as watch_journal};
+use crate::watch::{check_volume, figures, look_around};
 use crate::{Config, doors, measures};
 
 /// How often to look whether the first snapshot has come.
@@ -41,90 +42,116 @@ pub async fn run(
     let known = Known::default();
     let gateway = Arc::new(Gateway::new(&config, known.clone(), health.clone()));
     let shipping: Arc<OnceLock<Shipper>> = Arc::default();
+    let control = control(&gateway, &shipping, shutdown.clone(), log_level);
+    let (is_ours, ours) = watch::channel(false);
+    let feed = feed(&config, &known, &health, is_ours)?;
     let journal_check = health.requires("journal");
     let volume_check = health.prefers("journal_volume");
-
-    let control = {
-        let (gateway, shipping) = (Arc::clone(&gateway), Arc::clone(&shipping));
-        let detail = move || figures(&gateway, shipping.get());
-        Control::new("ingest-gateway", env!("CARGO_PKG_VERSION"), shutdown.clone(), log_level, detail)
-    };
-    let (is_ours, ours) = watch::channel(false);
-    let feed = Feed {
-        queue: queue(&config, QueueOptions::new("").lane_count)?,
-        kept: Kept::in_dir(config.journal_dir.clone()),
-        known: known.clone(),
-        checks: FeedChecks {
-            snapshot: health.requires("snapshot"),
-            redis: health.prefers("redis"),
-            installation: health.prefers("installation"),
-        },
-        is_ours,
-    };
     feed.begin();
 
     // What runs beside the doors outlives them: requests in hand still need it.
     let background = CancellationToken::new();
-    let admin_server = tokio::spawn(admin::serve(
-        admin,
-        health,
-        control.clone(),
-        config.service.control_token.clone(),
-        background.clone(),
-    ));
+    let mut tasks = JoinSet::new();
+    let token = config.service.control_token.clone();
+    tasks.spawn(admin::serve(admin, health, control.clone(), token, background.clone()));
     let opening = Opening { config: &config, gateway: &gateway, shipping: &shipping };
-    let mut opened = known.now().map(|projects| opening.open(&projects)).transpose()?;
-    let poll = Duration::from_millis(config.snapshot_poll_ms);
-    let feeding = tokio::spawn({
-        let stop = background.clone();
-        async move { feed.follow(poll, stop).await }
-    });
+    let opened = known.now().map(|projects| opening.open(&projects)).transpose()?;
+    tasks.spawn(follow(feed, Duration::from_millis(config.snapshot_poll_ms), background.clone()));
     let doors = tokio::spawn(serve_doors(Arc::clone(&gateway), public, &config, shutdown.clone()));
 
-    if opened.is_none() {
-        tracing::warn!("no snapshot of projects yet: nobody can be let in before one is published");
-        let first = async {
-            loop {
-                if let Some(projects) = known.now() {
-                    return projects;
-                }
-                tokio::time::sleep(FIRST_SNAPSHOT_POLL).await;
-            }
-        };
-        if let Some(projects) = shutdown.run_until_cancelled(first).await {
-            opened = Some(opening.open(&projects)?);
-        }
-    }
+    let opened = match opened {
+        Some(opened) => Some(opened),
+        None => tokio::select! {
+            opened = opening.open_when_known(&known) => Some(opened?),
+            stopped = until_stopped(&mut tasks, &shutdown) => stopped.map(|()| None)?,
+        },
+    };
     let Some(Opened { intake, shipper }) = opened else {
         doors.await?;
-        background.cancel();
-        return Ok(());
+        return finish(tasks, &background).await;
     };
     check_volume(&config.journal_dir, &volume_check);
+    tasks.spawn(done(ship(shipper.clone(), ours, control.paused(), background.clone())));
+    tasks.spawn(done(look_around(Arc::clone(&gateway), intake.journal.clone(), journal_check, background.clone())));
+    tasks.spawn(keep_ledger(Arc::clone(&gateway), intake.clone(), config.ledger_every_ms, background.clone()));
+    until_stopped(&mut tasks, &shutdown).await?;
 
-    let ledger_every = Duration::from_millis(config.ledger_every_ms);
-    let tasks = [
-        tokio::spawn(ship(shipper.clone(), ours, control.paused(), background.clone())),
-        tokio::spawn(watch_journal(Arc::clone(&gateway), intake.journal.clone(), journal_check, background.clone())),
-        tokio::spawn({
-            let (gateway, intake, stop) = (Arc::clone(&gateway), intake.clone(), background.clone());
-            async move { gateway.refused.write_every(ledger_every, &intake, &gateway.known, stop).await }
-        }),
-        feeding,
-    ];
-
-    shutdown.cancelled().await;
     let stopping = Instant::now();
     doors.await?;
     gateway.refused.write(&intake, &known).await;
     let left = config.service.stop_within().saturating_sub(stopping.elapsed());
     hand_over(&shipper, config.drain || control.is_draining(), left).await;
-    background.cancel();
     intake.journal.close().await;
-    for task in tasks {
-        task.await?;
+    finish(tasks, &background).await
+}
+
+/// What runs beside the doors. The first that ends early takes the process with it: a gateway that does not ship, or
+/// does not learn of new keys, is worse than one that is started again.
+type Tasks = JoinSet<anyhow::Result<()>>;
+
+async fn until_stopped(tasks: &mut Tasks, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        Some(ended) = tasks.join_next() => {
+            ended??;
+            anyhow::bail!("a part of the gateway ended before it was told to")
+        }
     }
-    admin_server.await?
+}
+
+async fn finish(mut tasks: Tasks, background: &CancellationToken) -> anyhow::Result<()> {
+    background.cancel();
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+async fn done(task: impl Future<Output = ()>) -> anyhow::Result<()> {
+    task.await;
+    Ok(())
+}
+
+async fn follow(feed: Feed, every: Duration, stop: CancellationToken) -> anyhow::Result<()> {
+    feed.follow(every, stop).await;
+    Ok(())
+}
+
+async fn keep_ledger(
+    gateway: Arc<Gateway>,
+    intake: Intake,
+    every_ms: u64,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    gateway.refused.write_every(Duration::from_millis(every_ms), &intake, &gateway.known, stop).await;
+    Ok(())
+}
+
+fn control(
+    gateway: &Arc<Gateway>,
+    shipping: &Arc<OnceLock<Shipper>>,
+    shutdown: CancellationToken,
+    log_level: LogLevel,
+) -> Control {
+    let (gateway, shipping) = (Arc::clone(gateway), Arc::clone(shipping));
+    let detail = move || figures(&gateway, shipping.get());
+    Control::new("ingest-gateway", env!("CARGO_PKG_VERSION"), shutdown, log_level, detail)
+}
+
+fn feed(config: &Config, known: &Known, health: &Health, is_ours: watch::Sender<bool>) -> anyhow::Result<Feed> {
+    let checks = FeedChecks {
+        snapshot: health.requires("snapshot"),
+        redis: health.prefers("redis"),
+        installation: health.prefers("installation"),
+    };
+    Ok(Feed {
+        // The snapshot's key is no lane's: the number of lanes, which is not known yet, does not matter here.
+        queue: queue(config, QueueOptions::new("").lane_count)?,
+        kept: Kept::in_dir(config.journal_dir.clone()),
+        known: known.clone(),
+        checks,
+        is_ours,
+    })
 }
 
 /// What can be opened once the number of lanes is known.
@@ -140,6 +167,16 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
+    async fn open_when_known(&self, known: &Known) -> anyhow::Result<Opened> {
+        tracing::warn!("no snapshot of projects yet: nobody can be let in before one is published");
+        loop {
+            if let Some(projects) = known.now() {
+                return self.open(&projects);
+            }
+            tokio::time::sleep(FIRST_SNAPSHOT_POLL).await;
+        }
+    }
+
     fn open(&self, projects: &Projects) -> anyhow::Result<Opened> {
         let Opening { config, gateway, shipping } = self;
         let options = JournalOptions {

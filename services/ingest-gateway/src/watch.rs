@@ -18,7 +18,7 @@ use crate::measures;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks until stopped.
-pub(crate) async fn watch(gateway: Arc<Gateway>, journal: Journal, check: Check, stop: CancellationToken) {
+pub(crate) async fn look_around(gateway: Arc<Gateway>, journal: Journal, check: Check, stop: CancellationToken) {
     loop {
         let status = journal.status();
         match status.is_full {

@@ -88,7 +88,10 @@ impl Setup {
     pub(crate) async fn start(self) -> Running {
         let dir = self.dir.path().display().to_string();
         let redis_url = redis_url();
-        let mut flags: Vec<&str> = vec!["ingest-gateway", "--journal-dir", &dir, "--queue-prefix", &self.prefix];
+        let mut flags: Vec<&str> = vec!["ingest-gateway", "--queue-prefix", &self.prefix];
+        if !self.flags.iter().any(|flag| flag == "--journal-dir") {
+            flags.extend(["--journal-dir", &dir]);
+        }
         flags.extend(["--public-url", "https://croak.test/", "--snapshot-poll-ms", "20"]);
         if !self.flags.iter().any(|flag| flag == "--redis-url") {
             flags.extend(["--redis-url", &redis_url]);
@@ -102,6 +105,15 @@ impl Setup {
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(run(config, public, admin, LogLevel::default(), shutdown.clone()));
         Running { address, admin: admin_address, queue: self.queue(), setup: self, shutdown, ended }
+    }
+}
+
+impl Setup {
+    /// Starts one that cannot run, and tells why.
+    pub(crate) async fn fails_to_start(self) -> String {
+        let ended = self.start().await.ended;
+        let ended = tokio::time::timeout(LIMIT, ended).await.expect("it gives up in time").expect("no panic");
+        format!("{:#}", ended.expect_err("it cannot run"))
     }
 }
 

@@ -122,3 +122,41 @@ async fn a_stop_under_load_keeps_what_was_answered() {
     let kept = of_kind(&records, Kind::Notice).len();
     assert!(kept >= accepted, "{kept} kept of {accepted}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn draining_waits_until_the_database_has_everything() {
+    let gateway = ready(&["--drain"]).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.send("POST", &json_path(), &[], JSON_NOTICE.as_bytes()).await.status, 201);
+    }
+    let queue = gateway.queue.clone();
+    let stopping = tokio::spawn(gateway.stop());
+    let worker = async {
+        let mut seen = 0;
+        while seen < 3 {
+            seen = 0;
+            for lane in 0..8 {
+                let entries = queue.read(lane, None, 10).await.unwrap();
+                let Some(queue::Entry::Shipped(last)) = entries.last() else { continue };
+                seen += entries.len();
+                if seen == 3 {
+                    assert!(!stopping.is_finished(), "nothing was committed yet");
+                    queue.publish_watermarks(lane, 1, &[(last.journal, last.seq)]).await.unwrap();
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), worker).await.expect("shipped in time");
+    assert_eq!(of_kind(&stopping.await.unwrap(), Kind::Notice).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_in_use_is_refused() {
+    let gateway = ready(&[]).await;
+    let dir = gateway.setup.dir.path().display().to_string();
+    let second = Setup::new(&["--journal-dir", &dir]);
+    let error = second.fails_to_start().await;
+    assert!(error.contains("in use by another process"), "{error}");
+    gateway.stop().await;
+}
