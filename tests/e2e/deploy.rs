@@ -73,8 +73,10 @@ fn the_image_is_built_in_stages_and_runs_as_nobody_in_particular() {
         instructions.iter().filter(|(word, _)| word == "FROM").map(|(_, rest)| rest.as_str()).collect();
     assert!(stages.len() >= 2, "one stage to build, one to run: {stages:?}");
     let last = instructions.iter().rposition(|(word, _)| word == "FROM").unwrap();
-    let find =
-        |word: &str| instructions[last..].iter().filter(move |(found, _)| found == word).map(|(_, rest)| rest.as_str());
+    let find = |word: &'static str| {
+        let of_last_stage = instructions[last..].iter();
+        of_last_stage.filter(move |(found, _)| found == word).map(|(_, rest)| rest.as_str())
+    };
     let user = find("USER").last().expect("a user is set");
     assert!(!user.starts_with("root") && !user.starts_with('0'), "the user is {user}");
     for copied in find("COPY") {
