@@ -1,4 +1,4 @@
--- All idle lanes of one owner at once. The answer is everything that it holds.
+-- All idle lanes of one owner at once. The answer is everything that it holds, and where dead records are to be tried again.
 with idle as (
     select epoch, lane from lane_state
     where epoch = $1 and owner = $2 and not released and lane = any($3::int[])
@@ -9,4 +9,10 @@ extended as (
     from idle
     where l.epoch = idle.epoch and l.lane = idle.lane and l.owner = $2
 )
-select lane, token from lane_state where epoch = $1 and owner = $2 and not released
+select
+    l.lane, l.token,
+    exists (
+        select 1 from dead_notice d where d.epoch = l.epoch and d.lane = l.lane and d.retry_at is not null
+    ) as "has_retries!"
+from lane_state l
+where l.epoch = $1 and l.owner = $2 and not l.released

@@ -141,3 +141,74 @@ fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], ChunkErr
 fn span(item: &Item) -> i64 {
     item.accepted_at_us.div_euclid(SPAN_MS * 1000)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const START_US: i64 = 1_790_000_000_000_000;
+
+    fn item(n: u64, at_us: i64, body: Vec<u8>) -> Item {
+        Item { id: NoticeId::new(at_us, 3, n), accepted_at_us: at_us, body }
+    }
+
+    fn all(chunks: &[Encoded]) -> Vec<Item> {
+        chunks.iter().flat_map(|chunk| decode(CODEC_ZSTD, &chunk.body).expect("it decodes")).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_notice_comes_back_as_it_was(bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..50)) {
+            let items: Vec<Item> =
+                bodies.into_iter().enumerate().map(|(n, body)| item(n as u64, START_US + n as i64, body)).collect();
+            let chunks = encode(&items);
+            prop_assert_eq!(all(&chunks), items);
+        }
+
+        #[test]
+        fn damaged_bytes_never_do_more_than_fail(mut body in prop::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>()) {
+            let _ = decode(CODEC_ZSTD, &body);
+            let mut chunk = encode(&[item(1, START_US, body.clone())]).remove(0).body;
+            let at = at.index(chunk.len());
+            chunk[at] ^= 0x55;
+            let _ = decode(CODEC_ZSTD, &chunk);
+            body.clear();
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_closed_by_count_by_size_and_by_time() {
+        let many: Vec<Item> = (0..2_500).map(|n| item(n, START_US, vec![1; 10])).collect();
+        let counts: Vec<usize> = encode(&many).iter().map(|chunk| chunk.notice_count).collect();
+        assert_eq!(counts, [1_000, 1_000, 500]);
+
+        let big: Vec<Item> = (0..5).map(|n| item(n, START_US, vec![1; 400_000])).collect();
+        let chunks = encode(&big);
+        assert_eq!(chunks.iter().map(|chunk| chunk.notice_count).collect::<Vec<_>>(), [2, 2, 1]);
+        assert!(chunks.iter().all(|chunk| chunk.raw_bytes <= RAW_BYTES_MAX));
+
+        let far = [item(1, START_US, vec![]), item(2, START_US + SPAN_MS * 1_000, vec![])];
+        assert_eq!(encode(&far).len(), 2);
+    }
+
+    #[test]
+    fn the_greatest_notice_stands_alone_and_comes_back() {
+        let items = [item(1, START_US, vec![7; 4 << 20]), item(2, START_US, vec![8; 10])];
+        let chunks = encode(&items);
+        assert_eq!(chunks.len(), 2);
+        assert_eq!(all(&chunks), items);
+    }
+
+    #[test]
+    fn a_bomb_and_strangers_are_refused() {
+        let bomb = zstd::bulk::compress(&vec![0; DECODED_BYTES_MAX + 1], 1).expect("it compresses");
+        assert!(matches!(decode(CODEC_ZSTD, &bomb), Err(ChunkError::Compression(_))));
+        assert!(matches!(decode(7, &[]), Err(ChunkError::UnknownCodec(7))));
+        let newer = zstd::bulk::compress(&[9], 1).expect("it compresses");
+        assert!(matches!(decode(CODEC_ZSTD, &newer), Err(ChunkError::UnknownVersion(9))));
+        let cut = zstd::bulk::compress(&[1, 2, 3], 1).expect("it compresses");
+        assert!(matches!(decode(CODEC_ZSTD, &cut), Err(ChunkError::Cut)));
+    }
+}

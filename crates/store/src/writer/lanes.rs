@@ -29,6 +29,15 @@ pub struct Cursor {
     pub is_recent: bool,
 }
 
+/// A lane as its owner finds it when it extends its leases.
+#[derive(Debug, Clone, Copy)]
+pub struct Owned {
+    /// The proof.
+    pub claim: Claim,
+    /// Whether dead records of the lane are to be tried again.
+    pub has_retries: bool,
+}
+
 impl Writer {
     /// Claims up to `limit` lanes that nobody holds, taken at random so that workers that start together spread out.
     pub async fn claim_free_lanes(&self, owner: &str, limit: usize) -> Result<Vec<Claimed>, StoreError> {
@@ -82,7 +91,7 @@ impl Writer {
     /// Extends the leases of idle lanes with one statement; answers what this owner holds now, idle or not.
     ///
     /// A lane that is just being committed is passed over: its commit extends the lease.
-    pub async fn extend_lanes(&self, owner: &str, idle: &[u16]) -> Result<Vec<Claim>, StoreError> {
+    pub async fn extend_lanes(&self, owner: &str, idle: &[u16]) -> Result<Vec<Owned>, StoreError> {
         let writer = self.clone();
         let owner = owner.to_owned();
         let idle: Vec<i32> = idle.iter().copied().map(i32::from).collect();
@@ -97,7 +106,7 @@ impl Writer {
                 .into_iter()
                 .filter_map(|row| {
                     let lane = u16::try_from(row.lane).ok()?;
-                    Some(Claim { lane, token: row.token })
+                    Some(Owned { claim: Claim { lane, token: row.token }, has_retries: row.has_retries })
                 })
                 .collect())
         })

@@ -16,7 +16,7 @@ use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub use command::{CommandResult, CommandStatus, GroupAction, GroupCommand};
-pub use lanes::Claimed;
+pub use lanes::{Claimed, Owned};
 pub use live::{Installation, ProjectRules};
 pub use outbox::{AttemptReport, Attempted, Delivery};
 pub use registry::{Alive, WorkerRow};

@@ -18,19 +18,6 @@ pub struct DeadRecord {
 }
 
 impl Writer {
-    /// Which of these lanes have dead records that are to be tried again.
-    pub async fn lanes_to_retry(&self, lanes: &[u16]) -> Result<Vec<u16>, StoreError> {
-        let lanes: Vec<i32> = lanes.iter().copied().map(i32::from).collect();
-        let rows = sqlx::query_scalar!(
-            "select distinct lane from dead_notice where retry_at is not null and epoch = $1 and lane = any($2::int[])",
-            EPOCH,
-            &lanes
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().filter_map(|lane| u16::try_from(lane).ok()).collect())
-    }
-
     /// The dead records of a lane that are to be tried again, oldest wish first.
     pub async fn dead_to_retry(&self, lane: u16, limit: i64) -> Result<Vec<DeadRecord>, StoreError> {
         let rows = sqlx::query!(

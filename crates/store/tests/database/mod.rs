@@ -17,7 +17,8 @@ pub(crate) struct Database {
 impl Database {
     /// A fresh database of the server at `CROAK_TEST_DATABASE_URL`.
     pub(crate) async fn fresh() -> Self {
-        let server = std::env::var("CROAK_TEST_DATABASE_URL").expect("CROAK_TEST_DATABASE_URL is set (script/test does)");
+        let server =
+            std::env::var("CROAK_TEST_DATABASE_URL").expect("CROAK_TEST_DATABASE_URL is set (script/test does)");
         let name = format!("croak_test_{}", Uuid::new_v4().simple());
         let mut connection = PgConnection::connect(&server).await.expect("the test server answers");
         let template = template(&mut connection, &server).await;
@@ -52,7 +53,10 @@ async fn template(connection: &mut PgConnection, server: &str) -> String {
         connection.execute(AssertSqlSafe(format!("drop database if exists {unfinished}"))).await.expect("no rest");
         connection.execute(AssertSqlSafe(format!("create database {unfinished}"))).await.expect("a new database");
         store::migrate(&with_database(server, &unfinished)).await.expect("the migrations hold");
-        connection.execute(AssertSqlSafe(format!("alter database {unfinished} rename to {name}"))).await.expect("a name");
+        connection
+            .execute(AssertSqlSafe(format!("alter database {unfinished} rename to {name}")))
+            .await
+            .expect("a name");
     }
     connection.execute("select pg_advisory_unlock(4710)").await.expect("a lock");
     name
@@ -77,5 +81,9 @@ fn with_database(server: &str, name: &str) -> String {
     let user = options.get_username();
     let (host, port) = (options.get_host(), options.get_port());
     let password = server.split_once("://").and_then(|(_, rest)| rest.split_once('@')).map_or("", |(auth, _)| auth);
-    if password.contains(':') { format!("postgres://{password}@{host}:{port}/{name}") } else { format!("postgres://{user}@{host}:{port}/{name}") }
+    if password.contains(':') {
+        format!("postgres://{password}@{host}:{port}/{name}")
+    } else {
+        format!("postgres://{user}@{host}:{port}/{name}")
+    }
 }

@@ -186,6 +186,6 @@ mod tests {
         let [gone] = sifted.gone.as_slice() else { panic!("{:?}", sifted.gone) };
         assert_eq!((gone.base, gone.record_count), (6, 4));
         assert_eq!(sifted.fresh.len(), 3);
-        assert_eq!(sifted.cursors()[0].accounted.watermark(), 8);
+        assert_eq!(sifted.cursors()[0].accounted.to_stored(), (5, vec![7, 8]));
     }
 }

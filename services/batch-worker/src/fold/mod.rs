@@ -158,13 +158,10 @@ impl Lanes {
         let lanes: Vec<u16> = self.held.keys().copied().collect();
         let owned = self.fold.writer.extend_lanes(&self.fold.owner, &lanes).await?;
         for (lane, held) in &self.held {
-            if !owned.iter().any(|claim| claim.lane == *lane) {
-                held.stop.cancel();
-            }
-        }
-        for lane in self.fold.writer.lanes_to_retry(&lanes).await? {
-            if let Some(held) = self.held.get(&lane) {
-                held.has_retries.store(true, Ordering::Relaxed);
+            match owned.iter().find(|owned| owned.claim.lane == *lane) {
+                Some(owned) if owned.has_retries => held.has_retries.store(true, Ordering::Relaxed),
+                Some(_) => {}
+                None => held.stop.cancel(),
             }
         }
         Ok(())

@@ -44,7 +44,10 @@ impl Bench {
     /// With project 1.
     pub(crate) async fn new() -> Self {
         let database = Database::fresh().await;
-        sqlx::raw_sql("insert into project (id, slug, name) values (1, 'shop', 'Shop')").execute(&database.pool).await.unwrap();
+        sqlx::raw_sql("insert into project (id, slug, name) values (1, 'shop', 'Shop')")
+            .execute(&database.pool)
+            .await
+            .unwrap();
         let redis_url = std::env::var("CROAK_TEST_REDIS_URL").expect("CROAK_TEST_REDIS_URL is set (script/test does)");
         let prefix = format!("croak-test-{}", Uuid::new_v4().simple());
         let options = QueueOptions { prefix: prefix.clone(), ..QueueOptions::new(redis_url.clone()) };

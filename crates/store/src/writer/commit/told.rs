@@ -51,14 +51,14 @@ fn news(batch: &Batch, placed: &[Placed], live: LiveDays) -> BTreeMap<(i64, i64)
             let url = batch.public_url.as_ref().map(|base| {
                 format!("{}/projects/{}/groups/{}", base.trim_end_matches('/'), place.project_id, place.group_id)
             });
-            (kind, body(kind, group, place, url, live).to_string())
+            (kind, body(kind, group, place, url.as_deref(), live).to_string())
         });
     }
     news
 }
 
 /// As the Standard Webhooks specification has it: type, timestamp, data.
-fn body(kind: &str, group: &FingerprintBatch, place: &Placed, url: Option<String>, live: LiveDays) -> serde_json::Value {
+fn body(kind: &str, group: &FingerprintBatch, place: &Placed, url: Option<&str>, live: LiveDays) -> serde_json::Value {
     json!({
         "type": kind,
         "timestamp": live.clamp(group.last_at_us).format(&Rfc3339).unwrap_or_default(),

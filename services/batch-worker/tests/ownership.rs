@@ -1,0 +1,106 @@
+//! Who may write for a lane, and what becomes of it when its owner dies.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::sync::Arc;
+
+use store::batch::{Batch, Claim};
+use store::{StoreError, Writer};
+use support::{Bench, notice, record};
+use uuid::Uuid;
+
+const LANE: u16 = 7;
+
+async fn claim(writer: &Writer, owner: &str) -> Claim {
+    writer.claim_again(owner, LANE).await.unwrap().unwrap().claim
+}
+
+#[tokio::test]
+async fn whoever_was_replaced_cannot_commit() {
+    let bench = Bench::new().await;
+    let writer = Writer::connect(&bench.database.url).await.unwrap();
+    let old = claim(&writer, "a").await;
+    assert!(writer.claim_again("b", LANE).await.unwrap().is_none(), "the lease holds");
+    sqlx::raw_sql("update lane_state set lease_until = now() - interval '1 s'")
+        .execute(&bench.database.pool)
+        .await
+        .unwrap();
+    let new = claim(&writer, "b").await;
+    assert!(new.token > old.token);
+    let refused = writer.commit(old, Arc::new(Batch::default())).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { lane: LANE })), "{refused:?}");
+    writer.commit(new, Arc::new(Batch::default())).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_an_owner_that_died_with_the_lane_in_hand_counts_as_an_attempt() {
+    let bench = Bench::new().await;
+    let writer = Writer::connect(&bench.database.url).await.unwrap();
+    let expire = "update lane_state set lease_until = now() - interval '1 s'";
+    let first = writer.claim_again("a", LANE).await.unwrap().unwrap();
+    assert_eq!(first.attempts, 0);
+    sqlx::raw_sql(expire).execute(&bench.database.pool).await.unwrap();
+    assert_eq!(writer.claim_again("a", LANE).await.unwrap().unwrap().attempts, 0);
+    sqlx::raw_sql(expire).execute(&bench.database.pool).await.unwrap();
+    let second = writer.claim_again("b", LANE).await.unwrap().unwrap();
+    assert_eq!(second.attempts, 1);
+    writer.release_lanes(&[second.claim]).await.unwrap();
+    let third = writer.claim_again("c", LANE).await.unwrap().unwrap();
+    assert_eq!(third.attempts, 1);
+    writer.commit(third.claim, Arc::new(Batch::default())).await.unwrap();
+    assert_eq!(bench.number("select attempts::bigint from lane_state where lane = 7").await, 0);
+}
+
+#[tokio::test]
+async fn workers_share_the_lanes_and_take_over_from_one_that_stops_or_dies() {
+    let bench = Bench::new().await;
+    let held = "select count(*) from lane_state where not released and lease_until > now()";
+    let owners = "select count(distinct owner) from lane_state where not released and lease_until > now()";
+    let widest = "select max(n) from (select count(*) n from lane_state where not released and lease_until > now() group by owner) o";
+    let first = bench.worker("fold").await;
+    bench.until("one worker holds all lanes", async || bench.number(held).await == 64).await;
+    let second = bench.worker("fold").await;
+    bench.until("two share", async || bench.number(held).await == 64 && bench.number(widest).await == 32).await;
+    assert_eq!(bench.number(owners).await, 2);
+    first.stop().await;
+    bench
+        .until("one holds all again", async || bench.number(held).await == 64 && bench.number(owners).await == 1)
+        .await;
+    let journal = Uuid::now_v7();
+    bench.ship(journal, 1, &record(LANE, 1, &notice("Timeout"))).await;
+    bench.drained(LANE).await;
+    second.stop().await;
+    assert_eq!(bench.number("select count(*) from lane_state where attempts > 0").await, 0);
+    bench.audit().await;
+}
+
+#[tokio::test]
+async fn what_has_killed_many_owners_is_kept_unread() {
+    let bench = Bench::new().await;
+    let records: Vec<_> = (1..=3).map(|seq| record(LANE, seq, &notice("Deadly"))).collect();
+    bench.ship_all(Uuid::now_v7(), 1, &records).await;
+    sqlx::raw_sql(
+        "update lane_state set attempts = 7, owner = 'dead', released = false, lease_until = now() where lane = 7",
+    )
+    .execute(&bench.database.pool)
+    .await
+    .unwrap();
+    let worker = bench.worker("fold").await;
+    bench.drained(LANE).await;
+    // The first alone, unread. Its commit shows that the lane is alive: the others are read.
+    assert_eq!(bench.number("select count(*) from dead_notice where reason = 'deadly' and seq = 1").await, 1);
+    assert_eq!(bench.number("select notice_count from grp").await, 2);
+    bench.audit().await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_refuses_the_keys_of_another_installation() {
+    let bench = Bench::new().await;
+    assert!(bench.queue.claim_install(&Uuid::new_v4()).await.unwrap());
+    let ended = bench.worker("fold").await.ended().await;
+    let error = format!("{:#}", ended.unwrap_err());
+    assert!(error.contains("CROAK_QUEUE_PREFIX"), "{error}");
+}
