@@ -176,7 +176,10 @@ impl Browser {
     pub async fn faults(&self) -> Vec<String> {
         let found = self.client.execute(INSPECT, Vec::new()).await.expect("the page can be inspected");
         let mut faults: Vec<String> = serde_json::from_value(found).expect("a list of texts");
-        faults.extend(self.console_errors().await);
+        // That a page answers "not found" is no fault of the page.
+        let own =
+            format!("console: {} - Failed to load", self.client.current_url().await.expect("a page has an address"));
+        faults.extend(self.console_errors().await.into_iter().filter(|error| !error.starts_with(&own)));
         faults
     }
 

@@ -43,6 +43,8 @@ pub struct Installation {
     pub workers: Vec<Service>,
     /// The web, when it runs.
     pub web: Option<Service>,
+    /// Settings beside the usual ones for every service that is started from now on.
+    pub settings: Vec<(&'static str, String)>,
     /// Its own Redis, which a test may kill.
     pub redis: Option<Redis>,
     /// Its own PostgreSQL, which a test may kill.
@@ -100,6 +102,7 @@ impl Installation {
             gateway: None,
             workers: Vec::new(),
             web: None,
+            settings: Vec::new(),
             redis: None,
             postgres: None,
             token: String::new(),
@@ -260,14 +263,16 @@ impl Installation {
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut environment = vec![
             ("CROAK_REDIS_URL", self.redis_url.clone()),
             ("CROAK_QUEUE_PREFIX", self.prefix.clone()),
             ("CROAK_CONTROL_TOKEN", "control-token-of-the-tests-0123456789".to_owned()),
             ("CROAK_SECRET_KEY", "secret-key-of-the-tests-0123456789abcdef0123456789abcdef0123456789abcdef".to_owned()),
             ("CROAK_LOG", "info".to_owned()),
             ("CROAK_LOG_FORMAT", "text".to_owned()),
-        ]
+        ];
+        environment.extend(self.settings.iter().cloned());
+        environment
     }
 }
 

@@ -60,7 +60,8 @@ const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (texts.nextNode()) {
   const element = texts.currentNode.parentElement;
   if (!texts.currentNode.data.trim() || ["SCRIPT", "STYLE", "NOSCRIPT", "TITLE", "DESC"].includes(element.tagName.toUpperCase())) continue;
-  if (element.closest(":disabled, [aria-disabled=true]") || !is_shown(element)) continue;
+  // What cannot be used, and what is only decoration, may be pale.
+  if (element.closest(":disabled, [aria-disabled=true], [aria-hidden=true]") || !is_shown(element)) continue;
   const style = getComputedStyle(element);
   const back = ground(element);
   let front = [...colour(element instanceof SVGElement ? style.fill : style.color)];
