@@ -4,6 +4,8 @@
 //! microseconds (i64, little endian), the length of its body (u32, little endian) and the body, an encoded
 //! `Notice`. The whole is zstd. Duplicates are nearly equal, so each costs tens of bytes.
 
+use std::cell::RefCell;
+
 use notice::{Item, NoticeId};
 
 /// Version of the layout, the first byte.
@@ -65,6 +67,12 @@ pub enum ChunkError {
     Cut,
 }
 
+thread_local! {
+    /// Made once per thread: its tables are megabytes, and most chunks are a few kilobytes.
+    static COMPRESSOR: RefCell<zstd::bulk::Compressor<'static>> =
+        RefCell::new(zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("there is memory for a compressor"));
+}
+
 /// Packs notices, sorted by id, into as many chunks as the limits ask for.
 ///
 /// A chunk holds at most [`NOTICES_MAX`] notices, [`RAW_BYTES_MAX`] bytes and one [`SPAN_MS`] of accepted_at.
@@ -98,7 +106,9 @@ fn encode_one(items: &[Item], raw_bytes: usize) -> Encoded {
         raw.extend_from_slice(&length.to_le_bytes());
         raw.extend_from_slice(&item.body);
     }
-    let body = zstd::bulk::compress(&raw, ZSTD_LEVEL).expect("compressing into memory cannot fail");
+    let body = COMPRESSOR
+        .with_borrow_mut(|compressor| compressor.compress(&raw))
+        .expect("compressing into memory cannot fail");
     let ids = || items.iter().map(|item| item.id);
     Encoded {
         first_id: ids().min().expect("a chunk is never empty"),

@@ -31,7 +31,7 @@ pub(crate) async fn run(writer: Writer, queue: Queue, shutdown: CancellationToke
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(error = service::causes(&error), "no housekeeping while the database cannot be reached")
+                tracing::warn!(error = service::causes(&error), "no housekeeping while the database cannot be reached");
             }
         }
         let _ = tokio::time::timeout(STANDBY, shutdown.cancelled()).await;

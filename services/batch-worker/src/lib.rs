@@ -37,6 +37,9 @@ pub use config::{Config, Role};
 /// Usual port of health, metrics and control.
 pub const ADMIN_PORT: u16 = 9181;
 
+/// What the admin port takes of the time for an orderly stop: it ends last.
+const ADMIN_STOPS_WITHIN: Duration = Duration::from_millis(1_500);
+
 /// Longest time for one command.
 const COMMAND_MAX: Duration = Duration::from_secs(10);
 
@@ -133,9 +136,11 @@ async fn work(
         control_address: Some(control_address),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    presence::keep(&writer, &me, installation.lane_count, &share, &database, &stop).await;
+    roles.spawn(presence::keep(writer, me, installation.lane_count, share, database, stop.clone()));
 
-    if tokio::time::timeout(config.service.stop_within(), roles.join_all()).await.is_err() {
+    stop.cancelled().await;
+    let limit = config.service.stop_within().saturating_sub(ADMIN_STOPS_WITHIN);
+    if tokio::time::timeout(limit, roles.join_all()).await.is_err() {
         tracing::warn!("what is still in hand is left to other workers");
     }
     guard.await.context("the guard of the installation died")?

@@ -13,23 +13,28 @@ const BEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// Gives signs of life until told to stop, tells how many lanes are this worker's share, and says goodbye.
 pub(crate) async fn keep(
-    writer: &Writer,
-    me: &WorkerRow,
+    writer: Writer,
+    me: WorkerRow,
     lane_count: u16,
-    share: &watch::Sender<usize>,
-    database: &Check,
-    stop: &CancellationToken,
+    share: watch::Sender<usize>,
+    database: Check,
+    stop: CancellationToken,
 ) {
+    let mut is_heard = true;
     while !stop.is_cancelled() {
-        match writer.heartbeat(me).await {
+        match writer.heartbeat(&me).await {
             Ok(alive) => {
                 database.well();
+                is_heard = true;
                 let wanted = u32::from(lane_count).div_ceil(alive.fold_workers.max(1)) as usize;
                 share.send_if_modified(|share| std::mem::replace(share, wanted) != wanted);
             }
             Err(error) => {
                 let causes = service::causes(&error);
-                tracing::warn!(error = causes, "no sign of life can be given");
+                if is_heard {
+                    tracing::warn!(error = causes, "the database cannot be reached: nothing is written until it can");
+                    is_heard = false;
+                }
                 database.troubled(causes);
             }
         }

@@ -103,13 +103,13 @@ async fn attempt(client: &reqwest::Client, reach: Reach, delivery: &Delivery) ->
         .body(delivery.body.clone())
         .send()
         .await
-        .map_err(|error| told(error.without_url()))?;
+        .map_err(|error| told(&error.without_url()))?;
     Ok(answer.status().as_u16()) // the answer's body is not read: nothing of it is needed
 }
 
 /// What went wrong, with its causes, for the delivery log.
-fn told(error: reqwest::Error) -> String {
-    let text = service::causes(&error);
+fn told(error: &reqwest::Error) -> String {
+    let text = service::causes(error);
     text.chars().take(500).collect()
 }
 

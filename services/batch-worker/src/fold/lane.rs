@@ -342,11 +342,13 @@ impl Lane {
     fn cope(&mut self, trouble: &Trouble) {
         let lane = self.claim.lane;
         match trouble {
-            Trouble::Queue(error) => tracing::warn!(lane, error = service::causes(error), "the lane cannot be read"),
-            trouble => {
+            // That Redis is away is said once for all lanes, by whoever guards the installation.
+            Trouble::Queue(error) => tracing::debug!(lane, error = service::causes(error), "the lane cannot be read"),
+            trouble if self.is_certain => {
                 self.is_certain = false;
                 tracing::warn!(lane, error = service::causes(trouble), "a batch was not committed, or it is not known");
             }
+            trouble => tracing::debug!(lane, error = service::causes(trouble), "the lane cannot be claimed again"),
         }
     }
 
