@@ -1,0 +1,116 @@
+//! What operators do by `croak`: projects, journals that were left behind, health. Exit statuses are what scripts go by.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::process::Output;
+use std::time::Duration;
+
+use tests::installation::ALL_ROLES;
+use tests::programs::Program;
+use tests::samples::{KEY, XmlNotice};
+use tests::{Installation, wire};
+
+/// Done, and something is not as it should be.
+const DIFFERS: i32 = 3;
+
+/// How many notices wait in the journal that is left behind.
+const LEFT_BEHIND: usize = 50;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_is_made_found_given_another_key_and_deleted() {
+    let croak = Installation::new().await;
+    let made = croak.croak_json(&["project", "create", "--name", "The Shop (EU)"]);
+    assert_eq!(made["slug"], "the-shop-eu");
+    let key = made["keys"][0].as_str().unwrap().to_owned();
+    let rotated = croak.croak_json(&["project", "rotate-key", "the-shop-eu"]);
+    let shown = croak.croak_json(&["project", "show", "the-shop-eu"]);
+    assert_eq!(shown["keys"], serde_json::json!([rotated["key"]]));
+    assert_ne!(rotated["key"], key);
+
+    let taken = croak.croak_command(&["project", "create", "--name", "Other", "--slug", "the-shop-eu"]).output().unwrap();
+    assert_eq!(taken.status.code(), Some(1));
+    assert!(text(&taken.stderr).contains("exists already"), "{}", text(&taken.stderr));
+    let unsure = croak.croak_command(&["project", "delete", "the-shop-eu"]).output().unwrap();
+    assert_eq!(unsure.status.code(), Some(1), "what cannot be taken back is asked twice");
+
+    croak.croak(&["project", "delete", "the-shop-eu", "--yes"]);
+    let missing = croak.croak_command(&["project", "show", "the-shop-eu", "--json"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&missing.stderr).unwrap();
+    assert!(told["error"].as_str().unwrap().contains("there is no project `the-shop-eu`"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_a_gateway_left_behind_is_shipped_to_its_end_and_damage_in_it_is_found() {
+    let mut croak = Installation::new().await;
+    croak.start_worker(ALL_ROLES).await;
+    croak.start_gateway().await;
+    croak.workers[0].stop().await;
+    for _ in 0..LEFT_BEHIND {
+        let answer = wire::exchange(croak.gateway_address(), &XmlNotice::default().request()).await.unwrap();
+        assert_eq!(answer.status, 200);
+    }
+    croak.gateway.as_mut().unwrap().stop().await;
+
+    let folder = croak.journal_folder().display().to_string();
+    let listed = croak.croak_json(&["journal", "list", &folder]);
+    let records: i64 = listed.as_array().unwrap().iter().map(|file| file["record_count"].as_i64().unwrap()).sum();
+    assert_eq!(records, i64::try_from(LEFT_BEHIND).unwrap());
+    croak.croak(&["journal", "verify", &folder]);
+
+    // As after the loss of Redis: nothing but the folder has them.
+    croak.start_worker(ALL_ROLES).await;
+    croak.croak(&["journal", "ship", &folder]);
+    let project = croak.croak_json(&["project", "show", "1"]);
+    assert_eq!(project["notice_count"], LEFT_BEHIND, "what ship says is stored is stored");
+    croak.croak(&["journal", "ship", &folder]);
+    let audit = croak.croak_json(&["audit"]);
+    assert_eq!(audit["notice_count"], LEFT_BEHIND, "shipping twice stores once");
+
+    let file = listed[0]["file"].as_str().unwrap();
+    let mut bytes = std::fs::read(file).unwrap();
+    let middle = bytes.windows(12).position(|window| window == b"card decline").unwrap_or(4_096 + 200);
+    bytes[middle] ^= 0xff;
+    std::fs::write(file, bytes).unwrap();
+    let verified = croak.croak_command(&["journal", "verify", &folder]).output().unwrap();
+    assert_eq!(verified.status.code(), Some(DIFFERS), "{}", text(&verified.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_audit_tell_by_their_exit_status() {
+    let mut croak = Installation::new().await;
+    croak.start_worker("command").await;
+    let worker = format!("http://{}", croak.workers[0].admin_address());
+    assert_eq!(health(&worker).status.code(), Some(0));
+    croak.workers[0].stop().await;
+    let gone = health(&worker);
+    assert_eq!(gone.status.code(), Some(1), "nobody answers");
+    assert!(text(&gone.stderr).contains(&worker), "{}", text(&gone.stderr));
+
+    croak.start_worker(ALL_ROLES).await;
+    croak.start_gateway().await;
+    let gateway = format!("http://{}", croak.gateway_address());
+    for protocol in ["hoptoad", "airbrake"] {
+        croak.croak(&["send", "--gateway", &gateway, "--protocol", protocol, "--key", KEY]);
+    }
+    let refused = croak.croak_command(&["send", "--gateway", &gateway, "--key", "no-such-key"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(DIFFERS));
+    croak.drained(2, Duration::from_secs(10)).await;
+    croak.croak(&["audit"]);
+    sqlx::query("update fingerprint_day set notice_count = notice_count + 1").execute(&croak.pool()).await.unwrap();
+    let audit = croak.croak_command(&["audit", "--json"]).output().unwrap();
+    assert_eq!(audit.status.code(), Some(DIFFERS));
+    let audit: serde_json::Value = serde_json::from_slice(&audit.stdout).unwrap();
+    assert!(!audit["findings"].as_array().unwrap().is_empty());
+
+    let status = croak.croak_json(&["status"]);
+    assert_eq!(status["workers"][0]["lane_count"], 64, "one worker holds every lane: {status}");
+    assert_eq!(status["lanes"].as_array().unwrap().len(), 64);
+}
+
+fn health(url: &str) -> Output {
+    Program::Croak.command().args(["health", url]).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
