@@ -26,7 +26,8 @@ async fn a_project_is_made_found_given_another_key_and_deleted() {
     assert_eq!(shown["keys"], serde_json::json!([rotated["key"]]));
     assert_ne!(rotated["key"], key);
 
-    let taken = croak.croak_command(&["project", "create", "--name", "Other", "--slug", "the-shop-eu"]).output().unwrap();
+    let taken =
+        croak.croak_command(&["project", "create", "--name", "Other", "--slug", "the-shop-eu"]).output().unwrap();
     assert_eq!(taken.status.code(), Some(1));
     assert!(text(&taken.stderr).contains("exists already"), "{}", text(&taken.stderr));
     let unsure = croak.croak_command(&["project", "delete", "the-shop-eu"]).output().unwrap();

@@ -5,7 +5,10 @@
 use std::path::Path;
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Column as _, Connection as _, Executor as _, PgConnection, SqlSafeStr as _, Statement as _, TypeInfo as _};
+use sqlx::{
+    AssertSqlSafe, Column as _, Connection as _, Executor as _, PgConnection, SqlSafeStr as _, Statement as _,
+    TypeInfo as _,
+};
 
 #[tokio::test]
 async fn every_statement_fits_the_tables_that_the_migrations_make() {
@@ -30,7 +33,12 @@ async fn every_statement_fits_the_tables_that_the_migrations_make() {
     admin.execute(AssertSqlSafe(format!("drop database {name} with (force)"))).await.unwrap();
 
     assert!(checked > 50, "only {checked} statements are in .sqlx: run script/sql");
-    assert!(wrong.is_empty(), "run script/sql: {} of {checked} statements do not fit:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "run script/sql: {} of {checked} statements do not fit:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 /// Prepares one statement and says what is not as the compiler was told.
@@ -40,14 +48,22 @@ async fn differences(connection: &mut PgConnection, told: &Value) -> Result<(), 
     let found: Vec<(String, String)> =
         statement.columns().iter().map(|column| (column.name().to_owned(), plain(column.type_info().name()))).collect();
     let columns = told["describe"]["columns"].as_array().unwrap();
-    let expected: Vec<(String, String)> =
-        columns.iter().map(|column| (column["name"].as_str().unwrap().to_owned(), type_name(&column["type_info"]))).collect();
+    let expected: Vec<(String, String)> = columns
+        .iter()
+        .map(|column| (column["name"].as_str().unwrap().to_owned(), type_name(&column["type_info"])))
+        .collect();
     if found != expected {
         return Err(format!("columns are {found:?}, were {expected:?}"));
     }
-    let parameters: Vec<String> =
-        statement.parameters().and_then(|either| either.left()).unwrap_or_default().iter().map(|kind| plain(kind.name())).collect();
-    let expected: Vec<String> = told["describe"]["parameters"]["Left"].as_array().into_iter().flatten().map(type_name).collect();
+    let parameters: Vec<String> = statement
+        .parameters()
+        .and_then(|either| either.left())
+        .unwrap_or_default()
+        .iter()
+        .map(|kind| plain(kind.name()))
+        .collect();
+    let expected: Vec<String> =
+        told["describe"]["parameters"]["Left"].as_array().into_iter().flatten().map(type_name).collect();
     if parameters != expected {
         return Err(format!("parameters are {parameters:?}, were {expected:?}"));
     }
