@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::kept::Kept;
-use crate::projects::{Known, Projects};
+use crate::projects::{Known, Projects, SnapshotError};
 
 /// Asks for changes and hands them to whoever knows.
 pub(crate) struct Feed {
@@ -18,8 +18,26 @@ pub(crate) struct Feed {
     pub(crate) kept: Kept,
     pub(crate) known: Known,
     pub(crate) checks: FeedChecks,
-    /// Whether Redis is this installation's, as far as it says: another one's workers would take our notices as their own.
-    pub(crate) is_ours: watch::Sender<bool>,
+    pub(crate) owner: watch::Sender<Owner>,
+    /// The published snapshot, if it was refused: told once, and not fetched again.
+    pub(crate) refused: Option<Refused>,
+}
+
+/// Whose Redis it is, as far as it says: another installation's workers would take our notices as their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// It was not asked yet.
+    Unknown,
+    /// This installation's; also one that says nothing, because it is new or was just emptied.
+    Us,
+    Other(Uuid),
+}
+
+/// A snapshot that was refused.
+pub(crate) struct Refused {
+    version: u64,
+    /// If that was why.
+    other_install_id: Option<Uuid>,
 }
 
 /// What the feed knows of the service's health.
@@ -34,7 +52,7 @@ pub(crate) struct FeedChecks {
 
 impl Feed {
     /// Takes the snapshot of the last run, so that the door opens before anything else answers.
-    pub(crate) fn begin(&self) {
+    pub(crate) fn begin(&mut self) {
         match self.kept.load() {
             Ok(Some(snapshot)) => self.take(&snapshot),
             Ok(None) => {}
@@ -43,7 +61,7 @@ impl Feed {
     }
 
     /// Asks until stopped.
-    pub(crate) async fn follow(&self, every: Duration, stop: CancellationToken) {
+    pub(crate) async fn follow(mut self, every: Duration, stop: CancellationToken) {
         let mut was_reachable = true;
         loop {
             let asked = self.ask().await;
@@ -65,66 +83,77 @@ impl Feed {
         }
     }
 
-    /// One look at Redis: whose it is, and whether the snapshot changed.
-    async fn ask(&self) -> Result<(), QueueError> {
-        self.compare_installations(self.queue.install_id().await?);
-        let Some(version) = self.queue.snapshot_version().await? else {
-            return Ok(());
-        };
-        if self.known.now().is_some_and(|projects| projects.version == version) {
-            return Ok(());
-        }
-        if let Some(snapshot) = self.queue.get_snapshot().await? {
+    /// One look at Redis: whether the snapshot changed, and whose it is.
+    async fn ask(&mut self) -> Result<(), QueueError> {
+        let version = self.queue.snapshot_version().await?;
+        let known = self.known.now().map(|projects| projects.version);
+        let refused = self.refused.as_ref().map(|refused| refused.version);
+        if version.is_none() || version == known {
+            self.refused = None;
+        } else if version != refused
+            && let Some(snapshot) = self.queue.get_snapshot().await?
+        {
             self.take(&snapshot);
         }
+        let claimed_by = self.queue.install_id().await?;
+        self.compare(claimed_by);
         Ok(())
     }
 
-    /// A Redis that says nothing has just been emptied, or is new: it becomes ours.
-    fn compare_installations(&self, found: Option<Uuid>) {
-        let Some(projects) = self.known.now() else { return };
-        let other = found.filter(|found| *found != projects.install_id);
-        let was_ours = self.is_ours.send_replace(other.is_none());
+    fn compare(&self, claimed_by: Option<Uuid>) {
+        let Some(ours) = self.known.now().map(|projects| projects.install_id) else { return };
+        let published_by = self.refused.as_ref().and_then(|refused| refused.other_install_id);
+        let other = claimed_by.filter(|claimed_by| *claimed_by != ours).or(published_by);
+        let owner = other.map_or(Owner::Us, Owner::Other);
+        // Telling what is known already would have the shipper begin anew each time.
+        let has_changed = self.owner.send_if_modified(|known| std::mem::replace(known, owner) != owner);
+        if !has_changed {
+            return;
+        }
         match other {
             None => self.checks.installation.well(),
             Some(other) => {
-                let ours = projects.install_id;
-                self.checks
-                    .installation
-                    .troubled(format!("redis belongs to installation {other}, this gateway to {ours}"));
-                if was_ours {
-                    tracing::error!(%other, %ours, "redis belongs to another installation: nothing is shipped. Is CROAK_REDIS_URL or CROAK_QUEUE_PREFIX wrong?");
-                }
+                tracing::error!(%other, %ours, "redis belongs to another installation: nothing is shipped. Is CROAK_REDIS_URL or CROAK_QUEUE_PREFIX wrong?");
+                let why = format!("redis belongs to installation {other}, this gateway to {ours}");
+                self.checks.installation.troubled(why);
             }
         }
     }
 
-    fn take(&self, snapshot: &Snapshot) {
-        let projects = match Projects::new(snapshot) {
-            Ok(projects) => projects,
+    /// Takes a snapshot if it is one of ours.
+    fn take(&mut self, snapshot: &Snapshot) {
+        match self.usable(snapshot) {
+            Ok(projects) => {
+                if let Err(error) = self.kept.save(snapshot) {
+                    tracing::error!(%error, "cannot keep the snapshot of projects on disk");
+                }
+                tracing::info!(version = projects.version, projects = projects.count(), "projects are known");
+                self.known.set(projects);
+                self.checks.snapshot.well();
+                self.refused = None;
+            }
             Err(error) => {
                 tracing::error!(%error, version = snapshot.version, "refused a snapshot of projects");
-                return;
-            }
-        };
-        if let Some(now) = self.known.now() {
-            if projects.install_id != now.install_id {
-                // Told loudly by the comparison of installations, once.
-                tracing::debug!(version = projects.version, "refused another installation's snapshot");
-                self.compare_installations(Some(projects.install_id));
-                return;
-            }
-            if projects.lane_count != now.lane_count {
-                let (published, present) = (projects.lane_count, now.lane_count);
-                tracing::error!(published, present, "refused a snapshot with another number of lanes");
-                return;
+                let other_install_id = match error {
+                    SnapshotError::OtherInstallation(other) => Some(other),
+                    _ => None,
+                };
+                self.refused = Some(Refused { version: snapshot.version, other_install_id });
             }
         }
-        if let Err(error) = self.kept.save(snapshot) {
-            tracing::error!(%error, "cannot keep the snapshot of projects on disk");
+    }
+
+    fn usable(&self, snapshot: &Snapshot) -> Result<Projects, SnapshotError> {
+        let projects = Projects::new(snapshot)?;
+        match self.known.now() {
+            Some(now) if projects.install_id != now.install_id => {
+                Err(SnapshotError::OtherInstallation(projects.install_id))
+            }
+            // Records that lie in the journal have their lane for ever.
+            Some(now) if projects.lane_count != now.lane_count => {
+                Err(SnapshotError::OtherLaneCount { published: projects.lane_count, present: now.lane_count })
+            }
+            _ => Ok(projects),
         }
-        tracing::info!(version = projects.version, projects = projects.count(), "projects are known");
-        self.known.set(projects);
-        self.checks.snapshot.well();
     }
 }

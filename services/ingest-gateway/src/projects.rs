@@ -39,6 +39,10 @@ pub(crate) enum SnapshotError {
     InstallId,
     #[error("the snapshot says {0} lanes: there must be 1 to {max}", max = journal::LANES_MAX)]
     LaneCount(u32),
+    #[error("the snapshot is of another installation, {0}")]
+    OtherInstallation(Uuid),
+    #[error("the snapshot says {published} lanes, the journal has {present}")]
+    OtherLaneCount { published: u16, present: u16 },
 }
 
 impl Projects {

@@ -233,3 +233,29 @@ impl From<AppendError> for Rejection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_taken_now_is_told_so_that_the_client_does_its_best() {
+        for rejection in [Rejection::JournalFull, Rejection::Overloaded, Rejection::NoSnapshot] {
+            for (client, status) in [(Client::Airbrake, 502), (Client::Hoptoad, 503), (Client::Plain, 503)] {
+                let answer = rejection.answer(client);
+                assert_eq!(answer.status(), status, "{rejection:?} {client:?}");
+                let retry_after_s = answer.headers()[RETRY_AFTER].to_str().ok().and_then(|text| text.parse().ok());
+                assert!(retry_after_s.is_some_and(|seconds| RETRY_AFTER_S.contains(&seconds)));
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_operators_limit_pauses_airbrakes_clients() {
+        let limited = Rejection::RateLimited { delay_s: 7 }.answer(Client::Airbrake);
+        assert_eq!((limited.status().as_u16(), &limited.headers()[RATE_LIMIT_DELAY]), (429, &HeaderValue::from(7)));
+        let crowded = Rejection::ProjectShare.answer(Client::Airbrake);
+        assert_eq!(crowded.status(), 429);
+        assert!(!crowded.headers().contains_key(RATE_LIMIT_DELAY));
+    }
+}

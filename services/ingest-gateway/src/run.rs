@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::feed::{Feed, FeedChecks};
+use crate::feed::{Feed, FeedChecks, Owner};
 use crate::gateway::Gateway;
 use crate::intake::Intake;
 use crate::kept::Kept;
@@ -43,8 +43,8 @@ pub async fn run(
     let gateway = Arc::new(Gateway::new(&config, known.clone(), health.clone()));
     let shipping: Arc<OnceLock<Shipper>> = Arc::default();
     let control = control(&gateway, &shipping, shutdown.clone(), log_level);
-    let (is_ours, ours) = watch::channel(false);
-    let feed = feed(&config, &known, &health, is_ours)?;
+    let (owner, owned_by) = watch::channel(Owner::Unknown);
+    let mut feed = feed(&config, &known, &health, owner)?;
     let journal_check = health.requires("journal");
     let volume_check = health.prefers("journal_volume");
     feed.begin();
@@ -71,7 +71,7 @@ pub async fn run(
         return finish(tasks, &background).await;
     };
     check_volume(&config.journal_dir, &volume_check);
-    tasks.spawn(done(ship(shipper.clone(), ours, control.paused(), background.clone())));
+    tasks.spawn(done(ship(shipper.clone(), owned_by, control.paused(), background.clone())));
     tasks.spawn(done(look_around(Arc::clone(&gateway), intake.journal.clone(), journal_check, background.clone())));
     tasks.spawn(keep_ledger(Arc::clone(&gateway), intake.clone(), config.ledger_every_ms, background.clone()));
     until_stopped(&mut tasks, &shutdown).await?;
@@ -138,7 +138,7 @@ fn control(
     Control::new("ingest-gateway", env!("CARGO_PKG_VERSION"), shutdown, log_level, detail)
 }
 
-fn feed(config: &Config, known: &Known, health: &Health, is_ours: watch::Sender<bool>) -> anyhow::Result<Feed> {
+fn feed(config: &Config, known: &Known, health: &Health, owner: watch::Sender<Owner>) -> anyhow::Result<Feed> {
     let checks = FeedChecks {
         snapshot: health.requires("snapshot"),
         redis: health.prefers("redis"),
@@ -150,7 +150,8 @@ fn feed(config: &Config, known: &Known, health: &Health, is_ours: watch::Sender<
         kept: Kept::in_dir(config.journal_dir.clone()),
         known: known.clone(),
         checks,
-        is_ours,
+        owner,
+        refused: None,
     })
 }
 

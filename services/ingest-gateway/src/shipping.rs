@@ -4,19 +4,21 @@ use queue::Shipper;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::feed::Owner;
+
 /// Ships whenever it may, until stopped.
 pub(crate) async fn ship(
     shipper: Shipper,
-    mut is_ours: watch::Receiver<bool>,
+    mut owner: watch::Receiver<Owner>,
     mut paused: watch::Receiver<bool>,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        let may = *is_ours.borrow_and_update() && !*paused.borrow_and_update();
+        let may = *owner.borrow_and_update() == Owner::Us && !*paused.borrow_and_update();
         let run = stop.child_token();
         let changed = async {
             tokio::select! {
-                _ = is_ours.changed() => {}
+                _ = owner.changed() => {}
                 _ = paused.changed() => {}
                 () = stop.cancelled() => {}
             }

@@ -160,3 +160,23 @@ async fn a_directory_in_use_is_refused() {
     assert!(error.contains("in use by another process"), "{error}");
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_journal_refuses_and_keeps_what_it_has() {
+    let gateway = ready(&["--journal-bytes-max", "20000"]).await;
+    let mut taken = 0;
+    let refused = loop {
+        let answer = gateway.send("POST", &json_path(), &[], JSON_NOTICE.as_bytes()).await;
+        match answer.status {
+            201 => taken += 1,
+            _ => break answer,
+        }
+        assert!(taken < 1_000, "20,000 bytes do not hold that many");
+    };
+    // The only project has all of the journal, so it may be told that this is more than its share.
+    assert!([429, 502].contains(&refused.status), "{refused:?}");
+    assert!(refused.header("retry-after").is_some() && refused.header("x-ratelimit-delay").is_none());
+    let records = gateway.stop().await;
+    assert!(taken > 0);
+    assert_eq!(of_kind(&records, Kind::Notice).len(), taken);
+}
