@@ -517,6 +517,7 @@ grant execute on function partition_ensure(date), minutes_roll_up(date), day_exp
 grant select, insert, update, delete on all tables in schema public to croak_worker;
 revoke insert, update, delete on installation from croak_worker;
 revoke insert, update, delete on project_key, membership, api_token, user_account from croak_worker;
+grant delete on project_key to croak_worker; -- of a deleted project, by housekeep
 grant usage on all sequences in schema public to croak_worker;
 
 grant select on all tables in schema public to croak_web;

@@ -70,17 +70,14 @@ async fn different_fold_keys_of_one_fingerprint_make_one_group_and_one_chunk() {
 #[tokio::test]
 async fn a_resolved_group_reopens_and_its_receivers_are_told_once() {
     let bench = Bench::new().await;
-    sqlx::raw_sql("insert into webhook (project_id, url, secret) values (1, 'http://127.0.0.1:1/', 'secret')")
-        .execute(&bench.database.pool)
-        .await
-        .unwrap();
+    bench.run("insert into webhook (project_id, url, secret) values (1, 'http://127.0.0.1:1/', 'secret')").await;
     let worker = bench.worker_with("fold", &["--public-url", "http://croak.test/"]).await;
     let journal = Uuid::now_v7();
     bench.ship(journal, 1, &record(LANE, 1, &notice("Timeout"))).await;
     bench.drained(LANE).await;
     assert_eq!(bench.number("select count(*) from outbox where kind = 'group.new'").await, 1);
     let resolve = "update grp set state = 'resolved', version = 2, resolved_at = now() - interval '1 s'";
-    sqlx::raw_sql(resolve).execute(&bench.database.pool).await.unwrap();
+    bench.run(resolve).await;
 
     // Accepted before it was resolved: no news.
     bench.ship(journal, 1, &record_at(LANE, 2, now_us() - 3_600_000_000, &notice("Timeout"))).await;
@@ -223,12 +220,9 @@ async fn a_dead_record_that_is_good_now_lives() {
     let worker = bench.worker("fold").await;
     bench.drained(LANE).await;
     assert_eq!(bench.number("select count(*) from dead_notice").await, 2);
-    sqlx::raw_sql(
-        "insert into project (id, slug, name) values (2, 'late', 'Late'); update dead_notice set retry_at = now()",
-    )
-    .execute(&bench.database.pool)
-    .await
-    .unwrap();
+    bench
+        .run("insert into project (id, slug, name) values (2, 'late', 'Late'); update dead_notice set retry_at = now()")
+        .await;
     bench
         .until("all were tried", async || {
             bench.number("select count(*) from dead_notice where retry_at is not null").await == 0
@@ -301,10 +295,7 @@ async fn times_that_no_partition_holds_are_counted_at_the_nearest_day() {
     ];
     bench.ship_all(Uuid::now_v7(), 1, &records).await;
     // Minutes of the oldest day are gone already.
-    sqlx::raw_sql("select minutes_roll_up((now() at time zone 'utc')::date - 2)")
-        .execute(&bench.database.pool)
-        .await
-        .unwrap();
+    bench.run("select minutes_roll_up((now() at time zone 'utc')::date - 2)").await;
     let worker = bench.worker("fold").await;
     bench.drained(LANE).await;
     assert_eq!(bench.number("select count(*) from dead_notice").await, 0);
@@ -323,10 +314,7 @@ async fn a_partition_that_goes_under_a_running_worker_holds_nothing_up() {
     let old = || now_us() - 2 * 86_400_000_000;
     bench.ship(journal, 1, &record_at(LANE, 1, old(), &notice("Timeout"))).await;
     bench.drained(LANE).await;
-    sqlx::raw_sql("select minutes_roll_up((now() at time zone 'utc')::date - 2)")
-        .execute(&bench.database.pool)
-        .await
-        .unwrap();
+    bench.run("select minutes_roll_up((now() at time zone 'utc')::date - 2)").await;
     bench.ship(journal, 1, &record_at(LANE, 2, old(), &notice("Timeout"))).await;
     bench.drained(LANE).await;
     assert_eq!(bench.number("select sum(notice_count)::bigint from fingerprint_hour").await, 2);
@@ -339,7 +327,7 @@ async fn a_partition_that_goes_under_a_running_worker_holds_nothing_up() {
 async fn duplicates_that_wait_take_five_statements_a_thousand_and_little_room() {
     const COUNT: u64 = 20_000;
     let bench = Bench::new().await;
-    sqlx::raw_sql("create extension pg_stat_statements").execute(&bench.database.pool).await.unwrap();
+    bench.run("create extension pg_stat_statements").await;
     let padding = "what every notice of this kind says. ".repeat(100);
     let duplicate = |seq: u64| {
         let mut notice = notice("Timeout");

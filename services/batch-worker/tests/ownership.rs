@@ -20,13 +20,10 @@ async fn claim(writer: &Writer, owner: &str) -> Claim {
 #[tokio::test]
 async fn whoever_was_replaced_cannot_commit() {
     let bench = Bench::new().await;
-    let writer = Writer::connect(&bench.database.url).await.unwrap();
+    let writer = Writer::connect(&bench.worker_url()).await.unwrap();
     let old = claim(&writer, "a").await;
     assert!(writer.claim_again("b", LANE).await.unwrap().is_none(), "the lease holds");
-    sqlx::raw_sql("update lane_state set lease_until = now() - interval '1 s'")
-        .execute(&bench.database.pool)
-        .await
-        .unwrap();
+    bench.run("update lane_state set lease_until = now() - interval '1 s'").await;
     let new = claim(&writer, "b").await;
     assert!(new.token > old.token);
     let refused = writer.commit(old, Arc::new(Batch::default())).await;
@@ -37,13 +34,13 @@ async fn whoever_was_replaced_cannot_commit() {
 #[tokio::test]
 async fn only_an_owner_that_died_with_the_lane_in_hand_counts_as_an_attempt() {
     let bench = Bench::new().await;
-    let writer = Writer::connect(&bench.database.url).await.unwrap();
+    let writer = Writer::connect(&bench.worker_url()).await.unwrap();
     let expire = "update lane_state set lease_until = now() - interval '1 s'";
     let first = writer.claim_again("a", LANE).await.unwrap().unwrap();
     assert_eq!(first.attempts, 0);
-    sqlx::raw_sql(expire).execute(&bench.database.pool).await.unwrap();
+    bench.run(expire).await;
     assert_eq!(writer.claim_again("a", LANE).await.unwrap().unwrap().attempts, 0);
-    sqlx::raw_sql(expire).execute(&bench.database.pool).await.unwrap();
+    bench.run(expire).await;
     let second = writer.claim_again("b", LANE).await.unwrap().unwrap();
     assert_eq!(second.attempts, 1);
     writer.release_lanes(&[second.claim]).await.unwrap();
@@ -81,12 +78,9 @@ async fn what_has_killed_many_owners_is_kept_unread() {
     let bench = Bench::new().await;
     let records: Vec<_> = (1..=3).map(|seq| record(LANE, seq, &notice("Deadly"))).collect();
     bench.ship_all(Uuid::now_v7(), 1, &records).await;
-    sqlx::raw_sql(
-        "update lane_state set attempts = 7, owner = 'dead', released = false, lease_until = now() where lane = 7",
-    )
-    .execute(&bench.database.pool)
-    .await
-    .unwrap();
+    bench
+        .run("update lane_state set attempts = 7, owner = 'dead', released = false, lease_until = now() where lane = 7")
+        .await;
     let worker = bench.worker("fold").await;
     bench.drained(LANE).await;
     // The first alone, unread. Its commit shows that the lane is alive: the others are read.

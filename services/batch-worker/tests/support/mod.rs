@@ -6,6 +6,7 @@
 #[path = "../../../../crates/store/tests/database/mod.rs"]
 mod database;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use batch_worker::{Config, run};
@@ -25,6 +26,8 @@ pub(crate) use database::Database;
 
 pub(crate) const PROJECT: u64 = 1;
 
+pub(crate) const CONTROL_TOKEN: &str = "0123456789abcdef";
+
 /// One installation, without a gateway.
 pub(crate) struct Bench {
     pub(crate) database: Database,
@@ -36,6 +39,8 @@ pub(crate) struct Bench {
 
 /// A running worker.
 pub(crate) struct Worker {
+    /// Where it takes commands, if it does.
+    pub(crate) commands: Option<SocketAddr>,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -62,8 +67,9 @@ impl Bench {
     }
 
     pub(crate) async fn worker_with(&self, roles: &str, flags: &[&str]) -> Worker {
-        let mut arguments = vec!["batch-worker", "--roles", roles, "--control-token", "0123456789abcdef"];
-        arguments.extend(["--database-url", &self.database.url, "--redis-url", &self.redis_url]);
+        let mut arguments = vec!["batch-worker", "--roles", roles, "--control-token", CONTROL_TOKEN];
+        let database_url = self.worker_url();
+        arguments.extend(["--database-url", &database_url, "--redis-url", &self.redis_url]);
         arguments.extend(["--queue-prefix", &self.prefix]);
         arguments.extend(flags);
         let config = Config::parse_from(arguments);
@@ -72,9 +78,10 @@ impl Bench {
             Some(_) => Some(TcpListener::bind("127.0.0.1:0").await.unwrap()),
             None => None,
         };
+        let command_address = commands.as_ref().map(|listener| listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(config, admin, commands, LogLevel::default(), stop.clone()));
-        Worker { stop, task }
+        Worker { commands: command_address, stop, task }
     }
 
     /// Puts a record into its lane, as a gateway's shipper does.
@@ -110,6 +117,12 @@ impl Bench {
         format!("{}:q:{{{}}}", self.prefix, self.queue.lanes().tag(lane))
     }
 
+    /// Makes Redis forget a key.
+    pub(crate) async fn forget(&self, name: &str) {
+        let key = format!("{}:{name}", self.prefix);
+        let _: i64 = redis::cmd("DEL").arg(key).query_async(&mut self.redis.clone()).await.unwrap();
+    }
+
     /// The watermark of a journal in a lane, as it is published.
     pub(crate) async fn watermark(&self, lane: u16, journal: Uuid) -> Option<u64> {
         let key = format!("{}:ack:{{{}}}", self.prefix, self.queue.lanes().tag(lane));
@@ -128,6 +141,16 @@ impl Bench {
             assert!(started.elapsed() < Duration::from_secs(30), "waited in vain: {what}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// The database with the rights of a worker, and no more.
+    pub(crate) fn worker_url(&self) -> String {
+        format!("{}?options=-c%20role%3Dcroak_worker", self.database.url)
+    }
+
+    /// Changes the database behind everybody's back.
+    pub(crate) async fn run(&self, statements: &'static str) {
+        sqlx::raw_sql(statements).execute(&self.database.pool).await.unwrap();
     }
 
     pub(crate) async fn number(&self, statement: &'static str) -> i64 {

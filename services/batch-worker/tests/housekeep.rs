@@ -1,0 +1,117 @@
+//! What goes by itself: partitions, roll-ups, retention, deleted projects, and the news that gateways wait for.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use store::Writer;
+use store::housekeeper::Housekeeper;
+use support::{Bench, notice, now_us, record_at};
+use uuid::Uuid;
+
+const LANE: u16 = 5;
+const DAY_US: i64 = 86_400_000_000;
+
+/// Two projects with one notice on each of the last six days.
+async fn six_days() -> (Bench, Housekeeper) {
+    let bench = Bench::new().await;
+    bench.run("insert into project (id, slug, name) values (2, 'brief', 'Brief')").await;
+    bench.run("select partition_ensure((now() at time zone 'utc')::date - d) from generate_series(0, 6) d").await;
+    let mut records = Vec::new();
+    for day in 0..6 {
+        for project_id in [1, 2] {
+            let seq = records.len() as u64 + 1;
+            let mut record = record_at(LANE, seq, now_us() - day * DAY_US, &notice("Timeout"));
+            record.project_id = project_id;
+            records.push(record);
+        }
+    }
+    bench.ship_all(Uuid::now_v7(), 1, &records).await;
+    let worker = bench.worker("fold").await;
+    bench.drained(LANE).await;
+    worker.stop().await;
+    assert_eq!(bench.number("select sum(notice_count)::bigint from grp").await, 12);
+    let writer = Writer::connect(&bench.worker_url()).await.unwrap();
+    let housekeeper = writer.housekeeper().await.unwrap().unwrap();
+    (bench, housekeeper)
+}
+
+#[tokio::test]
+async fn minutes_become_hours_and_nothing_is_lost() {
+    let (bench, mut housekeeper) = six_days().await;
+    assert_eq!(housekeeper.roll_up_minutes().await.unwrap(), 4);
+    assert_eq!(bench.number("select sum(notice_count)::bigint from fingerprint_minute").await, 6);
+    assert_eq!(bench.number("select sum(notice_count)::bigint from fingerprint_hour").await, 6);
+    assert_eq!(housekeeper.roll_up_minutes().await.unwrap(), 0);
+    bench.audit().await;
+}
+
+#[tokio::test]
+async fn bodies_go_by_their_projects_retention_and_the_counts_stay() {
+    let (bench, mut housekeeper) = six_days().await;
+    bench
+        .run("update project set retention_days = 4 where id = 1; update project set retention_days = 1 where id = 2")
+        .await;
+    let expired = housekeeper.expire().await.unwrap();
+    assert_eq!(expired.notices, 1 + 1 + 3);
+    assert_eq!(bench.number("select sum(notice_count)::bigint from chunk where project_id = 1").await, 5);
+    assert_eq!(bench.number("select sum(notice_count)::bigint from chunk where project_id = 2").await, 2);
+    assert_eq!(bench.number("select sum(notice_count)::bigint from expired").await, 5);
+    assert_eq!(bench.number("select sum(notice_count)::bigint from grp").await, 12);
+    bench.audit().await;
+    assert_eq!(housekeeper.expire().await.unwrap().notices, 0);
+}
+
+#[tokio::test]
+async fn a_deleted_project_goes_with_all_that_it_had() {
+    let (bench, mut housekeeper) = six_days().await;
+    bench.run("insert into project_key (key, project_id) values ('a1b2c3d4e5f6', 2); update project set deleted_at = now() where id = 2").await;
+    assert!(housekeeper.sweep_deleted_projects().await.unwrap() > 0);
+    let left = "select (select count(*) from project where id = 2) + (select count(*) from project_key)
+        + (select count(*) from chunk where project_id = 2) + (select count(*) from grp where project_id = 2)
+        + (select count(*) from facet where project_id = 2) + (select count(*) from fingerprint_day where project_id = 2)";
+    assert_eq!(bench.number(left).await, 0);
+    assert_eq!(bench.number("select sum(notice_count)::bigint from grp").await, 6);
+    bench.audit().await;
+}
+
+#[tokio::test]
+async fn a_journal_that_is_long_gone_is_forgotten_and_the_sums_still_hold() {
+    let (bench, mut housekeeper) = six_days().await;
+    bench.run("update journal_cursor set updated_at = now() - interval '2 years'").await;
+    housekeeper.sweep().await.unwrap();
+    assert_eq!(bench.number("select count(*) from journal_cursor").await, 0);
+    assert_eq!(bench.number("select forgotten_records from lane_state where lane = 5").await, 12);
+    bench.audit().await;
+}
+
+#[tokio::test]
+async fn one_keeps_house_at_a_time() {
+    let bench = Bench::new().await;
+    let writer = Writer::connect(&bench.worker_url()).await.unwrap();
+    let first = writer.housekeeper().await.unwrap();
+    assert!(first.is_some());
+    assert!(writer.housekeeper().await.unwrap().is_none());
+    drop(first);
+    bench.until("the next one takes over", async || writer.housekeeper().await.unwrap().is_some()).await;
+}
+
+#[tokio::test]
+async fn gateways_hear_of_a_new_project_within_a_second() {
+    let bench = Bench::new().await;
+    let worker = bench.worker("housekeep").await;
+    let knows = async |project_id: u64| {
+        let snapshot = bench.queue.get_snapshot().await.unwrap();
+        snapshot.is_some_and(|snapshot| snapshot.projects.iter().any(|project| project.id == project_id))
+    };
+    bench.until("the first snapshot", async || knows(1).await).await;
+    bench.run("insert into project (id, slug, name) values (9, 'new', 'New'); insert into project_key (key, project_id) values ('a1b2c3d4e5f6', 9)").await;
+    let since = Instant::now();
+    bench.until("the new project", async || knows(9).await).await;
+    assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+    bench.forget("snapshot").await;
+    bench.until("Redis knows it again", async || knows(9).await).await;
+    worker.stop().await;
+}
