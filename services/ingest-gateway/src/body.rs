@@ -47,6 +47,27 @@ impl Posted {
         Ok(Posted { packed: Bytes::from(data).into(), encoding: Encoding::Identity, bytes_max, hold })
     }
 
+    /// The length of a body that begins as an XML document and does not end as one; `None` for every other.
+    pub(crate) fn cut_document_bytes(&self) -> Option<u64> {
+        const END: &[u8] = b"</notice>";
+        const SPACE_MAX: usize = 16;
+        let is_document =
+            self.encoding == Encoding::Identity && self.packed.first().trim_ascii_start().starts_with(b"<");
+        let is_cut = || !self.packed.end(END.len() + SPACE_MAX).trim_ascii_end().ends_with(END);
+        (is_document && is_cut()).then_some(self.packed.len() as u64)
+    }
+
+    /// The body with what came after it on the connection.
+    pub(crate) fn followed_by(mut self, rest: &[u8]) -> Posted {
+        if !rest.is_empty() {
+            let mut whole = Pieces::default();
+            whole.add(&self.packed.into_whole());
+            whole.add(rest);
+            self.packed = whole;
+        }
+        self
+    }
+
     /// The body unpacked, with what holds its place in memory.
     pub(crate) fn unpack(mut self) -> Result<(Bytes, Hold), Rejection> {
         let body = self.encoding.unpack(self.packed, self.bytes_max, &mut self.hold)?;

@@ -59,6 +59,14 @@ impl Pieces {
         self.full.first().map_or(&self.last, |first| first)
     }
 
+    /// The last bytes, at most `count`.
+    pub(crate) fn end(&self, count: usize) -> Vec<u8> {
+        let pieces = std::iter::once(self.last.as_ref()).chain(self.full.iter().rev().map(AsRef::as_ref));
+        let mut end: Vec<u8> = pieces.flat_map(|piece: &[u8]| piece.iter().rev()).take(count).copied().collect();
+        end.reverse();
+        end
+    }
+
     /// Reads it from the beginning, and lets go of what was read.
     pub(crate) fn into_reader(self) -> impl Read {
         let mut rest = self.full;

@@ -6,6 +6,7 @@
 //! bytes, the number of connections, and the stop.
 
 mod body;
+mod overrun;
 mod paced;
 
 use std::convert::Infallible;
@@ -18,7 +19,7 @@ use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
 pub use body::{Body, BodyError};
+pub use overrun::Overrun;
 use paced::{Paced, Stage};
 
 /// What one listener bears.
@@ -145,15 +147,18 @@ where
             tracing::debug!(%error, "cannot switch Nagle's algorithm off");
         }
         let stage = Stage::default();
-        let io = Paced::new(TokioIo::new(stream), stage.clone(), limits.head_within);
+        let socket = Arc::new(stream);
+        let overrun = Overrun::new(Arc::clone(&socket));
+        let io = Paced::new(socket, stage.clone(), overrun.clone(), limits.head_within);
         let places_low = limits.connections_max / 4;
 
         let answer = hyper::service::service_fn(|request: Request<Incoming>| {
             stage.request_begins();
             let mut request = request.map(|body| Body::new(body, limits.body_pause_max, limits.body_within));
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(overrun.clone());
             let answered = service.clone().oneshot(request);
-            let (stage, room) = (stage.clone(), Arc::clone(&room));
+            let (stage, overrun, room) = (stage.clone(), overrun.clone(), Arc::clone(&room));
             async move {
                 let mut response = answered.await?;
                 // When places are scarce nobody keeps one while idle.
@@ -161,6 +166,7 @@ where
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 stage.request_ends();
+                overrun.request_ends();
                 Ok::<_, Infallible>(response)
             }
         });

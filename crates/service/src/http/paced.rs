@@ -8,7 +8,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+
+use super::Overrun;
+
+/// Most bytes of one read.
+const READ_BYTES_MAX: usize = 16 * 1024;
 
 /// Where a connection stands between requests. Shared by the socket and the service.
 #[derive(Clone, Default)]
@@ -45,9 +51,10 @@ impl Stage {
 /// The clock starts when the connection does and, for later requests, with the first byte of the head; the pause
 /// before that byte is hyper's to limit. What hyper has read ahead of a pipelined head is not seen here: such a
 /// head is bounded by hyper's limit, too.
-pub(super) struct Paced<Io> {
-    io: Io,
+pub(super) struct Paced {
+    socket: Arc<TcpStream>,
     stage: Stage,
+    overrun: Overrun,
     head_within: Duration,
     /// When the head that has begun must be complete.
     head_by: Option<Instant>,
@@ -57,9 +64,28 @@ pub(super) struct Paced<Io> {
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-impl<Io> Paced<Io> {
-    pub(super) fn new(io: Io, stage: Stage, head_within: Duration) -> Paced<Io> {
-        Paced { io, stage, head_within, head_by: Some(Instant::now() + head_within), answered_count: 0, alarm: None }
+impl Paced {
+    pub(super) fn new(socket: Arc<TcpStream>, stage: Stage, overrun: Overrun, head_within: Duration) -> Paced {
+        let head_by = Some(Instant::now() + head_within);
+        Paced { socket, stage, overrun, head_within, head_by, answered_count: 0, alarm: None }
+    }
+
+    /// Reads, and shows what was read to the overrun: hyper's own buffer cannot be looked into.
+    fn poll_socket(&self, context: &mut Context<'_>, buffer: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let mut piece = [0; READ_BYTES_MAX];
+        let room = buffer.remaining().min(READ_BYTES_MAX);
+        loop {
+            ready!(self.socket.poll_read_ready(context))?;
+            match self.socket.try_read(&mut piece[..room]) {
+                Ok(count) => {
+                    self.overrun.saw(&piece[..count]);
+                    buffer.put_slice(&piece[..count]);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
     }
 
     fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -75,22 +101,22 @@ impl<Io> Paced<Io> {
     }
 }
 
-impl<Io: Read + Unpin> Read for Paced<Io> {
+impl Read for Paced {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.stage.is_in_request() {
-            return Pin::new(&mut this.io).poll_read(context, buffer);
+            return this.poll_socket(context, &mut buffer);
         }
         let answered_count = this.stage.answered_count();
         if answered_count != this.answered_count {
             this.answered_count = answered_count;
             this.head_by = None;
         }
-        match Pin::new(&mut this.io).poll_read(context, buffer) {
+        match this.poll_socket(context, &mut buffer) {
             Poll::Ready(result) => {
                 this.head_by.get_or_insert_with(|| Instant::now() + this.head_within);
                 Poll::Ready(result)
@@ -100,28 +126,44 @@ impl<Io: Read + Unpin> Read for Paced<Io> {
     }
 }
 
-impl<Io: Write + Unpin> Write for Paced<Io> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
+impl Write for Paced {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_written(context, |socket| socket.try_write(bytes))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write).map_err(io::Error::from))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        true
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, pieces)
+        self.poll_written(context, |socket| socket.try_write_vectored(pieces))
+    }
+}
+
+impl Paced {
+    fn poll_written(
+        &self,
+        context: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.socket.poll_write_ready(context))?;
+            match write(&self.socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
     }
 }

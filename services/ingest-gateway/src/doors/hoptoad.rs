@@ -2,18 +2,26 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use journal::Kind;
 use protocol::{ParseError, hoptoad};
-use service::http::Body;
+use service::http::{Body, Overrun};
 
 use super::{Answered, with_body};
+use crate::body::Posted;
 use crate::gateway::Gateway;
 use crate::keys;
 use crate::rejection::Rejection;
+
+/// How long the rest of a cut document is waited for. It is sent in the same breath, or not at all.
+const OVERRUN_WITHIN: Duration = Duration::from_millis(50);
+
+/// The note on a notice that was completed from beyond its announced end.
+const MISCOUNTED: &str = "the client announced too few bytes; the rest was taken from the connection";
 
 /// `POST /notifier_api/v2/notices` with the document as the body or in the form field `data`; `GET` with `?data=`.
 pub(super) async fn notice(gateway: &Arc<Gateway>, parts: &Parts, body: &mut Body) -> Answered {
@@ -24,16 +32,20 @@ pub(super) async fn notice(gateway: &Arc<Gateway>, parts: &Parts, body: &mut Bod
     } else {
         gateway.read(parts, body).await?
     };
+    let (posted, was_miscounted) = with_overrun(parts, posted).await;
 
     let (pacing, intake) = (Arc::clone(gateway), taking.intake.clone());
     let (id, draft, is_cut) = gateway
         .understand(posted, move |body| {
-            let parsed = hoptoad::parse(&document(body)).map_err(Rejection::from)?;
+            let mut parsed = hoptoad::parse(&document(body)).map_err(Rejection::from)?;
+            if was_miscounted {
+                parsed.notice.notes.push(MISCOUNTED.to_owned());
+            }
             let key = parsed.api_key.ok_or(Rejection::MissingKey)?;
             let project = keys::open(&taking.projects, &key)?;
             pacing.pace(&project)?;
             let (id, draft) = taking.intake.draft_notice(&project, parsed.notice);
-            Ok((id, draft, parsed.salvaged))
+            Ok((id, draft, parsed.salvaged || was_miscounted))
         })
         .await?;
     gateway.keep(&intake, draft, "notice").await?;
@@ -45,6 +57,20 @@ pub(super) async fn notice(gateway: &Arc<Gateway>, parts: &Parts, body: &mut Bod
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answer)
+}
+
+/// The rest of a document whose client announced too few bytes (node-airbrake counts UTF-16 units), taken from what came
+/// after it on the connection; and whether there was one.
+async fn with_overrun(parts: &Parts, posted: Posted) -> (Posted, bool) {
+    let (Some(overrun), Some(length)) = (parts.extensions.get::<Overrun>(), posted.cut_document_bytes()) else {
+        return (posted, false);
+    };
+    if !parts.headers.contains_key(CONTENT_LENGTH) {
+        return (posted, false); // chunks say themselves where they end
+    }
+    let rest = overrun.after(length, OVERRUN_WITHIN, |rest| rest.trim_ascii_end().ends_with(b"</notice>")).await;
+    let is_there = !rest.is_empty();
+    (posted.followed_by(&rest), is_there)
 }
 
 /// `POST /deploys.txt` with a form; a hook of Heroku's put the fields into the query instead.
