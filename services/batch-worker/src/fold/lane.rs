@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use queue::Entry;
+use queue::{Entry, QueueError};
 use store::batch::{Batch, Claim};
 use store::writer::{Claimed, DeadRecord, ProjectRules};
 use store::{ErrorClass, StoreError};
@@ -53,7 +53,7 @@ pub(crate) enum Ended {
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error("redis does not do what it is asked")]
-    Queue(#[from] queue::QueueError),
+    Queue(#[from] QueueError),
     #[error("the database does not do what it is asked")]
     Store(#[from] StoreError),
     #[error("the task that folds died")]
@@ -321,21 +321,26 @@ impl Lane {
     /// that something came from.
     async fn publish(&mut self) -> Result<(), Trouble> {
         if !self.is_published {
-            let (queue, lane) = (&self.fold.queue, self.claim.lane);
-            queue.clear_watermarks(lane).await?;
-            queue.publish_watermarks(lane, self.claim.token, &self.accounts.recent_watermarks()).await?;
-            self.is_published = true;
+            let published = self.publish_all().await;
+            self.is_published = published.is_ok();
             self.published_at = Instant::now();
-        } else if self.published_at.elapsed() >= PUBLISH_EVERY {
+            return unless_full(published);
+        }
+        if self.published_at.elapsed() >= PUBLISH_EVERY {
             self.publish_now().await?;
         }
         Ok(())
     }
 
+    async fn publish_all(&self) -> Result<(), QueueError> {
+        let (queue, lane) = (&self.fold.queue, self.claim.lane);
+        queue.clear_watermarks(lane).await?;
+        queue.publish_watermarks(lane, self.claim.token, &self.accounts.recent_watermarks()).await
+    }
+
     async fn publish_now(&mut self) -> Result<(), Trouble> {
-        self.fold.queue.update_watermarks(self.claim.lane, &self.accounts.seen_watermarks()).await?;
         self.published_at = Instant::now();
-        Ok(())
+        unless_full(self.fold.queue.update_watermarks(self.claim.lane, &self.accounts.seen_watermarks()).await)
     }
 
     /// Whatever was in memory is forgotten when it is not known what was committed.
@@ -369,6 +374,14 @@ impl Lane {
 struct Refused {
     death: Death,
     detail: String,
+}
+
+/// A full Redis takes no watermarks, but it lets itself be read and trimmed: that must go on, or it would stay full.
+fn unless_full(published: Result<(), QueueError>) -> Result<(), Trouble> {
+    match published {
+        Err(error) if error.is_out_of_memory() => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// The pause now; the next one is twice as long.

@@ -21,38 +21,44 @@ pub(crate) fn prepare(
     identities: &Identities,
 ) -> Result<Batch, String> {
     let mut batch = Batch::default();
-    let mut accepted = Vec::with_capacity(fresh.len());
-    for shipped in fresh {
-        match record::read(shipped, lane, rules) {
-            Read::Notice(notice) => {
-                saw(&mut batch, notice.accepted_at_us);
-                accepted.push(*notice);
-            }
-            Read::Deploy(deploy) => {
-                saw(&mut batch, deploy.at_us);
-                batch.deploys.push(deploy);
-            }
-            Read::Ledger(lines) => {
-                batch.ledger.extend(lines);
-                batch.ledger_records += 1;
-            }
-            Read::Stats(stats) => batch.stats.push(stats),
-            Read::Dead(dead) => batch.dead.push(dead),
-        }
-    }
-    batch.groups = catch_unwind(AssertUnwindSafe(|| group(accepted, rules, identities)))
-        .map_err(|panic| record::panic_text(panic.as_ref()))?;
+    // One at a time: what a notice says takes many times its room once it is decoded, and is needed only to fold it.
+    let folded = catch_unwind(AssertUnwindSafe(|| {
+        let notices = fresh.iter().filter_map(|shipped| take(&mut batch, record::read(shipped, lane, rules)));
+        group(notice::fold(notices), rules, identities)
+    }));
+    batch.groups = folded.map_err(|panic| record::panic_text(panic.as_ref()))?;
     Ok(batch)
+}
+
+/// Puts what a record says where it belongs; gives back a notice, to be folded.
+fn take(batch: &mut Batch, read: Read) -> Option<Accepted> {
+    match read {
+        Read::Notice(notice) => {
+            saw(batch, notice.accepted_at_us);
+            return Some(*notice);
+        }
+        Read::Deploy(deploy) => {
+            saw(batch, deploy.at_us);
+            batch.deploys.push(deploy);
+        }
+        Read::Ledger(lines) => {
+            batch.ledger.extend(lines);
+            batch.ledger_records += 1;
+        }
+        Read::Stats(stats) => batch.stats.push(stats),
+        Read::Dead(dead) => batch.dead.push(dead),
+    }
+    None
 }
 
 fn saw(batch: &mut Batch, at_us: i64) {
     batch.newest_at_us = batch.newest_at_us.max(Some(at_us));
 }
 
-/// Folds, and puts together what different fold keys bring to one fingerprint.
-fn group(accepted: Vec<Accepted>, rules: &ProjectRules, identities: &Identities) -> Vec<FingerprintBatch> {
+/// Puts together what different fold keys bring to one fingerprint.
+fn group(folded: Vec<Folded>, rules: &ProjectRules, identities: &Identities) -> Vec<FingerprintBatch> {
     let mut groups: BTreeMap<(i64, [u8; 16]), (FingerprintBatch, Vec<Item>)> = BTreeMap::new();
-    for folded in notice::fold(accepted) {
+    for folded in folded {
         let grouping = rules.get(&folded.project_id).copied().unwrap_or(Grouping::Default);
         let identity = identities.of(folded.project_id, folded.fold_key, grouping, &folded.sample);
         let (group, items) = groups
