@@ -113,7 +113,8 @@ impl App {
         let lsn = seen.map(|seen| seen.lsn.clone());
         self.pieces
             .get(key, not_before, || {
-                let (waiting, read) = (reader.clone(), read(reader));
+                // Boxed: reading a page is a great future, and most requests never start one.
+                let (waiting, read) = (reader.clone(), Box::pin(read(reader)));
                 async move {
                     if let Some(lsn) = lsn {
                         waiting.wait_for(&lsn, Seen::WAIT_MAX).await?;

@@ -35,10 +35,8 @@ impl Asset {
 
 pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Rejection> {
     let asset = [&*STYLE, &*SCRIPT, &*MARK].into_iter().find(|asset| asset.name == name).ok_or(Rejection::NotFound)?;
-    let headers = [
-        (header::CONTENT_TYPE, asset.content_type),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
     Ok((headers, asset.text).into_response())
 }
 

@@ -112,7 +112,9 @@ impl<V: Send + Sync + 'static> ReadCache<V> {
             match read.await {
                 Ok(Some(value)) => {
                     let value = Arc::new(value);
-                    entries.insert(key, Arc::new(Entry { value, read_at, is_refreshing: AtomicBool::new(false) })).await;
+                    entries
+                        .insert(key, Arc::new(Entry { value, read_at, is_refreshing: AtomicBool::new(false) }))
+                        .await;
                 }
                 Ok(None) => entries.invalidate(&key).await,
                 // The next request after its time reads for itself, and meets the error.

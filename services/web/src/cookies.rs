@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum_extra::extract::cookie::{Cookie, Key, SameSite};
-use axum_extra::extract::SignedCookieJar;
 use axum::http::HeaderMap;
+use axum_extra::extract::SignedCookieJar;
+use axum_extra::extract::cookie::{Cookie, Key, SameSite};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
@@ -143,7 +143,10 @@ mod tests {
         let set = response.headers()["set-cookie"].to_str().expect("plain text");
         let pair = set.split(';').next().expect("a cookie has a value").to_owned();
         headers.insert("cookie", pair.parse().expect("plain text"));
-        assert_eq!(keys.jar(&headers).get(SESSION).map(|cookie| cookie.value().to_owned()).as_deref(), Some("1.1.nonce"));
+        assert_eq!(
+            keys.jar(&headers).get(SESSION).map(|cookie| cookie.value().to_owned()).as_deref(),
+            Some("1.1.nonce")
+        );
         headers.insert("cookie", pair.replace("1.1.nonce", "2.1.nonce").parse().expect("plain text"));
         assert!(keys.jar(&headers).get(SESSION).is_none());
     }

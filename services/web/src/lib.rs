@@ -21,8 +21,8 @@ mod pages;
 mod passwords;
 mod rejection;
 mod router;
-mod visitor;
 mod view;
+mod visitor;
 
 use std::time::Duration;
 

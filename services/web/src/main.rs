@@ -18,7 +18,8 @@ async fn start(config: Config) -> anyhow::Result<()> {
     let shutdown = service::shutdown_token().context("cannot listen for signals")?;
 
     let admin_address = config.service.admin_address(ADMIN_PORT);
-    let public = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let public =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let admin = TcpListener::bind(admin_address).await.with_context(|| format!("cannot listen on {admin_address}"))?;
 
     run(config, public, admin, log_level, shutdown).await

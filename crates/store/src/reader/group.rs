@@ -177,7 +177,8 @@ impl Reader {
 
     /// How the values of each facet of a group are distributed.
     pub async fn facets(&self, opened: &Opened, group_id: i64) -> Result<Vec<Facet>, ReadError> {
-        let rows = sqlx::query_file!("queries/read_group_facets.sql", opened.id(), group_id).fetch_all(&self.pool).await?;
+        let rows =
+            sqlx::query_file!("queries/read_group_facets.sql", opened.id(), group_id).fetch_all(&self.pool).await?;
         let mut facets: Vec<Facet> = Vec::new();
         for row in rows {
             if facets.last().is_none_or(|facet| facet.key != row.key) {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use sqlx::types::time::OffsetDateTime;
+use time::Duration;
 
 use super::cursor::{self, CursorError};
 use super::search::Search;
@@ -237,9 +238,9 @@ impl Reader {
         let search = &filter.search;
         let text_query = search.text_query();
         let (keys, values): (Vec<String>, Vec<String>) = search.facets.iter().cloned().unzip();
-        let first_seen_within = search.first_seen_within.map(|span| span.as_seconds_f64());
-        let last_seen_within = search.last_seen_within.map(|span| span.as_seconds_f64());
-        let not_seen_for = search.not_seen_for.map(|span| span.as_seconds_f64());
+        let first_seen_within = search.first_seen_within.map(Duration::as_seconds_f64);
+        let last_seen_within = search.last_seen_within.map(Duration::as_seconds_f64);
+        let not_seen_for = search.not_seen_for.map(Duration::as_seconds_f64);
         let bucket = after.map(|[bucket, ..]| bucket);
         let exact = after.map(|[_, exact, _]| exact);
         let id = after.map(|[.., id]| id);

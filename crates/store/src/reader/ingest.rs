@@ -99,7 +99,8 @@ impl Reader {
         )
         .fetch_all(&self.pool)
         .await?;
-        let fold = sqlx::query_file_as!(Fold, "queries/read_fold.sql", opened.id(), since).fetch_one(&self.pool).await?;
+        let fold =
+            sqlx::query_file_as!(Fold, "queries/read_fold.sql", opened.id(), since).fetch_one(&self.pool).await?;
         Ok(Intake { stored, endings, dead, fold })
     }
 

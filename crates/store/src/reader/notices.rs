@@ -124,8 +124,7 @@ impl Reader {
         let identities = self.identities_of_group(opened, group_id).await?;
         let found = self.before(opened, &identities, before, limit).await?;
         let next = if found.len() == limit { found.last().map(|last| last.item.id) } else { None };
-        let notices =
-            found.into_iter().map(|found| stored(opened, &identities, found)).collect::<Result<Vec<_>, _>>()?;
+        let notices = found.iter().map(|found| stored(opened, &identities, found)).collect::<Result<Vec<_>, _>>()?;
         Ok(NoticePage { notices, next })
     }
 
@@ -140,7 +139,7 @@ impl Reader {
         let after = Uuid::from_u64_pair(id.as_uuid().as_u64_pair().0, id.as_uuid().as_u64_pair().1.wrapping_add(1));
         let mut found = self.before(opened, &identities, Some(NoticeId::from(after)), 1).await?;
         match found.pop() {
-            Some(found) if found.item.id == id => stored(opened, &identities, found).map(Some),
+            Some(found) if found.item.id == id => stored(opened, &identities, &found).map(Some),
             _ => Ok(None),
         }
     }
@@ -166,7 +165,7 @@ impl Reader {
         if identities.is_empty() {
             return Ok(None);
         }
-        stored(opened, &identities, Found { item, fingerprint_id }).map(Some)
+        stored(opened, &identities, &Found { item, fingerprint_id }).map(Some)
     }
 
     async fn find(&self, opened: &Opened, id: NoticeId) -> Result<Option<(i64, Item)>, ReadError> {
@@ -234,11 +233,7 @@ impl Reader {
         }
     }
 
-    pub(super) async fn identities_of_group(
-        &self,
-        opened: &Opened,
-        group_id: i64,
-    ) -> Result<Vec<Identity>, ReadError> {
+    pub(super) async fn identities_of_group(&self, opened: &Opened, group_id: i64) -> Result<Vec<Identity>, ReadError> {
         let rows = sqlx::query!(
             "select id, group_id, fingerprint, version, parts from fingerprint where project_id = $1 and group_id = $2",
             opened.id(),
@@ -316,15 +311,10 @@ impl Reader {
         id: NoticeId,
     ) -> Result<Option<NoticeId>, ReadError> {
         let fingerprint_ids: Vec<i64> = identities.iter().map(|identity| identity.id).collect();
-        let nearest = sqlx::query_file_as!(
-            Place,
-            "queries/read_chunk_after.sql",
-            opened.id(),
-            &fingerprint_ids,
-            id.as_uuid()
-        )
-        .fetch_optional(&self.pool)
-        .await?;
+        let nearest =
+            sqlx::query_file_as!(Place, "queries/read_chunk_after.sql", opened.id(), &fingerprint_ids, id.as_uuid())
+                .fetch_optional(&self.pool)
+                .await?;
         let Some(nearest) = nearest else { return Ok(None) };
         let oldest_after = |chunks: Vec<(i64, Vec<Item>)>| {
             chunks.into_iter().flat_map(|(_, items)| items).map(|item| item.id).filter(|other| *other > id).min()
@@ -406,14 +396,13 @@ fn identity(id: i64, group_id: i64, fingerprint: &[u8], version: i16, parts: &Va
     Identity { id, group_id, why: json!({"fingerprint": hex, "version": version, "parts": parts}) }
 }
 
-fn stored(opened: &Opened, identities: &[Identity], found: Found) -> Result<StoredNotice, ReadError> {
+fn stored(opened: &Opened, identities: &[Identity], found: &Found) -> Result<StoredNotice, ReadError> {
     let identity = identities.iter().find(|identity| identity.id == found.fingerprint_id);
-    decoded(opened, found.item, identity)
+    decoded(opened, &found.item, identity)
 }
 
-pub(super) fn decoded(opened: &Opened, item: Item, identity: Option<&Identity>) -> Result<StoredNotice, ReadError> {
-    let notice =
-        Notice::decode(item.body.as_slice()).map_err(|source| ReadError::Notice { id: item.id, source })?;
+pub(super) fn decoded(opened: &Opened, item: &Item, identity: Option<&Identity>) -> Result<StoredNotice, ReadError> {
+    let notice = Notice::decode(item.body.as_slice()).map_err(|source| ReadError::Notice { id: item.id, source })?;
     Ok(StoredNotice {
         id: item.id,
         project_id: opened.id(),

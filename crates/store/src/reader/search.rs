@@ -92,8 +92,9 @@ impl Search {
         match key.as_str() {
             "class" => self.classes.push(term.text),
             "is" => {
-                let state = GroupState::parse(&term.text)
-                    .ok_or_else(|| format!("`is:{}` is not a state: is:unresolved, is:resolved or is:muted", term.text))?;
+                let state = GroupState::parse(&term.text).ok_or_else(|| {
+                    format!("`is:{}` is not a state: is:unresolved, is:resolved or is:muted", term.text)
+                })?;
                 if self.state.is_some_and(|earlier| earlier != state) {
                     return Err("a group is in one state only: leave one `is:` away".into());
                 }

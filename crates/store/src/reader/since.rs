@@ -54,7 +54,8 @@ impl Reader {
             .await?;
             is_more = rows.len() as i64 == CHUNKS_PER_LOOK;
             for row in rows {
-                let row_xid: i64 = row.xid.parse().map_err(|_| sqlx::Error::Protocol("an xid8 is not a number".into()))?;
+                let row_xid: i64 =
+                    row.xid.parse().map_err(|_| sqlx::Error::Protocol("an xid8 is not a number".into()))?;
                 if (row_xid, row.id) != (xid, chunk_id) {
                     (xid, chunk_id, place) = (row_xid, row.id, 0);
                 }
@@ -82,9 +83,9 @@ impl Reader {
         fingerprint_ids.dedup();
         let identities = self.identities(opened, &fingerprint_ids).await?;
         let notices = items
-            .into_iter()
+            .iter()
             .map(|(fingerprint_id, item)| {
-                decoded(opened, item, identities.iter().find(|identity| identity.id == fingerprint_id))
+                decoded(opened, item, identities.iter().find(|identity| identity.id == *fingerprint_id))
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Ok(SincePage { notices, next: is_more.then(|| resume.clone()), resume }))

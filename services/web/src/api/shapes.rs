@@ -1,6 +1,6 @@
 //! What the API's objects look like.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use store::reader::{Deploy, Group, Project};
 use time::OffsetDateTime;
 
@@ -69,7 +69,10 @@ pub(super) fn deploy(deploy: &Deploy) -> Value {
 
 /// A page of a list.
 pub(super) fn list(items: Vec<Value>, next: Option<String>) -> Value {
-    json!({"items": items, "next": next})
+    let mut list = Map::new();
+    list.insert("items".to_owned(), Value::Array(items));
+    list.insert("next".to_owned(), next.map_or(Value::Null, Value::String));
+    Value::Object(list)
 }
 
 #[cfg(test)]

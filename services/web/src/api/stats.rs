@@ -44,12 +44,12 @@ pub(super) async fn stats(
     let found = app.reader.stats(&opened, start, until, size).await?;
     let buckets: Vec<Value> = (first..=last)
         .filter_map(|number| OffsetDateTime::from_unix_timestamp(number * step).ok())
-        .map(|at| bucket(at, found.get(&at).cloned().unwrap_or_default()))
+        .map(|at| bucket(at, found.get(&at).unwrap_or(&Bucket::default())))
         .collect();
     Ok(json(object!({"buckets": buckets}).to_string().into_bytes()))
 }
 
-fn bucket(at: OffsetDateTime, bucket: Bucket) -> Value {
+fn bucket(at: OffsetDateTime, bucket: &Bucket) -> Value {
     object!({
         "at": rfc_3339(at),
         "received": bucket.received(),

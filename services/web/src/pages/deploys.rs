@@ -27,6 +27,8 @@ const DEPLOYS_PER_PAGE: usize = 50;
 struct Deploys<'a> {
     project_name: &'a str,
     rows: Vec<Row>,
+    /// Groups by when they were first seen.
+    groups_address: String,
     gateway_url: &'a str,
     key: &'a str,
     next: Option<String>,
@@ -46,10 +48,12 @@ struct Row {
 
 impl Row {
     fn of(deploy: Deploy, now: OffsetDateTime) -> Row {
-        let version = if deploy.version.is_empty() { "–" } else { &deploy.version };
+        let revision = shortened(&deploy.revision, 12);
+        let is_unnamed = deploy.version.is_empty();
         Row {
-            version: breakable(version),
-            revision: shortened(&deploy.revision, 12),
+            // Most deploys have no version: then the revision is their name.
+            version: breakable(if is_unnamed { &revision } else { &deploy.version }),
+            revision: if is_unnamed { String::new() } else { revision },
             repository: breakable(&deploy.repository),
             environment: deploy.environment,
             username: deploy.username,
@@ -89,6 +93,7 @@ pub(crate) async fn page(
             let body = rendered(&Deploys {
                 project_name: project.name(),
                 rows: deploys.into_iter().map(|deploy| Row::of(deploy, now)).collect(),
+                groups_address: format!("/projects/{}/groups?state=all&sort=first_seen", project.id()),
                 gateway_url: &gateway_url,
                 key: &key,
                 next,

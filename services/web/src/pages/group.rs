@@ -179,8 +179,7 @@ async fn show(
         })
         .await?;
     let actions = actions(app, visitor, &opened, &piece, &base, path).await;
-    let page =
-        Page { visitor, project: Some((&opened, Tab::Groups)), path, piece: &piece, actions: &actions };
+    let page = Page { visitor, project: Some((&opened, Tab::Groups)), path, piece: &piece, actions: &actions };
     Ok(page.answer(&app.keys))
 }
 
@@ -260,7 +259,8 @@ async fn read(
     let body = rendered(&Body {
         notice_count: grouped(group.notice_count),
         notice_noun: if group.notice_count == 1 { "notice" } else { "notices" },
-        user_count: users(group.user_count),
+        // Clients that name no user are many: that nobody is named does not mean that nobody was hurt.
+        user_count: if group.user_count > 0 { users(group.user_count) } else { "–".to_owned() },
         user_noun: if group.user_count == 1 { "user" } else { "users" },
         first_seen: times::ago(group.first_seen_at, now),
         last_seen: times::ago(group.last_seen_at, now),
@@ -269,11 +269,7 @@ async fn read(
         environments: &group.environments,
         ranges: RANGES
             .iter()
-            .map(|(name, label, _)| Range {
-                label,
-                address: format!("{here}?range={name}"),
-                is_chosen: *name == range,
-            })
+            .map(|(name, label, _)| Range { label, address: format!("{here}?range={name}"), is_chosen: *name == range })
             .collect(),
         chart,
         notice,
@@ -316,9 +312,9 @@ fn usual_range(group: &Group, now: OffsetDateTime) -> &'static str {
 fn facet_view(project_id: i64, facet: Facet) -> FacetView {
     // Facets that the search box knows by their own name.
     const NAMED: [&str; 7] = ["environment", "release", "hostname", "action", "cause", "severity", "notifier"];
-    let search_key =
-        if NAMED.contains(&facet.key.as_str()) { facet.key.clone() } else { format!("tag.{}", facet.key) };
-    let share = |count: i64| (percent(count, facet.total), format!("{:.1}%", count as f64 * 100.0 / facet.total.max(1) as f64));
+    let search_key = if NAMED.contains(&facet.key.as_str()) { facet.key.clone() } else { format!("tag.{}", facet.key) };
+    let share =
+        |count: i64| (percent(count, facet.total), format!("{:.1}%", count as f64 * 100.0 / facet.total.max(1) as f64));
     let mut rows: Vec<ShareView> = facet
         .values
         .iter()
@@ -327,7 +323,7 @@ fn facet_view(project_id: i64, facet: Facet) -> FacetView {
             let query = format!("{search_key}:\"{}\"", value.value.replace('\\', "\\\\").replace('"', "\\\""));
             ShareView {
                 full: format!("{}: {}", value.value, counted(value.notice_count, "notice", "notices")),
-                address: Some(format!("/projects/{project_id}/groups?query={}", in_address(&query))),
+                address: Some(format!("/projects/{project_id}/groups?state=all&query={}", in_address(&query))),
                 value: shortened(&value.value, VALUE_CHARS_MAX),
                 share: percent,
                 width,
@@ -398,8 +394,7 @@ pub(crate) async fn act(
         "mute" => Action::MuteGroup(MuteGroup { group_id, expected_version }),
         _ => return Err(Rejection::NotFound),
     };
-    let command =
-        Command { id: id.to_string(), actor_id: visitor.account.id, project_id, action: Some(action) };
+    let command = Command { id: id.to_string(), actor_id: visitor.account.id, project_id, action: Some(action) };
 
     let mut jar = app.keys.jar(&headers);
     let told = match app.commands.execute(command).await {

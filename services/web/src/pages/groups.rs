@@ -269,8 +269,8 @@ fn summary(view: &View, shown: usize, is_more: bool) -> String {
         GroupSort::Users => "most users first",
     };
     let count = counted(i64::try_from(shown).unwrap_or(0), "group", "groups");
-    let more = if is_more { " of more" } else { "" };
-    format!("{count}{more}, {order}")
+    let more = if is_more { ", more follow" } else { "" };
+    format!("{count}, {order}{more}")
 }
 
 impl Row {

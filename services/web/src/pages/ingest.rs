@@ -135,12 +135,14 @@ async fn read(reader: &Reader, project: &Opened, range: usize, asked: &str) -> R
             Column { at: at(number), count: bucket.stored, refused: bucket.refused.values().sum::<i64>() + bucket.dead }
         })
         .collect();
-    let sum_of = |ending: &str| intake.endings.iter().filter(|row| row.ending == ending).map(|row| row.count).sum::<i64>();
+    let sum_of =
+        |ending: &str| intake.endings.iter().filter(|row| row.ending == ending).map(|row| row.count).sum::<i64>();
     let refused = sum_of("refused");
     let dead: i64 = intake.dead.iter().map(|dead| dead.count).sum();
     let dead_lately: i64 = buckets.values().map(|bucket| bucket.dead).sum();
     let waiting: i64 = lanes.iter().map(|lane| lane.waiting).sum();
-    let busy: Vec<&Lane> = lanes.iter().filter(|lane| lane.waiting > 0 || lane.as_of.is_some()).take(LANES_MAX).collect();
+    let busy: Vec<&Lane> =
+        lanes.iter().filter(|lane| lane.waiting > 0 || lane.as_of.is_some()).take(LANES_MAX).collect();
     let base = format!("/projects/{}/ingest", project.id());
 
     let body = rendered(&Ingest {
@@ -169,9 +171,8 @@ async fn read(reader: &Reader, project: &Opened, range: usize, asked: &str) -> R
         is_waiting: waiting > 0,
         oldest: lanes.iter().filter_map(|lane| lane.oldest_at).min().map(|at| times::span_in_words(now - at)),
         as_of: lanes.iter().filter_map(|lane| lane.as_of).max().map(|at| times::ago(at, now)),
-        fold: (intake.fold.chunk_count > 0).then(|| {
-            format!("{:.1}", intake.fold.notice_count as f64 / intake.fold.chunk_count as f64)
-        }),
+        fold: (intake.fold.chunk_count > 0)
+            .then(|| format!("{:.1}", intake.fold.notice_count as f64 / intake.fold.chunk_count as f64)),
         lanes_idle: lanes.len() - busy.len(),
         lanes: busy
             .into_iter()
@@ -196,16 +197,20 @@ async fn read(reader: &Reader, project: &Opened, range: usize, asked: &str) -> R
 /// Where a notice is, in words, and the address of it when it is somewhere.
 async fn where_is(reader: &Reader, project: &Opened, asked: &str) -> Result<(String, Option<String>), Rejection> {
     let Ok(id) = Uuid::try_parse(asked) else {
-        return Ok(("That is not the id of a notice: an id is a UUID, as in the answer to the client.".to_owned(), None));
+        return Ok((
+            "That is not the id of a notice: an id is a UUID, as in the answer to the client.".to_owned(),
+            None,
+        ));
     };
     Ok(match reader.stage(project, NoticeId::from(id)).await? {
         Stage::Stored(group_id) => {
             ("Stored".to_owned(), Some(format!("/projects/{}/groups/{group_id}/notices/{id}", project.id())))
         }
         Stage::Queued => ("Queued: a gateway has it on its disk, the database does not have it yet.".to_owned(), None),
-        Stage::Dead => {
-            ("Dead: it could not be processed and is kept raw. `croak dead show` has it, with the reason.".to_owned(), None)
-        }
+        Stage::Dead => (
+            "Dead: it could not be processed and is kept raw. `croak dead show` has it, with the reason.".to_owned(),
+            None,
+        ),
         Stage::Unknown => ("Unknown: no such notice came into this project.".to_owned(), None),
     })
 }

@@ -110,7 +110,11 @@ impl Page<'_> {
         if self.visitor.told.is_some() {
             // It is told once.
             let gone = keys.told(String::new());
-            let gone = Cookie::build((TOLD, "")).path("/").http_only(true).max_age(time::Duration::ZERO).secure(gone.secure().unwrap_or(false));
+            let gone = Cookie::build((TOLD, ""))
+                .path("/")
+                .http_only(true)
+                .max_age(time::Duration::ZERO)
+                .secure(gone.secure().unwrap_or(false));
             if let Ok(value) = gone.build().to_string().parse() {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }

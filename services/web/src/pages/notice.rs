@@ -35,6 +35,8 @@ pub(super) struct NoticeView {
 struct Fact {
     name: &'static str,
     value: String,
+    /// Whether it is long, and gets a line of its own.
+    is_long: bool,
 }
 
 struct ErrorView {
@@ -99,7 +101,7 @@ fn facts(notice: &Notice) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |name: &'static str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            facts.push(Fact { name, value });
+            facts.push(Fact { name, value, is_long: name == "Request" });
         }
     };
     let request = notice.request.as_ref();

@@ -32,7 +32,7 @@ pub(crate) fn snippets(project_id: i64, key: &str, gateway_url: &str) -> Vec<Sni
             name: "Ruby, older",
             hint: "hoptoad_notifier, airbrake up to 4",
             text: format!(
-                "HoptoadNotifier.configure do |config|   # Airbrake.configure from 3 on\n  config.api_key = '{key}'\n  config.host    = '{host}'\n  config.port    = {port}\n  config.secure  = {is_secure}\nend"
+                "HoptoadNotifier.configure do |config|  # or Airbrake\n  config.api_key = '{key}'\n  config.host    = '{host}'\n  config.port    = {port}\n  config.secure  = {is_secure}\nend"
             ),
         },
         Snippet {

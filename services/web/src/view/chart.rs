@@ -25,7 +25,11 @@ pub(crate) fn sparkline(counts: &[i64], told: &str) -> String {
         r#"<svg class="spark" viewBox="0 0 {} 24" width="{}" height="24" role="img" aria-label="{}"><path class="base" d="M0 23.5h{}"/><path d="{path}"/></svg>"#,
         counts.len() * 4,
         counts.len() * 4,
-        escaped(&format!("{} {told}, at most {} at once", grouped(total), grouped(counts.iter().copied().max().unwrap_or(0)))),
+        escaped(&format!(
+            "{} {told}, at most {} at once",
+            grouped(total),
+            grouped(counts.iter().copied().max().unwrap_or(0))
+        )),
         counts.len() * 4 - 1,
     )
 }
@@ -57,8 +61,14 @@ pub(crate) fn chart(columns: &[Column], marks: &[Mark], step: Duration, told: &s
         svg,
         r#"<svg viewBox="0 0 {} 100" preserveAspectRatio="none" role="img" aria-label="{}"><path class="grid" d="M0 .5H{w}M0 50H{w}"/>"#,
         columns.len(),
-        escaped(&format!("{} {told} from {} to {}, at most {} in {}",
-            grouped(total), times::written(first.at), times::written(end), grouped(peak), times::span_in_words(step))),
+        escaped(&format!(
+            "{} {told} from {} to {}, at most {} in {}",
+            grouped(total),
+            times::written(first.at),
+            times::written(end),
+            grouped(peak),
+            times::span_in_words(step)
+        )),
         w = columns.len(),
     );
     for (number, column) in columns.iter().enumerate() {
@@ -115,9 +125,19 @@ pub(crate) fn chart(columns: &[Column], marks: &[Mark], step: Duration, told: &s
         r#"<figure class="chart"><div class="plot"><span class="peak">{}</span>{svg}</div><figcaption>{}<span>{}</span>{}</figcaption>{deploys}</figure>"#,
         grouped(scale),
         times::brief(first.at, shows_time),
-        escaped(&format!("{} per {}", told, times::span_in_words(step).trim_start_matches("1 "))),
+        escaped(&format!("{told} per {}", width_in_words(step))),
         times::brief(end, shows_time),
     )
+}
+
+/// The width of a column.
+fn width_in_words(step: Duration) -> String {
+    match step.whole_seconds() {
+        60 => "minute".to_owned(),
+        3_600 => "hour".to_owned(),
+        86_400 => "day".to_owned(),
+        _ => times::span_in_words(step),
+    }
 }
 
 fn height(count: i64, peak: i64) -> f64 {
@@ -153,11 +173,20 @@ mod tests {
     #[test]
     fn charts_can_be_read_aloud() {
         let at = datetime!(2026-11-23 03:00 UTC);
-        let columns = [Column { at, count: 1_500, refused: 0 }, Column { at: at + Duration::HOUR, count: 0, refused: 2 }];
+        let columns =
+            [Column { at, count: 1_500, refused: 0 }, Column { at: at + Duration::HOUR, count: 0, refused: 2 }];
         let html = chart(&columns, &[], Duration::HOUR, "notices");
-        assert!(html.contains("1,500 notices from 2026-11-23 03:00:00 UTC to 2026-11-23 05:00:00 UTC, at most 1,500 in 1 h"), "{html}");
+        assert!(
+            html.contains(
+                "1,500 notices from 2026-11-23 03:00:00 UTC to 2026-11-23 05:00:00 UTC, at most 1,500 in 1 h"
+            ),
+            "{html}"
+        );
         assert!(html.contains("2026-11-23 04:00:00 UTC: 0, refused 2"));
-        assert!(sparkline(&[0, 2, 1], "notices in 24 hours").contains(r#"aria-label="3 notices in 24 hours, at most 2 at once""#));
+        assert!(
+            sparkline(&[0, 2, 1], "notices in 24 hours")
+                .contains(r#"aria-label="3 notices in 24 hours, at most 2 at once""#)
+        );
     }
 
     #[test]
@@ -165,7 +194,8 @@ mod tests {
         let at = datetime!(2026-11-23 03:00 UTC);
         let columns = [Column { at, count: 1, refused: 0 }];
         let mark = |at| Mark { at, label: "<1.4>".into(), environment: "production".into() };
-        let html = chart(&columns, &[mark(at + Duration::MINUTE), mark(at - Duration::MINUTE)], Duration::HOUR, "notices");
+        let html =
+            chart(&columns, &[mark(at + Duration::MINUTE), mark(at - Duration::MINUTE)], Duration::HOUR, "notices");
         assert_eq!(html.matches(r#"class="mark""#).count(), 1);
         assert!(html.contains("&lt;1.4&gt;") && !html.contains("<1.4>"));
     }

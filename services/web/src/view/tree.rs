@@ -86,7 +86,10 @@ fn scalar(value: &Value) -> String {
     }
     let shown: String = text.chars().take(CHARS_MAX).collect();
     let more = if chars > CHARS_MAX {
-        format!(r#" <span class="none">… {} more characters</span>"#, super::number::grouped((chars - CHARS_MAX) as i64))
+        format!(
+            r#" <span class="none">… {} more characters</span>"#,
+            super::number::grouped((chars - CHARS_MAX) as i64)
+        )
     } else {
         String::new()
     };
