@@ -48,6 +48,10 @@ impl Queue {
     ///
     /// To be repeated now and then: Redis may have forgotten it.
     pub async fn claim_install(&self, install_id: &Uuid) -> Result<bool, QueueError> {
+        // A full Redis refuses every SET, also one that would change nothing, and only a worker can empty it.
+        if let Some(found) = self.install_id().await? {
+            return Ok(found == *install_id);
+        }
         let doing = "claiming the prefix";
         let mut command = redis::cmd("SET");
         command.arg(self.key("install")).arg(install_id.to_string()).arg("NX");
