@@ -44,88 +44,31 @@ const WALLS: &[(&str, &[&str])] = &[
         ],
     ),
     // The durable log knows bytes.
-    (
-        "journal",
-        &[
-            "notice",
-            "protocol",
-            "redis",
-            "deadpool-redis",
-            "sqlx",
-            "hyper",
-            "queue",
-            "store",
-            "service",
-        ],
-    ),
-    (
-        "queue",
-        &[
-            "sqlx", "hyper", "reqwest", "axum", "store", "service", "protocol",
-        ],
-    ),
+    ("journal", &["notice", "protocol", "redis", "deadpool-redis", "sqlx", "hyper", "queue", "store", "service"]),
+    ("queue", &["sqlx", "hyper", "reqwest", "axum", "store", "service", "protocol"]),
     (
         "store",
-        &[
-            "redis",
-            "deadpool-redis",
-            "hyper",
-            "reqwest",
-            "axum",
-            "tonic",
-            "journal",
-            "queue",
-            "service",
-            "protocol",
-        ],
+        &["redis", "deadpool-redis", "hyper", "reqwest", "axum", "tonic", "journal", "queue", "service", "protocol"],
     ),
-    (
-        "service",
-        &[
-            "redis",
-            "deadpool-redis",
-            "sqlx",
-            "journal",
-            "queue",
-            "store",
-            "notice",
-            "protocol",
-        ],
-    ),
+    ("service", &["redis", "deadpool-redis", "sqlx", "journal", "queue", "store", "notice", "protocol"]),
     // A dead database must not close the door.
     ("ingest-gateway", &["sqlx", "store"]),
     // The web only reads, and only PostgreSQL.
-    (
-        "web",
-        &["redis", "deadpool-redis", "queue", "journal", "protocol"],
-    ),
+    ("web", &["redis", "deadpool-redis", "queue", "journal", "protocol"]),
     // The tests share no code with what they test.
-    (
-        "tests",
-        &["notice", "protocol", "journal", "queue", "store", "service"],
-    ),
+    ("tests", &["notice", "protocol", "journal", "queue", "store", "service"]),
 ];
 
 /// What these two may use of `std` leaves out the clock and the world: the same bytes must give the same notice, always.
 const PURE: &[&str] = &["crates/notice/src", "crates/protocol/src"];
-const IMPURE_WORDS: &[&str] = &[
-    "SystemTime",
-    "Instant::now",
-    "now_utc",
-    "now_v7",
-    "std::fs",
-    "std::net",
-    "std::process",
-    "std::thread",
-];
+const IMPURE_WORDS: &[&str] =
+    &["SystemTime", "Instant::now", "now_utc", "now_v7", "std::fs", "std::net", "std::process", "std::thread"];
 
 /// The writing half of `store`: web's database role could not use it, and its source must not name it.
 const WRITING_HALF: &[&str] = &["Writer", "writer", "Admin", "admin"];
 
 /// Names that say nothing.
-const NAMELESS: &[&str] = &[
-    "utils", "util", "common", "helpers", "helper", "core", "misc",
-];
+const NAMELESS: &[&str] = &["utils", "util", "common", "helpers", "helper", "core", "misc"];
 
 /// Which package uses which, directly and in the code that is shipped (not in tests or build scripts).
 type Graph = BTreeMap<String, BTreeSet<String>>;
@@ -134,17 +77,10 @@ type Graph = BTreeMap<String, BTreeSet<String>>;
 fn no_package_reaches_what_it_must_not_know() {
     let graph = workspace_graph();
     for (package, _) in WALLS {
-        assert!(
-            graph.contains_key(*package),
-            "{package} is not in the workspace: is the table of walls out of date?"
-        );
+        assert!(graph.contains_key(*package), "{package} is not in the workspace: is the table of walls out of date?");
     }
     let broken = broken_walls(&graph, WALLS);
-    assert!(
-        broken.is_empty(),
-        "walls are broken:\n{}",
-        broken.join("\n")
-    );
+    assert!(broken.is_empty(), "walls are broken:\n{}", broken.join("\n"));
 }
 
 #[test]
@@ -156,27 +92,15 @@ fn the_check_finds_a_wall_that_is_broken_directly_or_through_others() {
         ("store", &["sqlx"]),
         ("gateway", &["store"]),
     ]);
-    assert_eq!(
-        broken_walls(&graph, &[("web", &["redis"])]),
-        ["web → pages → cache → redis"]
-    );
-    assert_eq!(
-        broken_walls(&graph, &[("gateway", &["store", "sqlx"])]),
-        ["gateway → store", "gateway → store → sqlx"]
-    );
-    assert_eq!(
-        broken_walls(&graph, &[("store", &["redis"]), ("cache", &["sqlx"])]),
-        Vec::<String>::new()
-    );
+    assert_eq!(broken_walls(&graph, &[("web", &["redis"])]), ["web → pages → cache → redis"]);
+    assert_eq!(broken_walls(&graph, &[("gateway", &["store", "sqlx"])]), ["gateway → store", "gateway → store → sqlx"]);
+    assert_eq!(broken_walls(&graph, &[("store", &["redis"]), ("cache", &["sqlx"])]), Vec::<String>::new());
 }
 
 #[test]
 fn what_is_pure_reads_no_clock_and_touches_nothing() {
     let mut found = Vec::new();
-    for file in PURE
-        .iter()
-        .flat_map(|folder| sources(&workspace().join(folder)))
-    {
+    for file in PURE.iter().flat_map(|folder| sources(&workspace().join(folder))) {
         let source = shipped(&read(&file));
         found.extend(
             IMPURE_WORDS
@@ -185,11 +109,7 @@ fn what_is_pure_reads_no_clock_and_touches_nothing() {
                 .map(|word| format!("{}: {word}", file.display())),
         );
     }
-    assert!(
-        found.is_empty(),
-        "pure crates reach for the world:\n{}",
-        found.join("\n")
-    );
+    assert!(found.is_empty(), "pure crates reach for the world:\n{}", found.join("\n"));
 }
 
 #[test]
@@ -204,19 +124,14 @@ fn the_web_never_names_the_writing_half_of_the_store() {
                 .map(|name| format!("{}: store::{name}", file.display())),
         );
     }
-    assert!(
-        found.is_empty(),
-        "the web must only read:\n{}",
-        found.join("\n")
-    );
+    assert!(found.is_empty(), "the web must only read:\n{}", found.join("\n"));
 }
 
 #[test]
 fn the_check_finds_names_of_the_store_however_they_are_imported() {
     let direct = names_of_store("fn f(w: &store::writer::Writer) {}");
     assert!(direct.contains("writer") && direct.contains("Writer"));
-    let grouped =
-        names_of_store("use store::{reader::{Group, Page}, Admin as A};\nuse other::Writer;");
+    let grouped = names_of_store("use store::{reader::{Group, Page}, Admin as A};\nuse other::Writer;");
     assert!(grouped.contains("Admin") && grouped.contains("Page") && !grouped.contains("Writer"));
     assert!(names_of_store("use restore::Writer;").is_empty());
 }
@@ -225,24 +140,17 @@ fn the_check_finds_names_of_the_store_however_they_are_imported() {
 fn every_crate_and_module_has_a_name_that_says_something() {
     let mut found: Vec<_> = workspace_graph()
         .into_keys()
-        .filter(|package| {
-            NAMELESS.contains(&package.as_str())
-                && workspace().join("crates").join(package).exists()
-        })
+        .filter(|package| NAMELESS.contains(&package.as_str()) && workspace().join("crates").join(package).exists())
         .collect();
     for folder in ["crates", "services", "tests"] {
         for file in sources(&workspace().join(folder)) {
             let is_named_so = file.components().any(|part| {
-                part.as_os_str()
-                    .to_str()
-                    .is_some_and(|part| NAMELESS.contains(&part.trim_end_matches(".rs")))
+                part.as_os_str().to_str().is_some_and(|part| NAMELESS.contains(&part.trim_end_matches(".rs")))
             });
             let declares_so = NAMELESS.iter().any(|name| {
-                read(&file).lines().any(|line| {
-                    line.trim()
-                        .trim_start_matches("pub ")
-                        .starts_with(&format!("mod {name} {{"))
-                })
+                read(&file)
+                    .lines()
+                    .any(|line| line.trim().trim_start_matches("pub ").starts_with(&format!("mod {name} {{")))
             });
             if is_named_so || declares_so {
                 found.push(file.display().to_string());
@@ -257,12 +165,7 @@ fn broken_walls(graph: &Graph, walls: &[(&str, &[&str])]) -> Vec<String> {
     let mut broken = Vec::new();
     for (package, forbidden) in walls {
         let ways = ways_from(graph, package);
-        broken.extend(
-            forbidden
-                .iter()
-                .filter_map(|other| ways.get(*other))
-                .map(|way| way.join(" → ")),
-        );
+        broken.extend(forbidden.iter().filter_map(|other| ways.get(*other)).map(|way| way.join(" → ")));
     }
     broken
 }
@@ -285,23 +188,14 @@ fn ways_from(graph: &Graph, start: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 fn workspace_graph() -> Graph {
-    let metadata = MetadataCommand::new()
-        .manifest_path(workspace().join("Cargo.toml"))
-        .exec()
-        .expect("cargo metadata answers");
+    let metadata =
+        MetadataCommand::new().manifest_path(workspace().join("Cargo.toml")).exec().expect("cargo metadata answers");
     let resolve = metadata.resolve.as_ref().expect("cargo metadata resolves");
     let mut graph = Graph::new();
     for node in &resolve.nodes {
-        let used = node.deps.iter().filter(|dep| {
-            dep.dep_kinds
-                .iter()
-                .any(|kind| kind.kind == DependencyKind::Normal)
-        });
+        let used = node.deps.iter().filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal));
         let names = used.map(|dep| metadata[&dep.pkg].name.to_string());
-        graph
-            .entry(metadata[&node.id].name.to_string())
-            .or_default()
-            .extend(names);
+        graph.entry(metadata[&node.id].name.to_string()).or_default().extend(names);
     }
     graph
 }
@@ -309,12 +203,7 @@ fn workspace_graph() -> Graph {
 fn graph_of(edges: &[(&str, &[&str])]) -> Graph {
     edges
         .iter()
-        .map(|(package, used)| {
-            (
-                (*package).to_owned(),
-                used.iter().map(|used| (*used).to_owned()).collect(),
-            )
-        })
+        .map(|(package, used)| ((*package).to_owned(), used.iter().map(|used| (*used).to_owned()).collect()))
         .collect()
 }
 
@@ -331,9 +220,7 @@ fn names_of_store(source: &str) -> BTreeSet<String> {
             let inside = depth > 0 || c == '}';
             !(c.is_alphanumeric() || "_:".contains(c) || inside)
         });
-        let words = path
-            .take(1)
-            .flat_map(|path| path.split(|c: char| !(c.is_alphanumeric() || c == '_')));
+        let words = path.take(1).flat_map(|path| path.split(|c: char| !(c.is_alphanumeric() || c == '_')));
         names.extend(words.filter(|word| !word.is_empty()).map(str::to_owned));
     }
     names
@@ -341,11 +228,7 @@ fn names_of_store(source: &str) -> BTreeSet<String> {
 
 /// A source without its tests.
 fn shipped(source: &str) -> String {
-    source
-        .split("#[cfg(test)]")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    source.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
 }
 
 fn read(file: &Path) -> String {
@@ -355,9 +238,7 @@ fn read(file: &Path) -> String {
 /// All Rust files below a folder.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in
-        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-    {
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
         let path = entry.expect("a folder can be listed").path();
         if path.is_dir() {
             found.extend(sources(&path));
