@@ -1,5 +1,7 @@
 //! Who holds which lane.
 
+use std::collections::HashMap;
+
 use notice::Accounted;
 use uuid::Uuid;
 
@@ -43,11 +45,7 @@ impl Writer {
     pub async fn claim_free_lanes(&self, owner: &str, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = sqlx::query_file!("queries/claim_free_lanes.sql", EPOCH, owner, limit).fetch_all(&self.pool).await?;
-        let mut claimed = Vec::with_capacity(rows.len());
-        for row in rows {
-            claimed.push(self.claimed(row.lane, row.token, row.attempts).await?);
-        }
-        Ok(claimed)
+        self.with_cursors(rows.into_iter().map(|row| (row.lane, row.token, row.attempts)).collect()).await
     }
 
     /// Claims a lane anew that this owner holds or nobody does; `None` when it belongs to somebody else.
@@ -58,34 +56,46 @@ impl Writer {
         let row = sqlx::query_file!("queries/claim_lane.sql", EPOCH, i32::from(lane), owner)
             .fetch_optional(&self.pool)
             .await?;
-        match row {
-            Some(row) => Ok(Some(self.claimed(i32::from(lane), row.token, row.attempts).await?)),
-            None => Ok(None),
-        }
+        let claims = row.into_iter().map(|row| (i32::from(lane), row.token, row.attempts)).collect();
+        Ok(self.with_cursors(claims).await?.pop())
     }
 
-    async fn claimed(&self, lane: i32, token: i64, attempts: i32) -> Result<Claimed, StoreError> {
+    /// The sets of lanes that have just been claimed, in one statement. Read after the claim: whoever had a lane before
+    /// cannot change them any more.
+    async fn with_cursors(&self, claims: Vec<(i32, i64, i32)>) -> Result<Vec<Claimed>, StoreError> {
+        if claims.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lanes: Vec<i32> = claims.iter().map(|claim| claim.0).collect();
         let rows = sqlx::query!(
-            r#"select journal, wm, runs, updated_at > now() - interval '1 day' as "is_recent!"
-               from journal_cursor where epoch = $1 and lane = $2"#,
+            r#"select lane, journal, wm, runs, updated_at > now() - interval '1 day' as "is_recent!"
+               from journal_cursor where epoch = $1 and lane = any($2::int[])"#,
             EPOCH,
-            lane
+            &lanes
         )
         .fetch_all(&self.pool)
         .await?;
-        let lane = u16::try_from(lane).map_err(|_| StoreError::Invalid(format!("there is no lane {lane}")))?;
-        Ok(Claimed {
-            claim: Claim { lane, token },
-            attempts: u32::try_from(attempts).unwrap_or(0),
-            cursors: rows
-                .into_iter()
-                .map(|row| Cursor {
-                    journal: row.journal,
-                    accounted: Accounted::from_stored(row.wm, &row.runs),
-                    is_recent: row.is_recent,
+        let mut cursors: HashMap<i32, Vec<Cursor>> = HashMap::new();
+        for row in rows {
+            let accounted = Accounted::from_stored(row.wm, &row.runs);
+            cursors.entry(row.lane).or_default().push(Cursor {
+                journal: row.journal,
+                accounted,
+                is_recent: row.is_recent,
+            });
+        }
+        claims
+            .into_iter()
+            .map(|(number, token, attempts)| {
+                let lane =
+                    u16::try_from(number).map_err(|_| StoreError::Invalid(format!("there is no lane {number}")))?;
+                Ok(Claimed {
+                    claim: Claim { lane, token },
+                    attempts: u32::try_from(attempts).unwrap_or(0),
+                    cursors: cursors.remove(&number).unwrap_or_default(),
                 })
-                .collect(),
-        })
+            })
+            .collect()
     }
 
     /// Extends the leases of idle lanes with one statement; answers what this owner holds now, idle or not.

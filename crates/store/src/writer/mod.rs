@@ -53,6 +53,8 @@ impl Writer {
             ("client_min_messages", "error"),
             // A plan made while a table was small would be kept while it grows; planning is cheap beside a batch.
             ("plan_cache_mode", "force_custom_plan"),
+            // Compiling a plan takes longer than any of ours runs.
+            ("jit", "off"),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
