@@ -235,6 +235,27 @@ async fn a_search_finds_what_meets_all_its_terms() {
 }
 
 #[tokio::test]
+async fn a_group_comes_back_until_somebody_deals_with_it() {
+    let scene = Scene::new().await;
+    let opened = scene.opened().await;
+    scene.write("Back", &scene.accept(1, 1, 10)).await;
+    let id = scene.group_id("Back").await;
+    let came_back = async || scene.reader.group(&opened, id).await.unwrap().unwrap().came_back;
+    let happens = async |actor: Option<i64>, kind: &str| {
+        let statement = "insert into grp_history (project_id, group_id, actor_id, kind) values (1, $1, $2, $3)";
+        scene.database.pool.execute(sqlx::query(statement).bind(id).bind(actor).bind(kind)).await.unwrap();
+    };
+    assert!(!came_back().await);
+    happens(Some(scene.member), "resolved").await;
+    happens(None, "reopened").await;
+    assert!(came_back().await);
+    let listed = scene.reader.groups(&opened, &GroupFilter::default(), None, 10).await.unwrap().unwrap();
+    assert!(listed.groups[0].came_back);
+    happens(Some(scene.member), "reopened").await;
+    assert!(!came_back().await, "somebody opened it on purpose");
+}
+
+#[tokio::test]
 async fn what_a_group_adds_up_to_agrees_everywhere() {
     let scene = Scene::new().await;
     let opened = scene.opened().await;

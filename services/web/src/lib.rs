@@ -17,6 +17,7 @@ mod commands;
 mod config;
 mod cookies;
 mod headers;
+mod measure;
 mod pages;
 mod passwords;
 mod rejection;
@@ -51,6 +52,7 @@ pub async fn run(
     log_level: LogLevel,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    measure::describe();
     let reader = Reader::connect(&config.database_url).context("CROAK_DATABASE_URL")?;
     let health = Health::new();
     let database = health.requires("database");

@@ -121,6 +121,8 @@ pub struct Group {
     pub first_seen_at: OffsetDateTime,
     pub last_seen_at: OffsetDateTime,
     pub resolved_at: Option<OffsetDateTime>,
+    /// Whether it was resolved and the error came back; until somebody deals with it again.
+    pub came_back: bool,
     pub assignee: Option<(i64, String)>,
     pub environments: Vec<String>,
     /// The release of the first notice that named one.
@@ -153,6 +155,7 @@ struct GroupRow {
     last_seen_at: OffsetDateTime,
     last_seen_bucket: i32,
     resolved_at: Option<OffsetDateTime>,
+    came_back: bool,
     assignee_id: Option<i64>,
     assignee_name: Option<String>,
     class: String,
@@ -175,6 +178,7 @@ impl GroupRow {
             first_seen_at: self.first_seen_at,
             last_seen_at: self.last_seen_at,
             resolved_at: self.resolved_at,
+            came_back: self.came_back,
             assignee: self.assignee_id.map(|id| (id, self.assignee_name.unwrap_or_default())),
             environments: Vec::new(),
             first_release: None,
@@ -194,7 +198,9 @@ macro_rules! groups_query {
             r#"select g.id, g.state, g.version, g.notice_count, g.user_count, g.count_bucket, g.user_bucket,
                 g.first_seen_at, g.last_seen_at, g.last_seen_bucket, g.resolved_at, g.assignee_id,
                 (select coalesce(nullif(u.name, ''), u.email) from user_account u where u.id = g.assignee_id) as assignee_name,
-                t.class, t.message, t.culprit
+                t.class, t.message, t.culprit,
+                coalesce(g.state = 'unresolved' and (select h.kind = 'reopened' and h.actor_id is null from grp_history h
+                    where h.project_id = g.project_id and h.group_id = g.id order by h.at desc, h.id desc limit 1), false) as "came_back!"
             from grp g
             join grp_text t on t.project_id = g.project_id and t.group_id = g.id
             where g.project_id = $1

@@ -20,6 +20,8 @@ const CHUNKS_PER_LOOK: usize = 128;
 const RAW_BYTES_PER_LOOK: i64 = 8 << 20;
 /// Chunks of a lane that may hold one id, opened at once.
 const CANDIDATES_PER_LOOK: i64 = 32;
+/// A chunk that holds a notice nearly always ends within this time after it.
+const NEAR_MS: i64 = 10_000;
 /// How far the partition key may lie from an id's own time, when no clock was wrong.
 const CLOCK_SLACK_MS: i64 = 1_000;
 
@@ -160,24 +162,21 @@ impl Reader {
 
     /// A notice of a project by its id. The id itself says in which lane and when it was accepted.
     pub async fn notice(&self, opened: &Opened, id: NoticeId) -> Result<Option<StoredNotice>, ReadError> {
-        let Some((fingerprint_id, item)) = self.find(opened, id).await? else { return Ok(None) };
-        let identities = self.identities(opened, &[fingerprint_id]).await?;
-        if identities.is_empty() {
-            return Ok(None);
-        }
-        stored(opened, &identities, &Found { item, fingerprint_id }).map(Some)
+        let Some((identity, item)) = self.find(opened, id).await? else { return Ok(None) };
+        decoded(opened, &item, Some(&identity)).map(Some)
     }
 
-    async fn find(&self, opened: &Opened, id: NoticeId) -> Result<Option<(i64, Item)>, ReadError> {
+    async fn find(&self, opened: &Opened, id: NoticeId) -> Result<Option<(Identity, Item)>, ReadError> {
         if id.as_uuid().get_version_num() != 7 {
             return Ok(None);
         }
         let at_ms = id.accepted_at_ms();
         let span_end_ms = (at_ms.div_euclid(chunk::SPAN_MS) + 1) * chunk::SPAN_MS;
-        // Nearly always the chunk ends within moments after the notice: only those are looked at first.
-        let mut looks = vec![(at_ms, at_ms + 2_000), (at_ms + 2_000, at_ms + 60_000), (at_ms + 60_000, span_end_ms)];
-        looks.retain(|(from, to)| from < to && *from < span_end_ms);
-        for (from_ms, to_ms) in looks {
+        let near_ms = (at_ms + NEAR_MS).min(span_end_ms);
+        for (from_ms, to_ms) in [(at_ms, near_ms), (near_ms, span_end_ms)] {
+            if from_ms == to_ms {
+                continue;
+            }
             let between = (from_ms - CLOCK_SLACK_MS, to_ms + CLOCK_SLACK_MS);
             let first = if from_ms == at_ms { id.as_uuid() } else { first_id_at(from_ms) };
             if let Some(found) = self.find_between(opened, id, first, first_id_at(to_ms), Some(between)).await? {
@@ -200,7 +199,7 @@ impl Reader {
         first: Uuid,
         end: Uuid,
         between_ms: Option<(i64, i64)>,
-    ) -> Result<Option<(i64, Item)>, ReadError> {
+    ) -> Result<Option<(Identity, Item)>, ReadError> {
         let mut after: Option<(Uuid, i64)> = None;
         let at = |ms: i64| OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok();
         loop {
@@ -223,7 +222,9 @@ impl Reader {
                 let items = chunk::decode(row.codec, &row.body)
                     .map_err(|source| ReadError::Chunk { chunk_id: row.id, source })?;
                 if let Some(item) = items.into_iter().find(|item| item.id == id) {
-                    return Ok(Some((row.fingerprint_id, item)));
+                    let identity =
+                        identity(row.fingerprint_id, row.group_id, &row.fingerprint, row.version, &row.parts);
+                    return Ok(Some((identity, item)));
                 }
             }
             match rows.last() {

@@ -253,7 +253,7 @@ async fn read(
         message: &group.message,
         culprit: breakable(&group.culprit),
         state: group.state,
-        came_back: group.state == GroupState::Unresolved && group.resolved_at.is_some(),
+        came_back: group.came_back,
         assignee: group.assignee.as_ref().map(|(_, name)| name.as_str()),
     });
     let body = rendered(&Body {
@@ -388,10 +388,15 @@ pub(crate) async fn act(
     let id = Uuid::try_parse(&order.command_id)
         .map_err(|_| Rejection::BadRequest("`command_id` must be a UUID".to_owned()))?;
     let expected_version = order.expected_version;
-    let action = match action.as_str() {
-        "resolve" => Action::ResolveGroup(ResolveGroup { group_id, expected_version }),
-        "reopen" => Action::ReopenGroup(ReopenGroup { group_id, expected_version }),
-        "mute" => Action::MuteGroup(MuteGroup { group_id, expected_version }),
+    let (action, done) = match action.as_str() {
+        "resolve" => {
+            (Action::ResolveGroup(ResolveGroup { group_id, expected_version }), "Resolved. The next notice reopens it.")
+        }
+        "reopen" => (Action::ReopenGroup(ReopenGroup { group_id, expected_version }), "Open again."),
+        "mute" => (
+            Action::MuteGroup(MuteGroup { group_id, expected_version }),
+            "Muted. Its notices are kept and counted, and nobody is told.",
+        ),
         _ => return Err(Rejection::NotFound),
     };
     let command = Command { id: id.to_string(), actor_id: visitor.account.id, project_id, action: Some(action) };
@@ -402,7 +407,8 @@ pub(crate) async fn act(
             if !result.lsn.is_empty() {
                 jar = jar.add(app.keys.seen(Seen::write(&result.lsn)));
             }
-            Told { is_good: result.status() == Status::Done, text: result.told }
+            let is_done = result.status() == Status::Done;
+            Told { is_good: is_done, text: if is_done { done.to_owned() } else { result.told } }
         }
         Err(_) => Told {
             is_good: false,

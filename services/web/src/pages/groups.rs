@@ -283,7 +283,7 @@ impl Row {
             culprit: group.culprit,
             environments: group.environments,
             release: group.last_release,
-            came_back: group.state == GroupState::Unresolved && group.resolved_at.is_some(),
+            came_back: group.came_back,
             state: group.state,
             spark,
             notices: grouped(group.notice_count),
