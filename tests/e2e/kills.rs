@@ -3,11 +3,13 @@
 //! `CROAK_KILL_SECONDS` is how long each scenario lasts (default 20), with one kill in six seconds.
 
 use std::collections::HashSet;
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use tests::installation::ALL_ROLES;
 use tests::load::{Ledger, Load};
 use tests::process::Signal;
+use tests::programs::is_debug;
 use tests::samples::XmlNotice;
 use tests::servers::RedisLimits;
 use tests::{Installation, bodies, wait_until};
@@ -87,17 +89,62 @@ async fn a_worker_that_sleeps_longer_than_its_lease_doubles_nothing() {
     .await;
 }
 
+/// Where a gateway and a worker are killed, and at which passing of the point. Their code names them.
+const GATEWAY_POINTS: &[(&str, u32)] =
+    &[("journal.after_write", 20), ("journal.after_sync", 20), ("ship.after_xadd", 5), ("gateway.before_answer", 100)];
+const WORKER_POINTS: &[(&str, u32)] =
+    &[("batch.after_t0", 3), ("batch.before_commit", 3), ("batch.after_commit", 3), ("batch.after_trim", 3)];
+
+/// A point that is passed at all is passed this soon; a worker first waits for the lease of the one before it.
+const POINT_LIMIT: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_they_are_killed_at_the_worst_points() {
+    if !is_debug() {
+        println!("a release build has no such points");
+        return;
+    }
+    let _alone = MACHINE.lock().await;
+    let mut croak = Installation::with_private_servers(RedisLimits::default()).await;
+    croak.start_worker(ALL_ROLES).await;
+    croak.start_gateway().await;
+    let load = Load::start(croak.gateway_address(), NOTICES_PER_SECOND / 2, varied);
+    for (is_gateway, points) in [(true, GATEWAY_POINTS), (false, WORKER_POINTS)] {
+        for (point, passing) in points {
+            let service = if is_gateway { croak.gateway.as_mut() } else { croak.workers.first_mut() };
+            let service = service.expect("it runs");
+            service.process.kill();
+            service.start_again_with(&[("CROAK_FAILPOINTS", format!("{point}=kill:{passing}"))]);
+            let (status, took) = service.process.exit_within(POINT_LIMIT).await;
+            assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{point}: {status}");
+            println!("killed at {point} after {} ms", took.as_millis());
+            service.start_again();
+            service.ready().await;
+        }
+    }
+    let ledger = load.stop().await;
+    let report = settled(&croak, &ledger).await;
+    println!(
+        "points: sent {} / 2xx {} / {report}; unanswered {}",
+        ledger.sent,
+        ledger.accepted.len(),
+        ledger.unanswered
+    );
+    assert_kept(&croak, &ledger, &report);
+}
+
+/// Fifty different errors of a thousand users.
+fn varied(n: u64) -> Vec<u8> {
+    XmlNotice { class: format!("Failure{}", n % 50), user: (n % 1000).to_string(), ..XmlNotice::default() }.request()
+}
+
 async fn survive(what: &str, kill: impl AsyncFn(&mut Installation, usize)) {
     let _alone = MACHINE.lock().await;
     let mut croak = Installation::with_private_servers(RedisLimits::default()).await;
     croak.start_worker(ALL_ROLES).await;
     croak.start_worker(ALL_ROLES).await;
     croak.start_gateway().await;
-    let notice = |n: u64| {
-        XmlNotice { class: format!("Failure{}", n % 50), user: (n % 1000).to_string(), ..XmlNotice::default() }
-            .request()
-    };
-    let load = Load::start(croak.gateway_address(), NOTICES_PER_SECOND, notice);
+    let load = Load::start(croak.gateway_address(), NOTICES_PER_SECOND, varied);
 
     let kills = seconds().div_ceil(KILL_EVERY.as_secs()) as usize;
     let mut ticks = tokio::time::interval(KILL_EVERY);
@@ -122,6 +169,10 @@ async fn survive(what: &str, kill: impl AsyncFn(&mut Installation, usize)) {
         ledger.accepted.len() as u64 > u64::from(NOTICES_PER_SECOND) * seconds() / 4,
         "too few came in to prove anything"
     );
+    assert_kept(&croak, &ledger, &report);
+}
+
+fn assert_kept(croak: &Installation, ledger: &Ledger, report: &Report) {
     assert_eq!(report.missing, 0, "each that got a 2xx is stored");
     assert_eq!(report.doubled, 0, "each is stored once");
     assert!(report.extra as u64 <= ledger.unanswered, "{} are stored that nobody sent", report.extra);

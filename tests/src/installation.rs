@@ -310,7 +310,13 @@ impl Service {
 
     /// Starts it again after its end, with the same settings and ports. It may not be ready yet.
     pub fn start_again(&mut self) {
-        self.process = spawn(self.program, &self.name, &self.environment, &self.log);
+        self.start_again_with(&[]);
+    }
+
+    /// Starts it again with these settings beside its own, this once.
+    pub fn start_again_with(&mut self, settings: &[(&'static str, String)]) {
+        let environment = [self.environment.as_slice(), settings].concat();
+        self.process = spawn(self.program, &self.name, &environment, &self.log);
     }
 
     /// Waits until it says that it is ready.

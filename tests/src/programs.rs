@@ -76,7 +76,10 @@ fn folder() -> &'static Path {
             "cli",
         ]);
         cargo.arg("--target-dir").arg(target);
-        if !is_debug() {
+        if is_debug() {
+            // The points at which a failure test has them killed; a release build never has them.
+            cargo.args(["--features", "ingest-gateway/failpoints,batch-worker/failpoints"]);
+        } else {
             cargo.arg("--release");
         }
         assert!(cargo.status().expect("cargo starts").success(), "the programs under test do not build");
