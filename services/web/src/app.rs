@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::FromRef;
 use store::Reader;
 use store::reader::{Account, Opened, ReadError, Token, Viewer};
@@ -33,7 +34,7 @@ pub(crate) struct Parts {
     /// Parts of pages that look the same to everybody who may see them.
     pub(crate) pieces: ReadCache<Piece>,
     /// Answers of the API.
-    pub(crate) answers: ReadCache<Vec<u8>>,
+    pub(crate) answers: ReadCache<Bytes>,
     opened: ReadCache<Opened>,
     accounts: ReadCache<Account>,
     tokens: ReadCache<Token>,
@@ -68,7 +69,7 @@ impl App {
             public_url: config.public_url.clone(),
             gateway_url: config.gateway_url.clone(),
             pieces: ReadCache::new("pieces", 48 * MIB, Piece::bytes),
-            answers: ReadCache::new("answers", 24 * MIB, Vec::len),
+            answers: ReadCache::new("answers", 24 * MIB, Bytes::len),
             opened: ReadCache::new("projects", 4 * MIB, |_| 200),
             accounts: ReadCache::new("accounts", 4 * MIB, |_| 300),
             tokens: ReadCache::new("tokens", 4 * MIB, |_| 100),

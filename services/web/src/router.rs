@@ -6,7 +6,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::pages::{deploys, group, groups, ingest, locate, projects, sign_in, theme};
+use crate::pages::{act, deploys, group, groups, ingest, locate, projects, sign_in, theme};
 use crate::rejection::Rejection;
 use crate::{api, assets, headers};
 
@@ -23,7 +23,7 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/projects/{project_id}", get(groups::home))
         .route("/projects/{project_id}/groups", get(groups::page))
         .route("/projects/{project_id}/groups/{group_id}", get(group::page))
-        .route("/projects/{project_id}/groups/{group_id}/{action}", post(group::act))
+        .route("/projects/{project_id}/groups/{group_id}/{action}", post(act::act))
         .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}", get(group::notice_page))
         .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}/json", get(group::notice_json))
         .route("/projects/{project_id}/deploys", get(deploys::page))

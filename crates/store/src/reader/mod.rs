@@ -4,6 +4,7 @@
 //! whatever role it logs in with. Whether somebody may see a project is decided once, by [`Reader::open`]: everything
 //! that belongs to a project asks for the [`Opened`] project that it answers with.
 
+mod chunks;
 mod cursor;
 mod deploys;
 mod group;

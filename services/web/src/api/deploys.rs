@@ -27,5 +27,5 @@ pub(super) async fn list(
     deploys.truncate(limit);
     let next = deploys.last().filter(|_| is_more).map(store::reader::Deploy::cursor);
     let items = deploys.iter().map(shapes::deploy).collect();
-    Ok(json(shapes::list(items, next).to_string().into_bytes()))
+    Ok(json(shapes::list(items, next).to_string().into()))
 }

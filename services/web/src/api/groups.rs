@@ -40,9 +40,9 @@ pub(super) async fn list(
             .await?
             .map_err(|error| Rejection::BadRequest(error.to_string()))?;
         let items = page.groups.iter().map(|group| shapes::group(group, public_url.as_deref())).collect();
-        Ok::<_, Rejection>(Some(shapes::list(items, page.next).to_string().into_bytes()))
+        Ok::<_, Rejection>(Some(shapes::list(items, page.next).to_string().into()))
     });
-    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.to_vec()))
+    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
 }
 
 pub(super) async fn one(
@@ -55,7 +55,7 @@ pub(super) async fn one(
     let (reader, public_url) = (app.reader.clone(), app.public_url.clone());
     let answer = app.answers.get(format!("{} group {group_id}", opened.id()), None, || async move {
         let group = reader.group(&opened, group_id).await?;
-        Ok::<_, Rejection>(group.map(|group| shapes::group(&group, public_url.as_deref()).to_string().into_bytes()))
+        Ok::<_, Rejection>(group.map(|group| shapes::group(&group, public_url.as_deref()).to_string().into()))
     });
-    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.to_vec()))
+    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
 }

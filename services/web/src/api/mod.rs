@@ -10,6 +10,7 @@ mod shapes;
 mod stats;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
@@ -40,7 +41,7 @@ impl IntoResponse for Problem {
 /// Every path and who answers there.
 fn table() -> [(&'static str, MethodRouter<App>); 11] {
     [
-        ("/openapi.json", get(async || json(OPENAPI.as_bytes().to_vec()))),
+        ("/openapi.json", get(async || json(Bytes::from_static(OPENAPI.as_bytes())))),
         ("/projects", get(projects::list)),
         ("/projects/{project_id}", get(projects::one)),
         ("/projects/{project_id}/groups", get(groups::list)),
@@ -62,7 +63,7 @@ pub(crate) fn routes() -> Router<App> {
         .method_not_allowed_fallback(async || Problem(Rejection::WrongMethod))
 }
 
-fn json(body: Vec<u8>) -> Response {
+fn json(body: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "private, no-store")], body).into_response()
 }
 

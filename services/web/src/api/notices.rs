@@ -30,7 +30,7 @@ pub(super) async fn of_group(
     let page = app.reader.notices(&opened, group_id, before, limit).await?;
     let next = page.next.map(|id| id.to_string());
     let items = page.notices.iter().map(StoredNotice::to_json).collect();
-    Ok(json(shapes::list(items, next).to_string().into_bytes()))
+    Ok(json(shapes::list(items, next).to_string().into()))
 }
 
 pub(super) async fn since(
@@ -49,7 +49,7 @@ pub(super) async fn since(
     let mut list = shapes::list(items, page.next);
     // Where to ask again later: the list has an end, its project has not.
     list["resume"] = Value::from(page.resume);
-    Ok(json(list.to_string().into_bytes()))
+    Ok(json(list.to_string().into()))
 }
 
 pub(super) async fn one(
@@ -62,9 +62,9 @@ pub(super) async fn one(
     let reader = app.reader.clone();
     let answer = app.answers.get(format!("{} notice {id}", opened.id()), None, || async move {
         let notice = reader.notice(&opened, id).await?;
-        Ok::<_, Rejection>(notice.map(|notice| notice.to_json().to_string().into_bytes()))
+        Ok::<_, Rejection>(notice.map(|notice| notice.to_json().to_string().into()))
     });
-    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.to_vec()))
+    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
 }
 
 pub(super) async fn status(
@@ -83,5 +83,5 @@ pub(super) async fn status(
         Stage::Dead => ("dead", None),
         Stage::Unknown => ("unknown", None),
     };
-    Ok(json(object!({"stage": stage, "group_id": group_id}).to_string().into_bytes()))
+    Ok(json(object!({"stage": stage, "group_id": group_id}).to_string().into()))
 }

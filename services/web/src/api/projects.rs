@@ -38,9 +38,9 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, params: Params)
         projects.truncate(limit);
         let next = projects.last().filter(|_| is_more).map(|last| format!("p{}", last.id));
         let items = projects.iter().map(shapes::project).collect();
-        Ok::<_, Rejection>(Some(shapes::list(items, next).to_string().into_bytes()))
+        Ok::<_, Rejection>(Some(shapes::list(items, next).to_string().into()))
     });
-    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.to_vec()))
+    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
 }
 
 pub(super) async fn one(
@@ -53,7 +53,7 @@ pub(super) async fn one(
     let not_before = Instant::now().checked_sub(COUNT_AGE_MAX);
     let answer = app.answers.get(format!("{} project", opened.id()), not_before, || async move {
         let project = reader.project(&opened).await?;
-        Ok::<_, Rejection>(project.map(|project| shapes::project(&project).to_string().into_bytes()))
+        Ok::<_, Rejection>(project.map(|project| shapes::project(&project).to_string().into()))
     });
-    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.to_vec()))
+    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
 }

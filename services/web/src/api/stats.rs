@@ -46,7 +46,7 @@ pub(super) async fn stats(
         .filter_map(|number| OffsetDateTime::from_unix_timestamp(number * step).ok())
         .map(|at| bucket(at, found.get(&at).unwrap_or(&Bucket::default())))
         .collect();
-    Ok(json(object!({"buckets": buckets}).to_string().into_bytes()))
+    Ok(json(object!({"buckets": buckets}).to_string().into()))
 }
 
 fn bucket(at: OffsetDateTime, bucket: &Bucket) -> Value {

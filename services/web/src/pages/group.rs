@@ -3,21 +3,17 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Form, Path, State};
-use axum::http::{HeaderMap, Uri, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::{Path, State};
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
 use notice::NoticeId;
-use serde::Deserialize;
-use service::proto::command::command::Action;
-use service::proto::command::command_result::Status;
-use service::proto::command::{Command, MuteGroup, ReopenGroup, ResolveGroup};
 use store::Reader;
 use store::reader::{Change, Facet, Grid, Group, GroupState, Opened};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::notice::NoticeView;
-use super::{Page, Piece, Tab, rendered};
+use super::{Page, Piece, Tab, act, rendered};
 use crate::app::App;
 use crate::rejection::Rejection;
 use crate::view::chart::{self, Column};
@@ -25,11 +21,11 @@ use crate::view::number::{counted, grouped, percent, users};
 use crate::view::stack::breakable;
 use crate::view::text::{in_address, shortened};
 use crate::view::times;
-use crate::visitor::{Seen, Told, Visitor};
+use crate::visitor::Visitor;
 
 /// Characters of a value in the list of facets.
 const VALUE_CHARS_MAX: usize = 80;
-/// Parts of an address of a command's form that lead back.
+/// Stretches of time that the chart can show: name in the address, label, columns.
 const RANGES: [(&str, &str, Grid); 4] = [
     ("1h", "1 hour", Grid::HOUR),
     ("24h", "24 hours", Grid::DAY),
@@ -103,26 +99,6 @@ struct ChangeView {
     detail: String,
 }
 
-#[derive(Template)]
-#[template(path = "actions.html")]
-struct Actions<'a> {
-    address: String,
-    actions: Vec<ActionView>,
-    form_token: &'a str,
-    version: i32,
-    are_taken: bool,
-    may_act: bool,
-    back: &'a str,
-}
-
-struct ActionView {
-    name: &'static str,
-    label: &'static str,
-    key: &'static str,
-    is_main: bool,
-    command_id: Uuid,
-}
-
 pub(crate) async fn page(
     State(app): State<App>,
     visitor: Visitor,
@@ -178,32 +154,9 @@ async fn show(
             read(&reader, &project, group_id, notice_id, range, &here).await
         })
         .await?;
-    let actions = actions(app, visitor, &opened, &piece, &base, path).await;
+    let actions = act::actions(app, visitor, &opened, &piece, &base, path).await;
     let page = Page { visitor, project: Some((&opened, Tab::Groups)), path, piece: &piece, actions: &actions };
     Ok(page.answer(&app.keys))
-}
-
-async fn actions(app: &App, visitor: &Visitor, opened: &Opened, piece: &Piece, base: &str, back: &str) -> String {
-    let Some((state, version)) = piece.group else { return String::new() };
-    let action = |name, label, key, is_main| ActionView { name, label, key, is_main, command_id: Uuid::new_v4() };
-    let actions = match state {
-        GroupState::Unresolved => {
-            vec![action("resolve", "Resolve", "r", true), action("mute", "Mute", "m", false)]
-        }
-        GroupState::Resolved => vec![action("reopen", "Reopen", "o", true)],
-        GroupState::Muted => {
-            vec![action("reopen", "Unmute", "m", true), action("resolve", "Resolve", "r", false)]
-        }
-    };
-    rendered(&Actions {
-        address: base.to_owned(),
-        actions,
-        form_token: &visitor.form_token,
-        version,
-        are_taken: app.commands.are_taken().await,
-        may_act: opened.may_act(),
-        back,
-    })
 }
 
 async fn read(
@@ -357,70 +310,7 @@ fn change_view(change: Change, now: OffsetDateTime) -> ChangeView {
     }
 }
 
-/// A form that asks for a change.
-#[derive(Deserialize)]
-pub(crate) struct Order {
-    #[serde(default)]
-    form_token: String,
-    #[serde(default)]
-    command_id: String,
-    #[serde(default)]
-    expected_version: i32,
-    #[serde(default)]
-    back: String,
-}
-
-pub(crate) async fn act(
-    State(app): State<App>,
-    visitor: Visitor,
-    Path((project_id, group_id, action)): Path<(String, String, String)>,
-    headers: HeaderMap,
-    Form(order): Form<Order>,
-) -> Result<Response, Rejection> {
-    let (project_id, group_id) = (number(&project_id)?, number(&group_id)?);
-    if !visitor.owns(&app.keys, &order.form_token) {
-        return Err(Rejection::ForeignForm);
-    }
-    let opened = app.open(visitor.viewer(), project_id).await?;
-    if !opened.may_act() {
-        return Err(Rejection::NotAllowed);
-    }
-    let id = Uuid::try_parse(&order.command_id)
-        .map_err(|_| Rejection::BadRequest("`command_id` must be a UUID".to_owned()))?;
-    let expected_version = order.expected_version;
-    let (action, done) = match action.as_str() {
-        "resolve" => {
-            (Action::ResolveGroup(ResolveGroup { group_id, expected_version }), "Resolved. The next notice reopens it.")
-        }
-        "reopen" => (Action::ReopenGroup(ReopenGroup { group_id, expected_version }), "Open again."),
-        "mute" => (
-            Action::MuteGroup(MuteGroup { group_id, expected_version }),
-            "Muted. Its notices are kept and counted, and nobody is told.",
-        ),
-        _ => return Err(Rejection::NotFound),
-    };
-    let command = Command { id: id.to_string(), actor_id: visitor.account.id, project_id, action: Some(action) };
-
-    let mut jar = app.keys.jar(&headers);
-    let told = match app.commands.execute(command).await {
-        Ok(result) => {
-            if !result.lsn.is_empty() {
-                jar = jar.add(app.keys.seen(Seen::write(&result.lsn)));
-            }
-            let is_done = result.status() == Status::Done;
-            Told { is_good: is_done, text: if is_done { done.to_owned() } else { result.told } }
-        }
-        Err(_) => Told {
-            is_good: false,
-            text: "Changes are paused: no worker answers. Nothing was changed; try again in a moment.".to_owned(),
-        },
-    };
-    jar = jar.add(app.keys.told(told.write()));
-    let base = format!("/projects/{project_id}/groups/{group_id}");
-    let back = if order.back.starts_with(&base) && super::is_our_path(&order.back) { order.back } else { base };
-    Ok((jar, Redirect::to(&back)).into_response())
-}
-
-fn number(text: &str) -> Result<i64, Rejection> {
+/// A number in a path. What is no number names nothing.
+pub(super) fn number(text: &str) -> Result<i64, Rejection> {
     text.parse().ok().filter(|number| *number > 0).ok_or(Rejection::NotFound)
 }

@@ -3,6 +3,7 @@
 //! A page is a shell, which is the visitor's own, around pieces, which look the same to everybody who may see them and
 //! are kept for a moment.
 
+pub(crate) mod act;
 pub(crate) mod deploys;
 pub(crate) mod group;
 pub(crate) mod groups;
