@@ -2,7 +2,8 @@
 //!
 //! Numbers given out by the database become visible out of order, so a reader that goes on behind the greatest one it
 //! saw skips what was committed late. This list goes by (transaction, chunk, place in it) and ends before the oldest
-//! transaction that is still running: nothing can appear behind it.
+//! transaction that is still running: nothing can appear behind it. Transactions of other databases of the same server
+//! count, too: a long one elsewhere makes the list late, never wrong.
 
 use sqlx::types::time::OffsetDateTime;
 
