@@ -107,6 +107,7 @@ async fn write_facets(
     }
     let mut projects = Vec::with_capacity(count);
     let mut fingerprints = Vec::with_capacity(count);
+    let mut fresh = Vec::with_capacity(count);
     let mut keys = Vec::with_capacity(count);
     let mut values = Vec::with_capacity(count);
     let mut counts = Vec::with_capacity(count);
@@ -116,6 +117,7 @@ async fn write_facets(
         for ((key, value), facet) in &group.facets {
             projects.push(place.project_id);
             fingerprints.push(place.fingerprint_id);
+            fresh.push(place.is_fresh);
             keys.push(key.clone());
             values.push(value.clone());
             counts.push(signed(facet.notice_count));
@@ -127,6 +129,7 @@ async fn write_facets(
         "queries/batch/facets.sql",
         &projects,
         &fingerprints,
+        &fresh,
         &keys,
         &values,
         &counts,
