@@ -46,9 +46,10 @@ impl Writer {
     /// Becomes the housekeeper, unless another process is.
     pub async fn housekeeper(&self) -> Result<Option<Housekeeper>, StoreError> {
         let mut connection = self.pool.acquire().await?.detach();
-        let is_mine = sqlx::query_scalar!(r#"select pg_try_advisory_lock(hashtext('croak housekeeper')) as "is_mine!""#)
-            .fetch_one(&mut connection)
-            .await?;
+        let is_mine =
+            sqlx::query_scalar!(r#"select pg_try_advisory_lock(hashtext('croak housekeeper')) as "is_mine!""#)
+                .fetch_one(&mut connection)
+                .await?;
         if !is_mine {
             return Ok(None);
         }
@@ -61,13 +62,16 @@ impl Writer {
 impl Housekeeper {
     /// Grows with every change that gateways have to know of.
     pub async fn snapshot_version(&mut self) -> Result<u64, StoreError> {
-        let version = sqlx::query_scalar!("select snapshot_version from installation").fetch_one(&mut self.connection).await?;
+        let version =
+            sqlx::query_scalar!("select snapshot_version from installation").fetch_one(&mut self.connection).await?;
         Ok(version.unsigned_abs())
     }
 
     /// What gateways know of projects. The version is read first: a change while this is read raises it again.
     pub async fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
-        let installation = sqlx::query!("select id, lane_count, snapshot_version from installation").fetch_one(&mut self.connection).await?;
+        let installation = sqlx::query!("select id, lane_count, snapshot_version from installation")
+            .fetch_one(&mut self.connection)
+            .await?;
         let projects = sqlx::query!(
             r#"select p.id, p.lane_subset, p.rate_per_minute_max, p.disabled,
                    coalesce(array_agg(k.key) filter (where k.key is not null), '{}') as "keys!"
@@ -117,12 +121,15 @@ impl Housekeeper {
 
     /// Retention: drops the days that no project needs any more, then deletes what projects with a shorter one do not need.
     pub async fn expire(&mut self) -> Result<Expired, StoreError> {
-        let longest = sqlx::query_scalar!(r#"select coalesce(max(retention_days), 90) as "longest!" from project where deleted_at is null"#)
-            .fetch_one(&mut self.connection)
-            .await?;
+        let longest = sqlx::query_scalar!(
+            r#"select coalesce(max(retention_days), 90) as "longest!" from project where deleted_at is null"#
+        )
+        .fetch_one(&mut self.connection)
+        .await?;
         let mut expired = Expired::default();
         for day in self.days_older_than("chunk", longest).await? {
-            let gone = sqlx::query_scalar!(r#"select day_expire($1) as "gone!""#, day).fetch_one(&mut self.connection).await?;
+            let gone =
+                sqlx::query_scalar!(r#"select day_expire($1) as "gone!""#, day).fetch_one(&mut self.connection).await?;
             expired.days += 1;
             expired.notices += gone;
         }
@@ -160,10 +167,11 @@ impl Housekeeper {
             .execute(&mut self.connection)
             .await?
             .rows_affected();
-        swept += sqlx::query!("delete from ledger where minute < now() - $1 * interval '1 day'", f64::from(LEDGER_DAYS))
-            .execute(&mut self.connection)
-            .await?
-            .rows_affected();
+        swept +=
+            sqlx::query!("delete from ledger where minute < now() - $1 * interval '1 day'", f64::from(LEDGER_DAYS))
+                .execute(&mut self.connection)
+                .await?
+                .rows_affected();
         swept += sqlx::query_file!("queries/forget_journals.sql", f64::from(JOURNAL_CURSOR_DAYS))
             .fetch_one(&mut self.connection)
             .await?
@@ -185,7 +193,12 @@ impl Housekeeper {
         for project_id in projects {
             for delete in PROJECT_ROWS {
                 loop {
-                    let gone = sqlx::query(delete).bind(project_id).bind(SLICE).execute(&mut self.connection).await?.rows_affected();
+                    let gone = sqlx::query(delete)
+                        .bind(project_id)
+                        .bind(SLICE)
+                        .execute(&mut self.connection)
+                        .await?
+                        .rows_affected();
                     swept += gone;
                     if gone < SLICE.unsigned_abs() {
                         break;
@@ -193,8 +206,13 @@ impl Housekeeper {
                 }
             }
             // Keys, memberships, tokens and webhooks hang on it.
-            sqlx::query!("delete from project_key where project_id = $1", project_id).execute(&mut self.connection).await?;
-            swept += sqlx::query!("delete from project where id = $1", project_id).execute(&mut self.connection).await?.rows_affected();
+            sqlx::query!("delete from project_key where project_id = $1", project_id)
+                .execute(&mut self.connection)
+                .await?;
+            swept += sqlx::query!("delete from project where id = $1", project_id)
+                .execute(&mut self.connection)
+                .await?
+                .rows_affected();
         }
         Ok(swept)
     }

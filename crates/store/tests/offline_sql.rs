@@ -57,7 +57,7 @@ async fn differences(connection: &mut PgConnection, told: &Value) -> Result<(), 
     }
     let parameters: Vec<String> = statement
         .parameters()
-        .and_then(|either| either.left())
+        .and_then(sqlx::Either::left)
         .unwrap_or_default()
         .iter()
         .map(|kind| plain(kind.name()))

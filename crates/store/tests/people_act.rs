@@ -110,14 +110,20 @@ async fn a_delivery_is_claimed_by_one_rests_after_a_failure_and_keeps_its_id() {
     assert_eq!(claimed.len(), 1, "one at a time to a destination");
     assert!(scene.writer.claim_deliveries(10, minute).await.unwrap().is_empty(), "while one is under way");
 
-    let failed = AttemptReport { ended: Attempted::Again(Duration::ZERO), status: Some(500), told: "answered 500".into(), took: Duration::ZERO };
+    let failed = AttemptReport {
+        ended: Attempted::Again(Duration::ZERO),
+        status: Some(500),
+        told: "answered 500".into(),
+        took: Duration::ZERO,
+    };
     scene.writer.finish_delivery(&claimed[0], &failed, minute).await.unwrap();
     assert!(scene.writer.claim_deliveries(10, minute).await.unwrap().is_empty(), "while the destination rests");
 
     sqlx::raw_sql("update webhook set resting_until = now()").execute(&scene.database.pool).await.unwrap();
     let mut ended = Vec::new();
     while let Some(delivery) = scene.writer.claim_deliveries(10, minute).await.unwrap().pop() {
-        let good = AttemptReport { ended: Attempted::Delivered, status: Some(200), told: String::new(), took: Duration::ZERO };
+        let good =
+            AttemptReport { ended: Attempted::Delivered, status: Some(200), told: String::new(), took: Duration::ZERO };
         scene.writer.finish_delivery(&delivery, &good, minute).await.unwrap();
         ended.push((delivery.id, delivery.attempt));
     }
@@ -130,12 +136,15 @@ async fn a_delivery_is_claimed_by_one_rests_after_a_failure_and_keeps_its_id() {
 #[tokio::test]
 async fn a_claim_that_ran_out_is_sent_again() {
     let scene = Scene::new().await;
-    let hook = Admin::connect(&scene.database.url).await.unwrap().create_webhook(1, "https://example.org/").await.unwrap();
-    sqlx::query("insert into outbox (webhook_id, project_id, group_id, kind, body) values ($1, 1, 7, 'group.new', '{}')")
-        .bind(hook.id)
-        .execute(&scene.database.pool)
-        .await
-        .unwrap();
+    let hook =
+        Admin::connect(&scene.database.url).await.unwrap().create_webhook(1, "https://example.org/").await.unwrap();
+    sqlx::query(
+        "insert into outbox (webhook_id, project_id, group_id, kind, body) values ($1, 1, 7, 'group.new', '{}')",
+    )
+    .bind(hook.id)
+    .execute(&scene.database.pool)
+    .await
+    .unwrap();
     let first = scene.writer.claim_deliveries(1, Duration::ZERO).await.unwrap();
     let second = scene.writer.claim_deliveries(1, Duration::ZERO).await.unwrap();
     assert_eq!((first[0].id, first[0].attempt, second[0].attempt), (second[0].id, 1, 2));
@@ -148,7 +157,10 @@ async fn the_services_roles_can_do_what_they_must_and_no_more() {
         let pool = scene.database.pool.clone();
         async move {
             let mut transaction = pool.begin().await.unwrap();
-            sqlx::query(sqlx::AssertSqlSafe(format!("set local role {role}"))).execute(&mut *transaction).await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(format!("set local role {role}")))
+                .execute(&mut *transaction)
+                .await
+                .unwrap();
             sqlx::query(statement).execute(&mut *transaction).await.is_err()
         }
     };
@@ -162,7 +174,11 @@ async fn the_services_roles_can_do_what_they_must_and_no_more() {
     ] {
         assert!(refused("croak_worker", statement).await, "the worker may not: {statement}");
     }
-    for statement in ["select partition_ensure(current_date + 5)", "select minutes_roll_up(current_date - 30)", "update grp set version = 2"] {
+    for statement in [
+        "select partition_ensure(current_date + 5)",
+        "select minutes_roll_up(current_date - 30)",
+        "update grp set version = 2",
+    ] {
         assert!(!refused("croak_worker", statement).await, "the worker must: {statement}");
     }
     for statement in [
@@ -182,7 +198,10 @@ async fn a_login_is_set_for_the_services_roles() {
     let scene = Scene::new().await;
     let admin = Admin::connect(&scene.database.url).await.unwrap();
     admin.set_login(ServiceRole::Web, "it's \"quoted\" \\ here").await.unwrap();
-    assert_eq!(scene.database.number("select count(*) from pg_roles where rolname = 'croak_web' and rolcanlogin").await, 1);
+    assert_eq!(
+        scene.database.number("select count(*) from pg_roles where rolname = 'croak_web' and rolcanlogin").await,
+        1
+    );
 }
 
 #[tokio::test]

@@ -61,7 +61,11 @@ impl Admin {
 }
 
 /// Decodes every chunk; counts by day, and finds chunks that lie about their count and ids that were stored twice.
-async fn decode_chunks(transaction: &mut Transaction<'_, Postgres>, project_id: Option<i64>, audit: &mut Audit) -> Result<Days, StoreError> {
+async fn decode_chunks(
+    transaction: &mut Transaction<'_, Postgres>,
+    project_id: Option<i64>,
+    audit: &mut Audit,
+) -> Result<Days, StoreError> {
     let mut days = Days::new();
     // An id names its lane and its moment, and a chunk stays within its lane and a stretch of minutes: a repeat can only be in the
     // same stretch of the same lane, so no more ids than those have to be remembered.
@@ -78,14 +82,24 @@ async fn decode_chunks(transaction: &mut Transaction<'_, Postgres>, project_id: 
             Ok(items) => items,
             Err(error) => {
                 let what = format!("chunk {} of fingerprint {} does not decode: {error}", row.id, row.fingerprint_id);
-                audit.findings.push(Finding { project_id: row.project_id, what, expected: i64::from(row.notice_count), found: 0 });
+                audit.findings.push(Finding {
+                    project_id: row.project_id,
+                    what,
+                    expected: i64::from(row.notice_count),
+                    found: 0,
+                });
                 continue;
             }
         };
         let decoded = i64::try_from(items.len()).unwrap_or(i64::MAX);
         if decoded != i64::from(row.notice_count) {
             let what = format!("notice_count of chunk {} of fingerprint {}", row.id, row.fingerprint_id);
-            audit.findings.push(Finding { project_id: row.project_id, what, expected: decoded, found: i64::from(row.notice_count) });
+            audit.findings.push(Finding {
+                project_id: row.project_id,
+                what,
+                expected: decoded,
+                found: i64::from(row.notice_count),
+            });
         }
         let this_stretch = (row.project_id, row.lane, NoticeId::from(row.last_id).accepted_at_ms() / chunk::SPAN_MS);
         if this_stretch != stretch {
@@ -94,7 +108,12 @@ async fn decode_chunks(transaction: &mut Transaction<'_, Postgres>, project_id: 
         }
         for item in &items {
             if !seen.insert(item.id) {
-                audit.findings.push(Finding { project_id: row.project_id, what: format!("notice {} is stored twice", item.id), expected: 1, found: 2 });
+                audit.findings.push(Finding {
+                    project_id: row.project_id,
+                    what: format!("notice {} is stored twice", item.id),
+                    expected: 1,
+                    found: 2,
+                });
             }
         }
         audit.chunk_count += 1;
@@ -105,7 +124,11 @@ async fn decode_chunks(transaction: &mut Transaction<'_, Postgres>, project_id: 
 }
 
 /// Days whose bodies have gone by retention count as they were when they went.
-async fn add_expired(transaction: &mut Transaction<'_, Postgres>, project_id: Option<i64>, days: &mut Days) -> Result<(), StoreError> {
+async fn add_expired(
+    transaction: &mut Transaction<'_, Postgres>,
+    project_id: Option<i64>,
+    days: &mut Days,
+) -> Result<(), StoreError> {
     let rows = sqlx::query!(
         "select project_id, fingerprint_id, day, notice_count from expired where $1::bigint is null or project_id = $1",
         project_id
@@ -146,7 +169,11 @@ async fn compare_days(
 }
 
 /// Holds the sums that lists and pages show against the counters by day.
-async fn compare_sums(transaction: &mut Transaction<'_, Postgres>, project_id: Option<i64>, audit: &mut Audit) -> Result<(), StoreError> {
+async fn compare_sums(
+    transaction: &mut Transaction<'_, Postgres>,
+    project_id: Option<i64>,
+    audit: &mut Audit,
+) -> Result<(), StoreError> {
     let rows = sqlx::query_file!("queries/audit_sums.sql", project_id).fetch_all(&mut **transaction).await?;
     audit.findings.extend(rows.into_iter().map(|row| Finding {
         project_id: row.project_id,
@@ -154,10 +181,12 @@ async fn compare_sums(transaction: &mut Transaction<'_, Postgres>, project_id: O
         expected: row.expected,
         found: row.found,
     }));
-    audit.group_count =
-        sqlx::query_scalar!(r#"select count(*) as "count!" from grp where $1::bigint is null or project_id = $1"#, project_id)
-            .fetch_one(&mut **transaction)
-            .await?;
+    audit.group_count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from grp where $1::bigint is null or project_id = $1"#,
+        project_id
+    )
+    .fetch_one(&mut **transaction)
+    .await?;
     Ok(())
 }
 

@@ -73,7 +73,10 @@ impl Admin {
     /// Makes a project and its key.
     pub async fn create_project(&self, new: NewProject) -> Result<ProjectRow, StoreError> {
         let slug = new.slug.unwrap_or_else(|| slug_of(&new.name));
-        if slug.is_empty() || slug.len() > SLUG_CHARS_MAX || !slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+        if slug.is_empty()
+            || slug.len() > SLUG_CHARS_MAX
+            || !slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        {
             return Err(StoreError::Invalid(format!(
                 "slug `{slug}` is not valid: it takes 1 to {SLUG_CHARS_MAX} of a-z, 0-9 and -"
             )));
@@ -81,12 +84,21 @@ impl Admin {
         let key = new.key.unwrap_or_else(token::generate_key);
         let mut transaction = self.pool.begin().await?;
         let id = match new.id {
-            Some(id) => sqlx::query_scalar!("insert into project (id, slug, name) values ($1, $2, $3) returning id", id, slug, new.name)
+            Some(id) => {
+                sqlx::query_scalar!(
+                    "insert into project (id, slug, name) values ($1, $2, $3) returning id",
+                    id,
+                    slug,
+                    new.name
+                )
                 .fetch_one(&mut *transaction)
-                .await,
-            None => sqlx::query_scalar!("insert into project (slug, name) values ($1, $2) returning id", slug, new.name)
-                .fetch_one(&mut *transaction)
-                .await,
+                .await
+            }
+            None => {
+                sqlx::query_scalar!("insert into project (slug, name) values ($1, $2) returning id", slug, new.name)
+                    .fetch_one(&mut *transaction)
+                    .await
+            }
         }
         .map_err(|error| taken(error, &format!("a project with the slug `{slug}` or this id exists already")))?;
         if new.id.is_some() {
@@ -122,17 +134,24 @@ impl Admin {
         sqlx::query_file_as!(ProjectRow, "queries/admin_projects.sql", Some(id_or_slug))
             .fetch_optional(&self.pool)
             .await?
-            .ok_or_else(|| StoreError::Invalid(format!("there is no project `{id_or_slug}`; `croak project list` shows them")))
+            .ok_or_else(|| {
+                StoreError::Invalid(format!("there is no project `{id_or_slug}`; `croak project list` shows them"))
+            })
     }
 
     /// Gives a project a new key and revokes the old ones.
     pub async fn rotate_key(&self, project_id: i64) -> Result<String, StoreError> {
         let key = token::generate_key();
         let mut transaction = self.pool.begin().await?;
-        sqlx::query!("update project_key set revoked_at = now() where project_id = $1 and revoked_at is null", project_id)
+        sqlx::query!(
+            "update project_key set revoked_at = now() where project_id = $1 and revoked_at is null",
+            project_id
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!("insert into project_key (key, project_id) values ($1, $2)", key, project_id)
             .execute(&mut *transaction)
             .await?;
-        sqlx::query!("insert into project_key (key, project_id) values ($1, $2)", key, project_id).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(key)
     }

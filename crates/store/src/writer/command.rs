@@ -137,7 +137,8 @@ impl Writer {
             }
         };
         transaction.commit().await.map_err(StoreError::CommitUnknown)?;
-        let lsn = sqlx::query_scalar!(r#"select pg_current_wal_insert_lsn()::text as "lsn!""#).fetch_one(&self.pool).await?;
+        let lsn =
+            sqlx::query_scalar!(r#"select pg_current_wal_insert_lsn()::text as "lsn!""#).fetch_one(&self.pool).await?;
         Ok(CommandResult { status, told, version, lsn })
     }
 }
@@ -148,7 +149,8 @@ async fn record(
     transaction: &mut Transaction<'_, Postgres>,
     command: &GroupCommand,
 ) -> Result<Option<(CommandStatus, String, i32)>, StoreError> {
-    let args = serde_json::json!({ "group_id": command.group_id.to_string(), "expected_version": command.expected_version });
+    let args =
+        serde_json::json!({ "group_id": command.group_id.to_string(), "expected_version": command.expected_version });
     let is_new = sqlx::query!(
         "insert into command (id, actor_id, project_id, kind, args, status) values ($1, $2, $3, $4, $5, 'running') on conflict (id) do nothing",
         command.id,
@@ -164,9 +166,12 @@ async fn record(
     if is_new {
         return Ok(None);
     }
-    let earlier = sqlx::query!("select actor_id, project_id, kind, args, status, told, version from command where id = $1", command.id)
-        .fetch_one(&mut **transaction)
-        .await?;
+    let earlier = sqlx::query!(
+        "select actor_id, project_id, kind, args, status, told, version from command where id = $1",
+        command.id
+    )
+    .fetch_one(&mut **transaction)
+    .await?;
     let is_the_same = earlier.actor_id == command.actor_id
         && earlier.project_id == command.project_id
         && earlier.kind == command.action.as_str()

@@ -68,11 +68,7 @@ impl Writer {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self {
-            pool,
-            live: Arc::default(),
-            on_step: |_| {},
-        })
+        Ok(Self { pool, live: Arc::default(), on_step: |_| {} })
     }
 
     /// Calls `hook` at named points of a transaction, where failure tests kill the process.
@@ -84,9 +80,7 @@ impl Writer {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query_scalar!("select 1 as one")
-            .fetch_one(&self.pool)
-            .await?;
+        sqlx::query_scalar!("select 1 as one").fetch_one(&self.pool).await?;
         Ok(())
     }
 }

@@ -32,7 +32,11 @@ pub struct Delivery {
 impl std::fmt::Debug for Delivery {
     /// Without the secret, the address (which may hold one) and the body.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Delivery").field("id", &self.id).field("kind", &self.kind).field("attempt", &self.attempt).finish_non_exhaustive()
+        f.debug_struct("Delivery")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +77,12 @@ impl Writer {
 
     /// Writes down how an attempt ended, and when the next one is due. A destination that failed rests,
     /// so that one dead receiver does not take the time of the others.
-    pub async fn finish_delivery(&self, delivery: &Delivery, report: &AttemptReport, rest: Duration) -> Result<(), StoreError> {
+    pub async fn finish_delivery(
+        &self,
+        delivery: &Delivery,
+        report: &AttemptReport,
+        rest: Duration,
+    ) -> Result<(), StoreError> {
         let (delivered, again_s) = match report.ended {
             Attempted::Delivered => (true, None),
             Attempted::Again(pause) => (false, Some(pause.as_secs_f64())),
