@@ -256,7 +256,8 @@ async fn the_api_has_the_promised_shapes() {
     assert_eq!(get(&format!("/projects/1/notices/{}", notice.replace('-', ""))).await, one);
     assert_eq!(get(&format!("/projects/1/groups/{group}/notices")).await["items"], json!([one]));
     // Transactions of the whole server hold this list back, those of other tests too.
-    site.eventually(async || get("/projects/1/notices?since=2020-01-01T00:00:00Z").await["items"] == json!([one])).await;
+    site.eventually(async || get("/projects/1/notices?since=2020-01-01T00:00:00Z").await["items"] == json!([one]))
+        .await;
     assert_eq!(
         get(&format!("/projects/1/notices/{notice}/status")).await,
         json!({"stage": "stored", "group_id": group.to_string()})
