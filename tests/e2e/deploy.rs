@@ -77,7 +77,7 @@ fn the_image_is_built_in_stages_and_runs_as_nobody_in_particular() {
         let of_last_stage = instructions[last..].iter();
         of_last_stage.filter(move |(found, _)| found == word).map(|(_, rest)| rest.as_str())
     };
-    let user = find("USER").last().expect("a user is set");
+    let user = find("USER").next_back().expect("a user is set");
     assert!(!user.starts_with("root") && !user.starts_with('0'), "the user is {user}");
     for copied in find("COPY") {
         let stage = copied

@@ -43,12 +43,7 @@ async fn every_service_stops_under_load_within_its_deadline_and_nothing_is_lost(
         ledger.refused
     );
     let accepted: HashSet<_> = ledger.accepted.iter().copied().collect();
-    let pool = croak.pool();
-    let copies = wait_until("all that was accepted is stored", Duration::from_secs(30), async || {
-        let copies = bodies::copies(&pool).await;
-        accepted.iter().all(|id| copies.contains_key(id)).then_some(copies)
-    })
-    .await;
+    let copies = bodies::copies_with_all_of(&croak.pool(), &ledger.accepted, Duration::from_secs(30)).await;
     assert!(copies.values().all(|copies| *copies == 1), "each is stored once");
     assert!(
         (copies.len() - accepted.len()) as u64 <= ledger.unanswered,

@@ -4,9 +4,12 @@
 //! microseconds (i64, little endian), the length of its body (u32, little endian), and the body, a protobuf message.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
+
+use crate::wait_until;
 
 /// The largest uncompressed chunk that is believed.
 const CHUNK_BYTES_MAX: usize = 64 << 20;
@@ -54,6 +57,18 @@ pub async fn copies(pool: &PgPool) -> HashMap<Uuid, u32> {
         *copies.entry(body.id).or_default() += 1;
     }
     copies
+}
+
+/// How often each id is stored, as soon as all of these are.
+pub async fn copies_with_all_of(pool: &PgPool, ids: &[Uuid], limit: Duration) -> HashMap<Uuid, u32> {
+    wait_until("all that was accepted is stored", limit, async || {
+        if count(pool).await < ids.len() as i64 {
+            return None;
+        }
+        let copies = copies(pool).await;
+        ids.iter().all(|id| copies.contains_key(id)).then_some(copies)
+    })
+    .await
 }
 
 /// How many notices the chunks say they hold, without decoding them.

@@ -91,7 +91,7 @@ impl Browser {
             "goog:loggingPrefs": {"browser": "ALL"},
             "goog:chromeOptions": {
                 // Without a sandbox, because tests also run as root; the pages are our own.
-                "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", format!("--user-data-dir={}", folder.path().join("profile").display())],
+                "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars", format!("--user-data-dir={}", folder.path().join("profile").display())],
                 "prefs": {"profile.managed_default_content_settings.javascript": javascript},
             },
         });
