@@ -40,8 +40,9 @@ pub(crate) async fn run(writer: Writer, queue: Queue, shutdown: CancellationToke
 
 async fn keep(mut housekeeper: Housekeeper, queue: &Queue, shutdown: &CancellationToken) -> Result<(), StoreError> {
     let mut next_round = Instant::now();
+    let mut is_silent = false;
     while !shutdown.is_cancelled() {
-        publish(&mut housekeeper, queue).await?;
+        publish(&mut housekeeper, queue, &mut is_silent).await?;
         if Instant::now() >= next_round {
             round(&mut housekeeper).await?;
             next_round = Instant::now() + ROUND_EVERY;
@@ -51,16 +52,20 @@ async fn keep(mut housekeeper: Housekeeper, queue: &Queue, shutdown: &Cancellati
     Ok(())
 }
 
-/// Publishes the snapshot when it changed, or when Redis no longer has it.
-async fn publish(housekeeper: &mut Housekeeper, queue: &Queue) -> Result<(), StoreError> {
+/// Publishes the snapshot when it changed, or when Redis no longer has it. `is_silent` says whether Redis did not answer
+/// the last time: that is told once.
+async fn publish(housekeeper: &mut Housekeeper, queue: &Queue, is_silent: &mut bool) -> Result<(), StoreError> {
     let version = housekeeper.snapshot_version().await?;
     let published = match queue.snapshot_version().await {
         Ok(published) => published,
         Err(error) => {
-            tracing::debug!(error = service::causes(&error), "snapshot not published while Redis cannot be reached");
+            if !std::mem::replace(is_silent, true) {
+                tracing::warn!(error = service::causes(&error), "snapshot not published while Redis does not answer");
+            }
             return Ok(());
         }
     };
+    *is_silent = false;
     if published == Some(version) {
         return Ok(());
     }
