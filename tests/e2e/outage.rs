@@ -17,6 +17,9 @@ const TAKEN_BLIND: u64 = 10_000;
 /// All of them are on the pages this soon after both have started.
 const VISIBLE_LIMIT: Duration = Duration::from_secs(20);
 
+/// Room for all of them: one project may have a quarter of a journal that is more than half full.
+const JOURNAL_BYTES_MAX: u64 = 8 << 30;
+
 /// The memory of the small Redis.
 const REDIS_MB: u32 = 64;
 
@@ -60,6 +63,7 @@ async fn a_full_redis_with_stopped_workers_costs_nothing_and_drains() {
     let count = std::env::var("CROAK_OUTAGE_NOTICES")
         .map_or(if is_debug() { 14_000 } else { 100_000 }, |count| count.parse().expect("a number of notices"));
     let mut croak = Installation::with_private_servers(RedisLimits { memory_mb: REDIS_MB }).await;
+    croak.settings.push(("CROAK_JOURNAL_BYTES_MAX", JOURNAL_BYTES_MAX.to_string()));
     croak.start_worker(ALL_ROLES).await;
     croak.start_gateway().await;
     croak.workers[0].stop().await;

@@ -43,7 +43,7 @@ pub struct Installation {
     pub workers: Vec<Service>,
     /// The web, when it runs.
     pub web: Option<Service>,
-    /// Settings beside the usual ones for every service that is started from now on.
+    /// Settings beside or instead of the usual ones, for every service that is started from now on.
     pub settings: Vec<(&'static str, String)>,
     /// Its own Redis, which a test may kill.
     pub redis: Option<Redis>,
@@ -144,8 +144,7 @@ impl Installation {
     /// Starts the gateway and waits until it is ready, which takes a snapshot of the projects: a worker must run, or have run.
     pub async fn start_gateway(&mut self) {
         let port = Port::free();
-        let mut environment = self.environment();
-        environment.extend([
+        let environment = self.environment(&[
             ("CROAK_LISTEN", port.address().to_string()),
             ("CROAK_JOURNAL_DIR", self.journal_folder().display().to_string()),
             ("CROAK_JOURNAL_BYTES_MAX", (1_u64 << 30).to_string()),
@@ -161,8 +160,7 @@ impl Installation {
         self.worker_count += 1;
         let name = format!("worker-{}", self.worker_count);
         let command_port = Port::free();
-        let mut environment = self.environment();
-        environment.extend([
+        let environment = self.environment(&[
             ("CROAK_DATABASE_URL", self.database.url_as("croak_worker")),
             ("CROAK_COMMAND_LISTEN", command_port.address().to_string()),
             ("CROAK_WORKER_ID", name.clone()),
@@ -177,8 +175,7 @@ impl Installation {
 
     /// Starts the web and waits until it is ready.
     pub async fn start_web(&mut self) {
-        let mut environment = self.environment();
-        environment.extend([
+        let environment = self.environment(&[
             ("CROAK_LISTEN", self.web_port.address().to_string()),
             ("CROAK_DATABASE_URL", self.database.url_as("croak_web")),
             ("CROAK_PUBLIC_URL", format!("http://{}", self.web_port.address())),
@@ -247,7 +244,7 @@ impl Installation {
     /// `croak` with these arguments, not yet started.
     pub fn croak_command(&self, arguments: &[&str]) -> Command {
         let mut command = Program::Croak.command();
-        command.args(arguments).envs(self.environment()).env("CROAK_DATABASE_URL", self.database.url());
+        command.args(arguments).envs(self.environment(&[])).env("CROAK_DATABASE_URL", self.database.url());
         command
     }
 
@@ -262,7 +259,8 @@ impl Installation {
         .await;
     }
 
-    fn environment(&self) -> Vec<(&'static str, String)> {
+    /// The usual settings, those of one service, and then those that the test wants instead.
+    fn environment(&self, own: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
         let mut environment = vec![
             ("CROAK_REDIS_URL", self.redis_url.clone()),
             ("CROAK_QUEUE_PREFIX", self.prefix.clone()),
@@ -271,7 +269,8 @@ impl Installation {
             ("CROAK_LOG", "info".to_owned()),
             ("CROAK_LOG_FORMAT", "text".to_owned()),
         ];
-        environment.extend(self.settings.iter().cloned());
+        environment.extend_from_slice(own);
+        environment.extend_from_slice(&self.settings);
         environment
     }
 }
