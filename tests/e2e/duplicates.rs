@@ -1,6 +1,6 @@
 //! A flood of duplicates costs next to nothing, and every single one can be read back.
 //!
-//! `CROAK_DUPLICATES` is how many (default 100,000; 20,000 in a debug build).
+//! `CROAK_TEST_DUPLICATES` is how many (default 100,000; 20,000 in a debug build).
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ const READ_LIMIT: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn duplicates_fold_into_few_statements_and_few_bytes_and_are_all_there() {
-    let count = std::env::var("CROAK_DUPLICATES")
+    let count = std::env::var("CROAK_TEST_DUPLICATES")
         .map_or(if is_debug() { 20_000 } else { FULL_COUNT }, |count| count.parse().expect("a number of notices"));
     let mut croak = Installation::new().await;
     croak.start_worker("housekeep").await;

@@ -1,6 +1,6 @@
 //! Whatever is killed while notices come in: each that got a 2xx is stored exactly once.
 //!
-//! `CROAK_KILL_SECONDS` is how long each scenario lasts (default 20), with one kill in six seconds.
+//! `CROAK_TEST_KILL_SECONDS` is how long each scenario lasts (default 20), with one kill in six seconds.
 
 use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
@@ -217,5 +217,5 @@ async fn settled(croak: &Installation, ledger: &Ledger) -> Report {
 }
 
 fn seconds() -> u64 {
-    std::env::var("CROAK_KILL_SECONDS").map_or(20, |seconds| seconds.parse().expect("CROAK_KILL_SECONDS is a number"))
+    std::env::var("CROAK_TEST_KILL_SECONDS").map_or(20, |seconds| seconds.parse().expect("CROAK_TEST_KILL_SECONDS is a number"))
 }

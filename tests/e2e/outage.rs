@@ -1,6 +1,6 @@
 //! The door stays open while everything behind it is gone, and what came in meanwhile is all there afterwards.
 //!
-//! `CROAK_OUTAGE_NOTICES` is how many notices a full Redis has to stand (default 100,000; 14,000 in a debug build).
+//! `CROAK_TEST_OUTAGE_NOTICES` is how many notices a full Redis has to stand (default 100,000; 14,000 in a debug build).
 
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ async fn notices_are_taken_with_redis_and_postgres_down_and_seen_soon_after_they
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_redis_with_stopped_workers_costs_nothing_and_drains() {
-    let count = std::env::var("CROAK_OUTAGE_NOTICES")
+    let count = std::env::var("CROAK_TEST_OUTAGE_NOTICES")
         .map_or(if is_debug() { 14_000 } else { 100_000 }, |count| count.parse().expect("a number of notices"));
     let mut croak = Installation::with_private_servers(RedisLimits { memory_mb: REDIS_MB }).await;
     croak.settings.push(("CROAK_JOURNAL_BYTES_MAX", JOURNAL_BYTES_MAX.to_string()));
