@@ -19,6 +19,7 @@ use crate::auth::Guard;
 use crate::control::{Control, ControlDoor};
 use crate::health::Health;
 use crate::measure;
+use crate::process;
 use crate::proto::control::control_server::ControlServer;
 
 /// Longest time for one answer.
@@ -75,7 +76,8 @@ async fn ready(State(health): State<Health>) -> impl IntoResponse {
 }
 
 async fn metrics_page(State(recorder): State<PrometheusHandle>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render())
+    let page = recorder.render() + &process::metrics();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }
 
 async fn keep_up(recorder: PrometheusHandle) {

@@ -13,6 +13,7 @@ pub mod health;
 pub mod http;
 pub mod logs;
 pub mod measure;
+pub mod process;
 pub mod proto;
 pub mod stop;
 
