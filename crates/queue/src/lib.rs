@@ -10,6 +10,7 @@ pub mod body;
 mod entry;
 mod error;
 mod lanes;
+pub mod measured;
 mod queue;
 mod shipper;
 mod side;

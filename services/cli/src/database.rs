@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use store::Admin;
 
 /// The database, as the owner of its tables.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Database {
     /// Address of the database as the owner of the tables, like `postgres://croak:password@host/croak`; where it is not given, `DATABASE_URL` is taken
     #[arg(long, env = "CROAK_DATABASE_URL", hide_env_values = true)]
@@ -12,11 +12,15 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    /// Its address, if one is given.
+    pub(crate) fn named(&self) -> Option<String> {
+        let fallback = || std::env::var("DATABASE_URL").ok();
+        self.database_url.clone().or_else(fallback).filter(|url| !url.is_empty())
+    }
+
     /// Its address.
     pub(crate) fn url(&self) -> anyhow::Result<String> {
-        let fallback = || std::env::var("DATABASE_URL").ok();
-        let named = self.database_url.clone().or_else(fallback);
-        named.filter(|url| !url.is_empty()).context(
+        self.named().context(
             "no database is named: give --database-url or CROAK_DATABASE_URL, like postgres://croak:password@host/croak",
         )
     }

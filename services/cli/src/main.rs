@@ -4,6 +4,7 @@
 //! the standard error says why; 2: the call was wrong; 3: it was done, and what was looked at is not as it should be.
 
 mod audit;
+mod bench;
 mod captured;
 mod database;
 mod dead;
@@ -59,6 +60,7 @@ enum Command {
     Journal(journals::Journals),
     Send(send::Send),
     Health(health::Health),
+    Bench(Box<bench::Bench>),
 }
 
 #[tokio::main]
@@ -85,6 +87,7 @@ impl Command {
             Command::Journal(journals) => journals.run(output).await,
             Command::Send(send) => send.run(output).await,
             Command::Health(health) => health.run(output).await,
+            Command::Bench(bench) => bench.run(output).await,
         }
     }
 }

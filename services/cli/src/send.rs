@@ -44,7 +44,7 @@ pub(crate) struct Send {
 
 /// The kinds of client that can be played.
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
-enum Protocol {
+pub(crate) enum Protocol {
     /// Hoptoad's and Airbrake's XML, version 2.4
     Hoptoad,
     /// Airbrake's JSON, version 3

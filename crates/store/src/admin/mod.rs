@@ -4,6 +4,7 @@
 
 mod audit;
 mod dead;
+mod measured;
 mod people;
 mod project;
 mod status;
@@ -13,6 +14,7 @@ use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 
 pub use audit::{Audit, Finding};
 pub use dead::{DeadNotice, DeadNoticeId};
+pub use measured::{Server, Statement, StatementCounts};
 pub use people::{NewToken, TokenOwner};
 pub use project::{NewProject, NewWebhook, ProjectRow, WebhookRow};
 pub use status::{JournalStatus, LaneStatus, Status, WorkerStatus};
