@@ -70,6 +70,13 @@ pub(crate) struct Ratios {
     stored_to_redis: Option<f64>,
 }
 
+/// What all services have in memory together.
+#[derive(Debug, Serialize)]
+pub(crate) struct Memory {
+    pub(crate) before_mib: f64,
+    pub(crate) at_most_mib: f64,
+}
+
 /// What a process used.
 #[derive(Debug, Serialize)]
 pub(crate) struct Process {
@@ -79,6 +86,26 @@ pub(crate) struct Process {
     pub(crate) cpu_us_per_notice: f64,
     pub(crate) resident_before_bytes: u64,
     pub(crate) resident_max_bytes: u64,
+}
+
+impl Memory {
+    /// What the services have at rest and had at most; `None` unless all of them tell.
+    pub(crate) fn of(services: &Services, course: &Course) -> Option<Memory> {
+        let all = |uses: &[Option<Use>]| -> Option<u64> {
+            uses.iter().take(services.count()).map(|uses| uses.map(|uses| uses.resident_bytes)).sum()
+        };
+        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let at_most = course.points.iter().filter_map(|point| all(&point.uses)).max()?;
+        Some(Memory { before_mib: mebibytes(all(&course.before.uses)?), at_most_mib: mebibytes(at_most) })
+    }
+
+    pub(crate) fn section(&self) -> Section {
+        Section::new("Memory of all services").note(format!(
+            "{} MiB before the load, {} MiB at most",
+            number(self.before_mib),
+            number(self.at_most_mib)
+        ))
+    }
 }
 
 /// What each process used between these points.
@@ -165,8 +192,8 @@ impl EndToEnd {
 }
 
 impl Ratios {
-    pub(crate) fn of(answers: &Answers, end_to_end: &EndToEnd, limits: &Found) -> Ratios {
-        let stored_per_s = end_to_end.drained_per_s.or(end_to_end.queue.map(|queue| queue.stored_per_s));
+    pub(crate) fn of(answers: &Answers, end_to_end: Option<&EndToEnd>, limits: &Found) -> Ratios {
+        let stored_per_s = end_to_end.and_then(|end| end.drained_per_s.or(end.queue.map(|queue| queue.stored_per_s)));
         Ratios {
             accepted_to_bare_http: answers.accepted_per_s / limits.bare_http_per_s,
             stored_to_bare_http: stored_per_s.map(|stored| stored / limits.bare_http_per_s),
@@ -205,18 +232,46 @@ pub(crate) fn visible_section(visible: &Visible) -> Section {
     section
 }
 
-pub(crate) fn visits_section(idle: &[Visited], loaded: &[Visited]) -> Section {
-    let mut section = Section::new("Pages meanwhile");
-    let mut rows = Vec::new();
-    for (when, visited) in [("idle", idle), ("loaded", loaded)] {
-        for Visited { name, times, failed } in visited {
-            rows.push(times_row(&format!("{name}, {when}"), times));
-            if *failed > 0 {
-                section = section.note(format!("{failed} reads of the {name} failed ({when})"));
+/// What was looked at, at rest and under load.
+#[derive(Debug, Serialize)]
+pub(crate) struct Meanwhile {
+    idle: Vec<Visited>,
+    loaded: Vec<Visited>,
+    /// Of the kind of page that took longest, under load.
+    p99_ms_max: f64,
+    /// Of the kind of page that suffered most: how many times longer than at rest.
+    p50_to_idle_max: f64,
+    p99_to_idle_max: f64,
+}
+
+impl Meanwhile {
+    pub(crate) fn of(idle: Vec<Visited>, loaded: Vec<Visited>) -> Meanwhile {
+        let most = |figure: &dyn Fn(&Visited, &Visited) -> f64| {
+            idle.iter().zip(&loaded).map(|(idle, loaded)| figure(idle, loaded)).fold(0.0, f64::max)
+        };
+        let p99_ms_max = most(&|_, loaded| loaded.times.p99_ms);
+        let p50_to_idle_max = most(&|idle, loaded| loaded.times.p50_ms / idle.times.p50_ms.max(0.001));
+        let p99_to_idle_max = most(&|idle, loaded| loaded.times.p99_ms / idle.times.p99_ms.max(0.001));
+        Meanwhile { p99_ms_max, p50_to_idle_max, p99_to_idle_max, idle, loaded }
+    }
+
+    pub(crate) fn section(&self) -> Section {
+        let mut section = Section::new("Pages meanwhile").note(format!(
+            "under load p50 is up to {} times that at rest, p99 up to {} times",
+            number(self.p50_to_idle_max),
+            number(self.p99_to_idle_max)
+        ));
+        let mut rows = Vec::new();
+        for (when, visited) in [("idle", &self.idle), ("loaded", &self.loaded)] {
+            for Visited { name, times, failed } in visited {
+                rows.push(times_row(&format!("{name}, {when}"), times));
+                if *failed > 0 {
+                    section = section.note(format!("{failed} reads of the {name} failed ({when})"));
+                }
             }
         }
+        section.table(&TIMES_HEAD, rows)
     }
-    section.table(&TIMES_HEAD, rows)
 }
 
 pub(crate) fn processes_section(processes: &[Process]) -> Section {

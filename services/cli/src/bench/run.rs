@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::api::{Api, WebArgs};
 use super::body::{BodyArgs, KeepAlive};
 use super::course::{Course, LOOK_EVERY};
-use super::figures::{Answers, EndToEnd, Ratios, processes, processes_section, visible_section, visits_section};
+use super::figures::{Answers, EndToEnd, Meanwhile, Memory, Ratios, processes, processes_section, visible_section};
 use super::limits::LimitArgs;
 use super::load::{Load, Pace, Plan, Until};
 use super::mix::MixArgs;
@@ -172,20 +172,19 @@ impl Run {
         let points = course.measured(from_s, from_s + measured_s);
         let answers = self.answers(&target, &plan, &tally, measured_s);
         report.add("answers", &answers, answers.section(&tally, &course))?;
+        let mut stored = None;
         if let (Some(api), Some(count_before)) = (&mut api, count_before) {
             let wait = Duration::from_secs(self.drain_s);
             let (count_after, drained_at) = drain(api, count_before + tally.accepted, wait).await?;
-            let stored = count_after.saturating_sub(count_before);
+            let count = count_after.saturating_sub(count_before);
             let drained_s = drained_at.map(|at| (at - from).as_secs_f64());
             let end_to_end = EndToEnd {
                 count_before,
                 count_after,
-                stored,
-                is_exact: tally.could_be(stored),
+                stored: count,
+                is_exact: tally.could_be(count),
                 drained_s,
-                drained_per_s: drained_s
-                    .filter(|_| self.pause.pause_workers)
-                    .map(|drained_s| stored as f64 / drained_s),
+                drained_per_s: drained_s.filter(|_| self.pause.pause_workers).map(|drained_s| count as f64 / drained_s),
                 queue: if self.pause.pause_workers { None } else { Course::queue(points) },
             };
             if !end_to_end.is_exact {
@@ -193,15 +192,14 @@ impl Run {
             }
             report.add("end_to_end", &end_to_end, end_to_end.section(&course))?;
             if let (Some(before), Some(after)) = (&ledger, &read(admin.as_ref()).await?) {
-                let spent = before.until(after, stored);
+                let spent = before.until(after, count);
                 report.add("database", &spent, spent.section())?;
             }
-            if let Some(limits) = &limits {
-                let ratios = Ratios::of(&answers, &end_to_end, limits);
-                report.add("ratios", &ratios, ratios.section())?;
-            }
+            stored = Some(end_to_end);
         }
         if let Some(limits) = &limits {
+            let ratios = Ratios::of(&answers, stored.as_ref(), limits);
+            report.add("ratios", &ratios, ratios.section())?;
             report.add("limits", limits, limits.section())?;
         }
         if let Some(watch) = watch {
@@ -209,8 +207,11 @@ impl Run {
             report.add("visible", &visible, visible_section(&visible))?;
         }
         if !visited.is_empty() {
-            let figures = serde_json::json!({ "idle": idle, "loaded": visited });
-            report.add("visits", &figures, visits_section(&idle, &visited))?;
+            let meanwhile = Meanwhile::of(idle, visited);
+            report.add("visits", &meanwhile, meanwhile.section())?;
+        }
+        if let Some(memory) = Memory::of(&services, &course) {
+            report.add("memory", &memory, memory.section())?;
         }
         let processes = processes(&services, &course, points);
         report.add("processes", &processes, processes_section(&processes))?;

@@ -102,6 +102,11 @@ impl Services {
         self.list.iter().map(|service| service.name.as_str()).chain(peers).chain(["generator"])
     }
 
+    /// How many of them are Croak's own; they stand first.
+    pub(crate) fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// Looks at all of them at once.
     pub(crate) async fn look(&self) -> Look {
         let mut asking = JoinSet::new();
