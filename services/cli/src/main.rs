@@ -91,3 +91,24 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_two_flags_are_the_same() {
+        Croak::command().debug_assert();
+    }
+
+    #[test]
+    fn a_load_is_measured_with_and_without_its_name() {
+        for line in
+            ["croak bench", "croak bench --rate 5", "croak bench run --rate 5", "croak bench limits --limit-s 1"]
+        {
+            assert!(Croak::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+}

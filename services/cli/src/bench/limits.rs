@@ -62,9 +62,9 @@ pub(crate) struct LimitArgs {
     /// Seconds for each limit
     #[arg(long, default_value_t = 3.0)]
     limit_s: f64,
-    /// Connections to the bare server, and threads that send to it
-    #[arg(long = "bare-connections", default_value_t = 64)]
-    connections: u16,
+    /// Connections to the server that does nothing
+    #[arg(long, default_value_t = 64)]
+    bare_connections: u16,
 }
 
 /// What was found.
@@ -168,7 +168,7 @@ impl LimitArgs {
             target,
             mix: Some(MixArgs::default().mix(u64::MAX / 2)?),
             pace: Pace::Closed,
-            connections: self.connections.into(),
+            connections: self.bare_connections.into(),
             threads: 1,
             keep_alive: KeepAlive::On,
             warm_up: WARM_UP,

@@ -36,6 +36,7 @@ use crate::output::Output;
 
 /// Measures what an installation bears. Without a subcommand: `run`
 #[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
     #[command(subcommand)]
     what: Option<What>,
