@@ -49,7 +49,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     web: WebArgs,
     /// Notices a second that are asked for on the API until they can be seen; 0 for none
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 5.0)]
     visible_per_s: f64,
     /// Pages a second that are looked at meanwhile, lists by --token, pages by --email and --password; 0 for none
     #[arg(long, default_value_t = 0.0)]

@@ -14,9 +14,9 @@ use super::tally::{Times, histogram, record};
 /// Notices that are asked for at a time.
 const WATCHED_MAX: usize = 32;
 /// The shortest pause between two questions for one notice.
-const PAUSE_MIN: Duration = Duration::from_millis(10);
-/// What of the time so far the next pause may be: the answer is wrong by no more than this.
-const PAUSE_SHARE: f64 = 0.05;
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+/// What of the time so far the next pause may be: the answer is wrong by no more than this, and asking costs little.
+const PAUSE_SHARE: f64 = 0.1;
 /// A notice that cannot be seen after this long is given up.
 const SEEN_WITHIN: Duration = Duration::from_secs(120);
 
