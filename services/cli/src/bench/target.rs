@@ -34,6 +34,12 @@ pub(crate) struct Target {
 }
 
 impl ReachArgs {
+    /// Of this machine alone, with certificates of its own.
+    #[cfg(test)]
+    pub(crate) fn trusting(ca: &std::path::Path) -> ReachArgs {
+        ReachArgs { ca: Some(ca.to_owned()), ..ReachArgs::default() }
+    }
+
     /// Finds the server of an address.
     pub(crate) async fn find(&self, url: &str) -> anyhow::Result<Target> {
         let parsed: Url =

@@ -157,7 +157,57 @@ fn invalid(what: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use std::io::Write as _;
+    use std::sync::Arc;
+
+    use rcgen::{CertifiedKey, KeyPair};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+    use super::super::target::ReachArgs;
     use super::*;
+
+    /// A server with a certificate of its own that answers one request on each connection.
+    async fn secure_server(certificate: &CertifiedKey<KeyPair>) -> String {
+        let key = PrivatePkcs8KeyDer::from(certificate.signing_key.serialize_der()).into();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.cert.der().clone()], key);
+        let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let Ok(mut tls) = acceptor.accept(tcp).await else { continue };
+                let mut read = vec![0; 64 * 1024];
+                if tls.read(&mut read).await.unwrap_or(0) > 0 {
+                    tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await.unwrap();
+                }
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_server_with_a_certificate_of_its_own_is_reached_when_it_is_trusted() {
+        let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let url = secure_server(&certificate).await;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(certificate.cert.pem().as_bytes()).unwrap();
+
+        let trusting = ReachArgs::trusting(file.path());
+        let mut connection = Connection::open(&trusting.find(&url).await.unwrap()).await.unwrap();
+        let answer = connection.exchange(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert_eq!((answer.status, answer.body), (200, &b"hello"[..]));
+
+        let doubting = ReachArgs::default().find(&url).await.unwrap();
+        assert!(Connection::open(&doubting).await.is_err(), "whoever is not trusted is not measured");
+    }
 
     #[test]
     fn a_head_is_read_once_it_is_whole() {
