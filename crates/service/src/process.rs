@@ -58,6 +58,16 @@ impl Usage {
     }
 }
 
+/// CPU time that the machine has spent on whatever it ran; `None` where the system has no `/proc`.
+pub fn machine_cpu_seconds() -> Option<f64> {
+    /// Of the first line of `/proc/stat`: user, nice, system, then idle and waiting for disks, then interrupts and what other machines took.
+    const BUSY: [usize; 6] = [1, 2, 3, 6, 7, 8];
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let fields: Vec<&str> = stat.lines().next()?.split_ascii_whitespace().collect();
+    let ticks: Option<u64> = BUSY.iter().map(|place| fields.get(*place)?.parse::<u64>().ok()).sum();
+    Some(ticks? as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
 /// One figure of this process.
 struct Figure {
     name: &'static str,
@@ -141,5 +151,7 @@ mod tests {
     fn other_processes_are_told_of_while_they_run() {
         assert!(Usage::of(std::process::id()).is_some_and(|usage| usage.resident_bytes > 0));
         assert_eq!(Usage::of(u32::MAX), None);
+        let own = Usage::of_self().map(|usage| usage.cpu_seconds);
+        assert!(machine_cpu_seconds() > own, "the machine has spent more than one process of it");
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Point {
     pub(crate) accepted: u64,
     /// Stored since the load began.
     pub(crate) stored: Option<u64>,
+    pub(crate) machine_cpu_s: Option<f64>,
     pub(crate) uses: Vec<Option<Use>>,
 }
 
@@ -62,7 +63,8 @@ impl Course {
         let at_s = began.elapsed().as_secs_f64();
         let look = services.look().await;
         let stored = look.stored.zip(self.before.stored).map(|(now, before)| now.saturating_sub(before));
-        self.points.push(Point { at_s, accepted, stored, uses: look.uses });
+        let Look { machine_cpu_s, uses, .. } = look;
+        self.points.push(Point { at_s, accepted, stored, machine_cpu_s, uses });
         self.points.last().expect("one was pushed")
     }
 
@@ -111,7 +113,7 @@ mod tests {
     use super::*;
 
     fn point(at_s: u32, accepted: u64, stored: u64) -> Point {
-        Point { at_s: at_s.into(), accepted, stored: Some(stored), uses: Vec::new() }
+        Point { at_s: at_s.into(), accepted, stored: Some(stored), machine_cpu_s: None, uses: Vec::new() }
     }
 
     #[test]

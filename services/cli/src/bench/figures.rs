@@ -84,8 +84,8 @@ pub(crate) struct Process {
     pub(crate) cpu_s: f64,
     pub(crate) cores: f64,
     pub(crate) cpu_us_per_notice: f64,
-    pub(crate) resident_before_bytes: u64,
-    pub(crate) resident_max_bytes: u64,
+    pub(crate) resident_before_bytes: Option<u64>,
+    pub(crate) resident_max_bytes: Option<u64>,
 }
 
 impl Memory {
@@ -121,11 +121,25 @@ pub(crate) fn processes(services: &Services, course: &Course, points: &[Point]) 
             cpu_s,
             cores: cpu_s / took_s,
             cpu_us_per_notice: cpu_s * 1e6 / accepted,
-            resident_before_bytes: use_at(&course.before.uses)?.resident_bytes,
-            resident_max_bytes: points.iter().filter_map(|point| Some(use_at(&point.uses)?.resident_bytes)).max()?,
+            resident_before_bytes: use_at(&course.before.uses).map(|uses| uses.resident_bytes),
+            resident_max_bytes: points.iter().filter_map(|point| Some(use_at(&point.uses)?.resident_bytes)).max(),
         })
     });
-    of_each.collect()
+    let mut all: Vec<Process> = of_each.collect();
+    let known: f64 = all.iter().map(|process| process.cpu_s).sum();
+    if let Some((before, after)) = first.machine_cpu_s.zip(last.machine_cpu_s) {
+        let cpu_s = (after - before - known).max(0.0);
+        // What else ran, the kernel's own work among it: where this is much, the figures are not Croak's alone.
+        all.push(Process {
+            name: "all others".to_owned(),
+            cpu_s,
+            cores: cpu_s / took_s,
+            cpu_us_per_notice: cpu_s * 1e6 / accepted,
+            resident_before_bytes: None,
+            resident_max_bytes: None,
+        });
+    }
+    all
 }
 
 impl Answers {
@@ -226,10 +240,12 @@ pub(crate) fn times_row(name: &str, times: &Times) -> Vec<String> {
 pub(crate) fn visible_section(visible: &Visible) -> Section {
     let section =
         Section::new("From intake to visible").table(&TIMES_HEAD, vec![times_row("visible after", &visible.times)]);
-    if visible.unseen > 0 {
-        return section.note(format!("{} were not seen in time", visible.unseen));
+    match (visible.unseen, visible.omitted) {
+        (0, 0) => section,
+        (unseen, omitted) => section.note(format!(
+            "{unseen} were not seen in time, {omitted} were not looked after: too many were not yet seen"
+        )),
     }
-    section
 }
 
 /// What was looked at, at rest and under load.
@@ -281,8 +297,8 @@ pub(crate) fn processes_section(processes: &[Process]) -> Section {
             number(process.cpu_s),
             number(process.cores),
             number(process.cpu_us_per_notice),
-            mebibytes(process.resident_before_bytes),
-            mebibytes(process.resident_max_bytes),
+            process.resident_before_bytes.map(mebibytes).unwrap_or_default(),
+            process.resident_max_bytes.map(mebibytes).unwrap_or_default(),
         ]
     });
     let head = ["process", "CPU s", "cores", "µs a notice", "memory before", "memory at most"];

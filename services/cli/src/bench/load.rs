@@ -75,6 +75,7 @@ pub(crate) enum Until {
 pub(crate) struct Samples {
     pub(crate) every: Duration,
     pub(crate) into: mpsc::Sender<Sample>,
+    pub(crate) omitted: Arc<AtomicU64>,
 }
 
 /// A notice that was accepted, and when it was sent.
@@ -280,8 +281,10 @@ impl Sender {
             && let Some(id) = notice_id(answer.body)
         {
             self.next_sample_at.set(now + samples.every);
-            // Whoever looks after them is behind: then this one is not looked after.
-            let _ = samples.into.try_send(Sample { id, sent_at: due });
+            // Whoever looks after them is behind: then this one is not looked after, which is told.
+            if samples.into.try_send(Sample { id, sent_at: due }).is_err() {
+                samples.omitted.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use service::process::Usage;
+use service::process::{Usage, machine_cpu_seconds};
 use tokio::task::JoinSet;
 
 use super::peers::Peer;
@@ -55,6 +55,8 @@ pub(crate) struct Look {
     pub(crate) stored: Option<u64>,
     /// Bytes in journals that are not in the database.
     pub(crate) unacked_bytes: Option<u64>,
+    /// CPU time of the whole machine.
+    pub(crate) machine_cpu_s: Option<f64>,
     /// What each service uses, in the order of [`Services::names`], and at the end this program.
     pub(crate) uses: Vec<Option<Use>>,
 }
@@ -139,6 +141,7 @@ impl Services {
         Look {
             stored: stored.sum::<Option<f64>>().map(|sum| sum as u64),
             unacked_bytes: unacked.sum::<Option<f64>>().map(|sum| sum as u64),
+            machine_cpu_s: machine_cpu_seconds(),
             uses,
         }
     }

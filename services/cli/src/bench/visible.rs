@@ -1,5 +1,7 @@
 //! From intake to visible: a sample of what was accepted is asked for until it is there.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -12,7 +14,7 @@ use super::load::{Sample, Samples};
 use super::tally::{Times, histogram, record};
 
 /// Notices that are asked for at a time.
-const WATCHED_MAX: usize = 32;
+const WATCHED_MAX: usize = 128;
 /// The shortest pause between two questions for one notice.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 /// What of the time so far the next pause may be: the answer is wrong by no more than this, and asking costs little.
@@ -27,11 +29,14 @@ pub(crate) struct Visible {
     pub(crate) times: Times,
     /// Notices that were not seen in time.
     pub(crate) unseen: u64,
+    /// Notices that were not looked after because too many others were not yet seen.
+    pub(crate) omitted: u64,
 }
 
 /// Those who look after the sample.
 pub(crate) struct Watch {
     watching: JoinHandle<(Histogram<u64>, u64)>,
+    omitted: Arc<AtomicU64>,
 }
 
 impl Watch {
@@ -39,13 +44,15 @@ impl Watch {
     pub(crate) fn start(api: &Api, per_second: f64) -> (Watch, Samples) {
         let (into, samples) = mpsc::channel(WATCHED_MAX);
         let watching = tokio::spawn(watch(api.clone(), samples));
-        (Watch { watching }, Samples { every: Duration::from_secs_f64(1.0 / per_second), into })
+        let omitted = Arc::new(AtomicU64::new(0));
+        let every = Duration::from_secs_f64(1.0 / per_second);
+        (Watch { watching, omitted: Arc::clone(&omitted) }, Samples { every, into, omitted })
     }
 
     /// Waits until each of them was seen or given up. The load's [`Samples`] must be gone.
     pub(crate) async fn finish(self) -> anyhow::Result<Visible> {
         let (times, unseen) = self.watching.await?;
-        Ok(Visible { times: Times::of(&times), unseen })
+        Ok(Visible { times: Times::of(&times), unseen, omitted: self.omitted.load(Ordering::Relaxed) })
     }
 }
 

@@ -58,7 +58,9 @@ pub(crate) async fn all(api: &mut Api, cookie: Option<&str>) -> anyhow::Result<V
     }
     let ids = group_ids(&api.clone().get(&format!("/groups?limit={GROUPS_MAX}")).await?.1);
     all.push(Visits { name: "groups page", requests: lists });
-    all.push(Visits { name: "group page", requests: ids.iter().map(|id| page(format!("/{id}"))).collect() });
+    if !ids.is_empty() {
+        all.push(Visits { name: "group page", requests: ids.iter().map(|id| page(format!("/{id}"))).collect() });
+    }
     Ok(all)
 }
 
