@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::load::Load;
 use super::services::{Look, Services, Use};
 
 /// How often everything is looked at.
@@ -56,10 +55,14 @@ impl Course {
         Course { before: services.look().await, points: Vec::new() }
     }
 
-    /// Looks once.
-    pub(crate) async fn look(&mut self, services: &Services, load: &Load, began: Instant) -> &Point {
-        // Counted first: what is stored meanwhile shortens the queue, it does not make it longer than it is.
-        let accepted = load.counts().accepted;
+    /// Whether the last look is long enough ago.
+    pub(crate) fn is_due(&self, began: Instant) -> bool {
+        let looked_s = self.points.last().map_or(0.0, |point| point.at_s);
+        began.elapsed().as_secs_f64() - looked_s >= LOOK_EVERY.as_secs_f64()
+    }
+
+    /// Looks once, when so many are accepted.
+    pub(crate) async fn look(&mut self, services: &Services, accepted: u64, began: Instant) -> &Point {
         let at_s = began.elapsed().as_secs_f64();
         let look = services.look().await;
         let stored = look.stored.zip(self.before.stored).map(|(now, before)| now.saturating_sub(before));

@@ -108,11 +108,15 @@ impl Memory {
     }
 }
 
-/// What each process used between these points.
-pub(crate) fn processes(services: &Services, course: &Course, points: &[Point]) -> Vec<Process> {
+/// What each process used in a span of time, and for each notice that went through: that was accepted, or of a backlog, in
+/// which nothing is accepted any more, that was stored.
+pub(crate) fn processes(services: &Services, course: &Course, span: (f64, f64)) -> Vec<Process> {
+    let points = course.measured(span.0, span.1);
     let Some((first, last)) = points.first().zip(points.last()) else { return Vec::new() };
     let took_s = (last.at_s - first.at_s).max(f64::MIN_POSITIVE);
-    let accepted = (last.accepted - first.accepted).max(1) as f64;
+    let accepted = last.accepted - first.accepted;
+    let stored = last.stored.zip(first.stored).map_or(0, |(last, first)| last.saturating_sub(first));
+    let notices = if accepted > 0 { accepted } else { stored.max(1) } as f64;
     let of_each = services.names().enumerate().filter_map(|(place, name)| {
         let use_at = |uses: &[Option<Use>]| uses.get(place).copied().flatten();
         let cpu_s = use_at(&last.uses)?.cpu_s - use_at(&first.uses)?.cpu_s;
@@ -120,7 +124,7 @@ pub(crate) fn processes(services: &Services, course: &Course, points: &[Point]) 
             name: name.to_owned(),
             cpu_s,
             cores: cpu_s / took_s,
-            cpu_us_per_notice: cpu_s * 1e6 / accepted,
+            cpu_us_per_notice: cpu_s * 1e6 / notices,
             resident_before_bytes: use_at(&course.before.uses).map(|uses| uses.resident_bytes),
             resident_max_bytes: points.iter().filter_map(|point| Some(use_at(&point.uses)?.resident_bytes)).max(),
         })
@@ -134,7 +138,7 @@ pub(crate) fn processes(services: &Services, course: &Course, points: &[Point]) 
             name: "all others".to_owned(),
             cpu_s,
             cores: cpu_s / took_s,
-            cpu_us_per_notice: cpu_s * 1e6 / accepted,
+            cpu_us_per_notice: cpu_s * 1e6 / notices,
             resident_before_bytes: None,
             resident_max_bytes: None,
         });

@@ -14,8 +14,9 @@ use serde::Serialize;
 
 use super::bare::Bare;
 use super::body::{BodyArgs, KeepAlive};
-use super::load::{Load, Pace, Plan, Until, fresh};
+use super::load::{Load, fresh};
 use super::mix::MixArgs;
+use super::plan::{Pace, Plan, Until};
 use super::report::{Report, ReportArgs, Section, number};
 use super::target::ReachArgs;
 use crate::database::Database;

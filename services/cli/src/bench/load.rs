@@ -13,16 +13,15 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context as _;
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt as _, SeedableRng as _};
-use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use uuid::Uuid;
 
 use super::body::KeepAlive;
 use super::mix::Mix;
 use super::pace::Schedule;
+use super::plan::{Pace, Plan, Sample, Until};
 use super::tally::{Tally, record};
-use super::target::Target;
-use super::template::{Fresh, Template};
+use super::template::Fresh;
 use super::wire::{Answer, Connection};
 
 /// A request that got no answer for this long gets none.
@@ -35,55 +34,6 @@ const HELD_POLL: Duration = Duration::from_millis(10);
 const USERS: u64 = 1_000_000;
 /// Values of the parameter.
 const PARAMETERS: u64 = 100_000_000;
-
-/// What is to be sent.
-#[derive(Clone)]
-pub(crate) struct Plan {
-    pub(crate) target: Target,
-    pub(crate) request: Template,
-    /// Where the requests have groups.
-    pub(crate) mix: Option<Mix>,
-    pub(crate) pace: Pace,
-    pub(crate) connections: usize,
-    pub(crate) threads: usize,
-    pub(crate) keep_alive: KeepAlive,
-    /// What is sent before anything is measured.
-    pub(crate) warm_up: Duration,
-    pub(crate) until: Until,
-    /// Who is told of a notice now and then.
-    pub(crate) samples: Option<Samples>,
-}
-
-/// When the next request is sent.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Pace {
-    /// As soon as its connection has had the answer to the last one.
-    Closed,
-    /// At its time.
-    Open { per_second: f64 },
-}
-
-/// When it is enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Until {
-    Duration(Duration),
-    Count(u64),
-}
-
-/// Takes a notice now and then.
-#[derive(Clone)]
-pub(crate) struct Samples {
-    pub(crate) every: Duration,
-    pub(crate) into: mpsc::Sender<Sample>,
-    pub(crate) omitted: Arc<AtomicU64>,
-}
-
-/// A notice that was accepted, and when it was sent.
-#[derive(Debug)]
-pub(crate) struct Sample {
-    pub(crate) id: Uuid,
-    pub(crate) sent_at: Instant,
-}
 
 /// A load that runs.
 pub(crate) struct Load {
@@ -384,8 +334,10 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
+    use super::super::body::KeepAlive;
     use super::super::tally::Times;
-    use super::super::target::ReachArgs;
+    use super::super::target::{ReachArgs, Target};
+    use super::super::template::Template;
     use super::*;
 
     /// A server that answers everything at once, but for one pause of `stall` after `before_stall` requests.

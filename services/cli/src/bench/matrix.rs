@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::body::{BodyArgs, KeepAlive};
-use super::load::{Load, Pace, Plan, Until};
+use super::load::Load;
 use super::mix::MixArgs;
+use super::plan::new_groups_from;
+use super::plan::{Pace, Plan, Until};
 use super::report::{ReportArgs, Section, number};
-use super::run::new_groups_from;
 use super::tally::Times;
 use super::target::{ReachArgs, Target};
 use super::template::Template;

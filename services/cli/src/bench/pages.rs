@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::api::Api;
 use super::body::KeepAlive;
-use super::load::{Load, Pace, Plan, Until};
+use super::load::Load;
+use super::plan::{Pace, Plan, Until};
 use super::report::{ReportArgs, Section, number};
 use super::sign_in::sign_in;
 use super::tally::Times;

@@ -18,8 +18,24 @@ pub(crate) struct PauseArgs {
 }
 
 impl PauseArgs {
+    /// Does something while these workers are paused. Whatever goes wrong: none of them stays so.
+    pub(crate) async fn while_paused<T>(
+        &self,
+        workers: &[String],
+        doing: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let done = match self.tell(workers, true).await {
+            Ok(()) => doing.await,
+            Err(error) => Err(error),
+        };
+        let resumed = self.tell(workers, false).await;
+        let done = done?;
+        resumed?;
+        Ok(done)
+    }
+
     /// Pauses or resumes each of these workers.
-    pub(crate) async fn tell(&self, workers: &[String], paused: bool) -> anyhow::Result<()> {
+    async fn tell(&self, workers: &[String], paused: bool) -> anyhow::Result<()> {
         let bearer =
             Bearer::new(self.control_token.as_deref()).context("the control token has letters that none has")?;
         for worker in workers {

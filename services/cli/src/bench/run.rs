@@ -1,7 +1,7 @@
 //! `croak bench run`: sends notices and measures what becomes of them.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use store::Admin;
@@ -12,25 +12,21 @@ use super::body::{BodyArgs, KeepAlive};
 use super::course::{Course, LOOK_EVERY};
 use super::figures::{Answers, EndToEnd, Meanwhile, Memory, Ratios, processes, processes_section, visible_section};
 use super::limits::LimitArgs;
-use super::load::{Load, Pace, Plan, Until};
+use super::load::Load;
 use super::mix::MixArgs;
 use super::pause::PauseArgs;
 use super::peers::Peer;
+use super::plan::{LoadArgs, Plan, Until};
 use super::progress::Progress;
 use super::report::{Report, ReportArgs};
+use super::scene::Scene;
 use super::services::{AdminArgs, Services};
-use super::spent::Ledger;
 use super::tally::{Tally, Times};
 use super::target::{ReachArgs, Target};
 use super::visible::Watch;
 use super::visits::{self, Visited, Visits};
 use crate::database::Database;
 use crate::output::Output;
-
-/// How long what was sent before this run may take to be stored.
-const QUIET_WITHIN: Duration = Duration::from_secs(30);
-/// How often it is asked whether all is stored.
-const DRAIN_POLL: Duration = Duration::from_millis(50);
 
 /// Sends notices like those of real clients to a gateway and measures: answers, refusals, and with --token what is stored and when it can be seen. Exit status 3: a goal was missed, or not all that was accepted was stored
 #[derive(clap::Args, Clone, Debug)]
@@ -75,35 +71,6 @@ pub(crate) struct Run {
     report: ReportArgs,
 }
 
-/// How the load is made.
-#[derive(clap::Args, Clone, Debug)]
-pub(crate) struct LoadArgs {
-    /// Notices a second, each at its time, whatever became of those before it; its time counts from when it was due. Without it every connection sends as soon as it has an answer
-    #[arg(long)]
-    pub(crate) rate: Option<f64>,
-    /// Connections
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) connections: u16,
-    /// Threads that send
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) threads: u16,
-    /// Opens a connection for each notice, as most of the old clients do
-    #[arg(long)]
-    no_keep_alive: bool,
-    /// Seconds that are not measured
-    #[arg(long, default_value_t = 5.0)]
-    warm_up_s: f64,
-    /// Seconds that are measured
-    #[arg(long, default_value_t = 30.0)]
-    duration_s: f64,
-    /// Sends so many, and measures all of them
-    #[arg(long, conflicts_with_all = ["warm_up_s", "duration_s"])]
-    count: Option<u64>,
-    /// Holds the load while more than so many notices are accepted and not stored: so the rate is that of the slowest part, for as long as one likes
-    #[arg(long, conflicts_with_all = ["rate", "pause_workers"])]
-    backlog_max: Option<u64>,
-}
-
 /// What was measured of a load, before it is told.
 struct Sent {
     tally: Tally,
@@ -117,87 +84,83 @@ struct Sent {
 impl Run {
     pub(crate) async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
         self.report.check()?;
-        let target = self.reach.find(&self.gateway).await?;
-        let mut plan = self.load.plan(&target, &self.body, &self.mix)?;
-        let mut services = self.admin.services()?;
-        let mut api = self.web.api(&self.reach, self.body.project).await?;
-        let visits = self.visits(api.as_mut()).await?;
         let mut report = self.report.begin("croak bench run");
-        let admin = match self.database.named() {
-            Some(_) => Some(self.database.connect().await?),
-            None => None,
-        };
-        services.beside(self.peers(admin.as_ref(), &mut report).await?);
-        let limits = match self.limits {
-            true => Some(self.limit.measure(&self.body, &self.database, &mut report).await?),
-            false => None,
-        };
+        let mut scene = self.scene(&mut report).await?;
+        let mut plan = self.load.plan(&scene.target, &self.body, &self.mix)?;
+        let is_paused = self.pause.pause_workers;
 
-        wait_until_quiet(&services).await;
-        let idle = self.visit_idle(&visits, api.as_ref()).await?;
-        let count_before = match &mut api {
-            Some(api) => Some(api.notice_count().await?),
-            None => None,
-        };
-        let watch = match &api {
-            Some(api) if self.visible_per_s > 0.0 && !self.pause.pause_workers => {
+        scene.wait_until_quiet().await;
+        let idle = self.visit_idle(&scene).await?;
+        let count_before = scene.notice_count().await?;
+        let watch = match &scene.api {
+            Some(api) if self.visible_per_s > 0.0 && !is_paused => {
                 let (watch, samples) = Watch::start(api, self.visible_per_s);
                 plan.samples = Some(samples);
                 Some(watch)
             }
             _ => None,
         };
-        let mut ledger = read(admin.as_ref()).await?;
-        if self.pause.pause_workers {
-            self.pause.tell(self.admin.workers(), true).await?;
-        }
-        let sent = self.send(&plan, &services, api.as_ref(), &visits).await;
+        let mut ledger = scene.ledger().await?;
+        let sent = if is_paused {
+            let paused = self.pause.while_paused(self.admin.workers(), async {
+                let sent = self.send(&plan, &scene).await?;
+                // What a backlog costs is what is spent from here on.
+                Ok((sent, scene.ledger().await?))
+            });
+            let (sent, read) = paused.await?;
+            ledger = read;
+            sent
+        } else {
+            self.send(&plan, &scene).await?
+        };
+        let resumed = Instant::now();
         // The samples end when the last sender is gone, and this one sends none.
         plan.samples = None;
-        if self.pause.pause_workers {
-            // What a backlog costs is what is spent from here on. Whatever went wrong: nobody stays paused.
-            let read = read(admin.as_ref()).await;
-            self.pause.tell(self.admin.workers(), false).await?;
-            ledger = read?;
-        }
-        let resumed = Instant::now();
-        let Sent { tally, course, began, ended, visited } = sent?;
-        let from = if self.pause.pause_workers { resumed } else { ended };
 
+        let Sent { tally, mut course, began, ended, visited } = sent;
         let measured_s = match plan.until {
             Until::Duration(duration) => duration.as_secs_f64(),
             Until::Count(_) => (ended - began).as_secs_f64(),
         };
         let from_s = plan.warm_up.as_secs_f64();
-        let points = course.measured(from_s, from_s + measured_s);
-        let answers = self.answers(&target, &plan, &tally, measured_s);
+        let mut span = (from_s, from_s + measured_s);
+        let answers = self.answers(&scene.target, &plan, &tally, measured_s);
         report.add("answers", &answers, answers.section(&tally, &course))?;
         let mut stored = None;
-        if let (Some(api), Some(count_before)) = (&mut api, count_before) {
+        if let Some(count_before) = count_before {
             let wait = Duration::from_secs(self.drain_s);
-            let (count_after, drained_at) = drain(api, count_before + tally.accepted, wait).await?;
+            let (count_after, drained_at) =
+                scene.drain(&mut course, began, tally.accepted, count_before + tally.accepted, wait).await?;
             let count = count_after.saturating_sub(count_before);
+            let from = if is_paused { resumed } else { ended };
             let drained_s = drained_at.map(|at| (at - from).as_secs_f64());
-            let end_to_end = EndToEnd {
+            let mut end_to_end = EndToEnd {
                 count_before,
                 count_after,
                 stored: count,
                 is_exact: tally.could_be(count),
                 drained_s,
-                drained_per_s: drained_s.filter(|_| self.pause.pause_workers).map(|drained_s| count as f64 / drained_s),
-                queue: if self.pause.pause_workers { None } else { Course::queue(points) },
+                drained_per_s: None,
+                queue: Course::queue(course.measured(span.0, span.1)),
             };
+            if is_paused {
+                end_to_end.queue = None;
+                end_to_end.drained_per_s = drained_s.map(|drained_s| count as f64 / drained_s);
+                // What the processes used is told of what they did then.
+                let resumed_s = (resumed - began).as_secs_f64();
+                span = (resumed_s, resumed_s + drained_s.unwrap_or(f64::MAX));
+            }
             if !end_to_end.is_exact {
                 report.is_unsound();
             }
             report.add("end_to_end", &end_to_end, end_to_end.section(&course))?;
-            if let (Some(before), Some(after)) = (&ledger, &read(admin.as_ref()).await?) {
+            if let (Some(before), Some(after)) = (&ledger, &scene.ledger().await?) {
                 let spent = before.until(after, count);
                 report.add("database", &spent, spent.section())?;
             }
             stored = Some(end_to_end);
         }
-        if let Some(limits) = &limits {
+        if let Some(limits) = &scene.limits {
             let ratios = Ratios::of(&answers, stored.as_ref(), limits);
             report.add("ratios", &ratios, ratios.section())?;
             report.add("limits", limits, limits.section())?;
@@ -210,12 +173,30 @@ impl Run {
             let meanwhile = Meanwhile::of(idle, visited);
             report.add("visits", &meanwhile, meanwhile.section())?;
         }
-        if let Some(memory) = Memory::of(&services, &course) {
+        if let Some(memory) = Memory::of(&scene.services, &course) {
             report.add("memory", &memory, memory.section())?;
         }
-        let processes = processes(&services, &course, points);
+        let processes = processes(&scene.services, &course, span);
         report.add("processes", &processes, processes_section(&processes))?;
         self.report.finish(report, output)
+    }
+
+    /// Finds everything that takes part, and measures the limits where that is asked for.
+    async fn scene(&self, report: &mut Report) -> anyhow::Result<Scene> {
+        let target = self.reach.find(&self.gateway).await?;
+        let mut services = self.admin.services()?;
+        let mut api = self.web.api(&self.reach, self.body.project).await?;
+        let visits = self.visits(api.as_mut()).await?;
+        let admin = match self.database.named() {
+            Some(_) => Some(self.database.connect().await?),
+            None => None,
+        };
+        services.beside(self.peers(admin.as_ref(), report).await?);
+        let limits = match self.limits {
+            true => Some(self.limit.measure(&self.body, &self.database, report).await?),
+            false => None,
+        };
+        Ok(Scene { target, services, api, admin, visits, limits })
     }
 
     /// What is looked at meanwhile.
@@ -228,8 +209,8 @@ impl Run {
         visits::all(api, cookie.as_deref()).await
     }
 
-    async fn visit_idle(&self, visits: &[Visits], api: Option<&Api>) -> anyhow::Result<Vec<Visited>> {
-        let Some(api) = api.filter(|_| !visits.is_empty()) else { return Ok(Vec::new()) };
+    async fn visit_idle(&self, Scene { visits, api, .. }: &Scene) -> anyhow::Result<Vec<Visited>> {
+        let Some(api) = api.as_ref().filter(|_| !visits.is_empty()) else { return Ok(Vec::new()) };
         let stop = CancellationToken::new();
         let idle = Duration::try_from_secs_f64(self.pages_idle_s).context("--pages-idle-s is no time")?;
         let stopping = stop.clone();
@@ -259,18 +240,13 @@ impl Run {
     }
 
     /// Sends everything and looks at everything until the last answer is there.
-    async fn send(
-        &self,
-        plan: &Plan,
-        services: &Services,
-        api: Option<&Api>,
-        visits: &[Visits],
-    ) -> anyhow::Result<Sent> {
+    async fn send(&self, plan: &Plan, scene: &Scene) -> anyhow::Result<Sent> {
+        let Scene { services, api, visits, .. } = scene;
         let mut course = Course::begin(services).await;
         let stop = CancellationToken::new();
-        let visiting = api.filter(|_| !visits.is_empty()).map(|api| {
+        let visiting = api.as_ref().filter(|_| !visits.is_empty()).map(|api| {
             let (target, visits, per_second, stop) =
-                (api.target.clone(), visits.to_vec(), self.pages_per_s, stop.clone());
+                (api.target.clone(), visits.clone(), self.pages_per_s, stop.clone());
             tokio::spawn(async move { visits::visit(&target, &visits, per_second, stop).await })
         });
         let began = Instant::now();
@@ -306,7 +282,9 @@ impl Run {
                     load.stop();
                 }
             }
-            let waiting = course.look(services, load, began).await.waiting();
+            // Counted first: what is stored meanwhile shortens the queue, it does not make it longer than it is.
+            let accepted = load.counts().accepted;
+            let waiting = course.look(services, accepted, began).await.waiting();
             if let Some(backlog_max) = self.load.backlog_max {
                 ensure!(waiting.is_some(), "--backlog-max needs the workers' metrics: name each by --worker-admin");
                 load.hold(waiting > Some(backlog_max));
@@ -336,68 +314,5 @@ impl Run {
             accepted_per_s: tally.accepted_measured as f64 / measured_s,
             latency: Times::of(&tally.latency),
         }
-    }
-}
-
-impl LoadArgs {
-    fn plan(&self, target: &Target, body: &BodyArgs, mix: &MixArgs) -> anyhow::Result<Plan> {
-        let seconds = |value: f64, flag: &str| {
-            Duration::try_from_secs_f64(value).with_context(|| format!("{flag} {value} is no time"))
-        };
-        if let Some(rate) = self.rate {
-            ensure!((0.001..=10_000_000.0).contains(&rate), "--rate {rate} is none that can be kept");
-        }
-        let keep_alive = if self.no_keep_alive { KeepAlive::Off } else { KeepAlive::On };
-        Ok(Plan {
-            target: target.clone(),
-            request: body.request(&target.authority, keep_alive)?,
-            mix: Some(mix.mix(new_groups_from())?),
-            pace: self.rate.map_or(Pace::Closed, |per_second| Pace::Open { per_second }),
-            connections: self.connections.into(),
-            threads: self.threads.into(),
-            keep_alive,
-            warm_up: if self.count.is_some() { Duration::ZERO } else { seconds(self.warm_up_s, "--warm-up-s")? },
-            until: match self.count {
-                Some(count) => Until::Count(count),
-                None => Until::Duration(seconds(self.duration_s, "--duration-s")?),
-            },
-            samples: None,
-        })
-    }
-}
-
-/// Where the numbers of new groups begin: later runs come to others than earlier ones, because the clock has gone on.
-pub(crate) fn new_groups_from() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    (now.as_millis() as u64) << 20
-}
-
-async fn read(admin: Option<&Admin>) -> anyhow::Result<Option<Ledger>> {
-    match admin {
-        Some(admin) => Ledger::read(admin).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// Waits until what earlier runs left in the journal is stored, so that it is not counted as this one's.
-async fn wait_until_quiet(services: &Services) {
-    let started_at = Instant::now();
-    while services.look().await.unacked_bytes.is_some_and(|bytes| bytes > 0) && started_at.elapsed() < QUIET_WITHIN {
-        tokio::time::sleep(DRAIN_POLL).await;
-    }
-}
-
-/// Waits until the project has this many notices; how many it has then, and when that was.
-async fn drain(api: &mut Api, wanted: u64, wait: Duration) -> anyhow::Result<(u64, Option<Instant>)> {
-    let started_at = Instant::now();
-    loop {
-        let count = api.notice_count().await?;
-        if count >= wanted {
-            return Ok((count, Some(Instant::now())));
-        }
-        if started_at.elapsed() >= wait {
-            return Ok((count, None));
-        }
-        tokio::time::sleep(DRAIN_POLL).await;
     }
 }

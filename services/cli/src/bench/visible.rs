@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::api::Api;
-use super::load::{Sample, Samples};
+use super::plan::{Sample, Samples};
 use super::tally::{Times, histogram, record};
 
 /// Notices that are asked for at a time.
