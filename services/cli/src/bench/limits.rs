@@ -160,7 +160,8 @@ impl LimitArgs {
         Ok(Found { bare_http_per_s, record_bytes, disk, redis_per_s, upsert, zstd })
     }
 
-    /// The same requests to a server that does nothing with them.
+    /// The same requests to a server that does nothing with them. It answers so fast that one thread of the generator would be
+    /// the limit: each core has one.
     async fn bare(&self, body: &BodyArgs, time: Duration) -> anyhow::Result<f64> {
         let bare = Bare::start()?;
         let target = ReachArgs::default().find(&format!("http://{}", bare.address)).await?;
@@ -170,7 +171,7 @@ impl LimitArgs {
             mix: Some(MixArgs::default().mix(u64::MAX / 2)?),
             pace: Pace::Closed,
             connections: self.bare_connections.into(),
-            threads: 1,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             keep_alive: KeepAlive::On,
             warm_up: WARM_UP,
             until: Until::Duration(time),
