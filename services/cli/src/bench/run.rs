@@ -28,7 +28,7 @@ use super::visits::{self, Visited, Visits};
 use crate::database::Database;
 use crate::output::Output;
 
-/// Sends notices like those of real clients to a gateway and measures: answers, refusals, and with --token what is stored and when it can be seen. Exit status 3: a goal was missed, or not all that was accepted was stored
+/// Sends notices like those of real clients to a gateway and measures: answers, refusals, and with --token what is stored and when it can be seen. Exit status 3: a goal was missed, nothing was accepted, or not all that was accepted was stored
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Run {
     /// Address of the gateway
@@ -126,6 +126,9 @@ impl Run {
         let mut span = (from_s, from_s + measured_s);
         let answers = self.answers(&scene.target, &plan, &tally, measured_s);
         report.add("answers", &answers, answers.section(&tally, &course))?;
+        if tally.accepted == 0 {
+            report.is_unsound();
+        }
         let mut stored = None;
         if let Some(count_before) = count_before {
             let wait = Duration::from_secs(self.drain_s);
