@@ -1,6 +1,9 @@
 //! The body of a record on its way: compressed by the gateway, unpacked by the worker.
 
+use std::cell::RefCell;
 use std::io;
+
+use zstd::bulk::{Compressor, Decompressor};
 
 /// The codec of bodies: zstd without a dictionary.
 pub const CODEC_ZSTD: u16 = 0;
@@ -24,9 +27,19 @@ pub enum BodyError {
     },
 }
 
+thread_local! {
+    /// Made once per thread: their tables take longer to make than most bodies take to pack.
+    static COMPRESSOR: RefCell<Compressor<'static>> =
+        RefCell::new(Compressor::new(LEVEL).expect("there is memory for a compressor"));
+    static DECOMPRESSOR: RefCell<Decompressor<'static>> =
+        RefCell::new(Decompressor::new().expect("there is memory for a decompressor"));
+}
+
 /// Packs a body with [`CODEC_ZSTD`].
 pub fn compress(body: &[u8]) -> Vec<u8> {
-    zstd::bulk::compress(body, LEVEL).expect("compressing into a buffer of the bound's size cannot fail")
+    COMPRESSOR
+        .with_borrow_mut(|compressor| compressor.compress(body))
+        .expect("compressing into a buffer of the bound's size cannot fail")
 }
 
 /// Unpacks a body of at most `bytes_max` bytes; no more memory than that is ever taken.
@@ -34,7 +47,9 @@ pub fn decompress(codec: u16, body: &[u8], bytes_max: usize) -> Result<Vec<u8>, 
     if codec != CODEC_ZSTD {
         return Err(BodyError::Codec(codec));
     }
-    zstd::bulk::decompress(body, bytes_max).map_err(|source| BodyError::Zstd { bytes_max, source })
+    DECOMPRESSOR
+        .with_borrow_mut(|decompressor| decompressor.decompress(body, bytes_max))
+        .map_err(|source| BodyError::Zstd { bytes_max, source })
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::{Fold, measure};
 const READ_COUNT: usize = 1_000;
 
 /// A lane with fewer entries than this is given a moment to fill.
-const LINGER_BELOW: usize = 100;
+const LINGER_BELOW: u64 = 100;
 
 /// Pause between looks at an empty lane: begins short, doubles.
 const IDLE_MIN: Duration = Duration::from_millis(10);
@@ -153,7 +153,7 @@ impl Lane {
     /// Whether the lane holds anything. A few entries are given a moment to become more: a transaction costs the same
     /// for one notice as for a hundred.
     async fn has_enough(&self, stop: &CancellationToken) -> Result<bool, Trouble> {
-        let count = self.fold.queue.read(self.claim.lane, None, LINGER_BELOW).await?.len();
+        let count = self.fold.queue.depth(self.claim.lane).await?;
         if count > 0 && count < LINGER_BELOW {
             let _ = tokio::time::timeout(self.fold.limits.wait, stop.cancelled()).await;
         }
