@@ -83,6 +83,15 @@ pub struct FacetCount {
     pub last_at_us: i64,
 }
 
+impl FacetCount {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &FacetCount) {
+        self.notice_count += other.notice_count;
+        self.first_at_us = self.first_at_us.min(other.first_at_us);
+        self.last_at_us = self.last_at_us.max(other.last_at_us);
+    }
+}
+
 /// What grouping made of a notice: the fingerprint, and the texts that a new group begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {

@@ -35,6 +35,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Writer {
     pub(crate) pool: PgPool,
     live: Arc<live::Cached>,
+    facets: Arc<commit::facets::Remembered>,
     on_step: fn(&'static str),
 }
 
@@ -63,12 +64,13 @@ impl Writer {
             // still sits in a transaction would swallow the next statement without ever committing it.
             .after_release(|connection, _| {
                 Box::pin(async move {
-                    connection.execute("rollback").await?;
+                    // With a beginning, or the server would log that there was nothing to end, every time.
+                    connection.execute("begin; rollback").await?;
                     Ok(true)
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, live: Arc::default(), on_step: |_| {} })
+        Ok(Self { pool, live: Arc::default(), facets: Arc::default(), on_step: |_| {} })
     }
 
     /// Calls `hook` at named points of a transaction, where failure tests kill the process.

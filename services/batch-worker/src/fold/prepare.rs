@@ -99,16 +99,9 @@ fn add(group: &mut FingerprintBatch, items: &mut Vec<Item>, folded: Folded) {
     for (minute, count) in folded.minutes {
         *group.minutes.entry(minute).or_default() += u64::from(count);
     }
-    for (key, value, count, first_at_us, last_at_us) in folded.facets {
-        group
-            .facets
-            .entry((key, value))
-            .and_modify(|facet| {
-                facet.notice_count += count;
-                facet.first_at_us = facet.first_at_us.min(first_at_us);
-                facet.last_at_us = facet.last_at_us.max(last_at_us);
-            })
-            .or_insert(FacetCount { notice_count: count, first_at_us, last_at_us });
+    for (key, value, notice_count, first_at_us, last_at_us) in folded.facets {
+        let facet = FacetCount { notice_count, first_at_us, last_at_us };
+        group.facets.entry((key, value)).and_modify(|counted| counted.add(&facet)).or_insert(facet);
     }
     group.users.merge(&folded.users);
     items.extend(folded.items);

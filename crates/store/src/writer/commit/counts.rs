@@ -13,12 +13,6 @@ use crate::chunk::CODEC_ZSTD;
 use crate::error::StoreError;
 use crate::live_days::{LiveDays, time_of};
 
-/// Most keys of facets that a fingerprint has.
-const FACET_KEYS_MAX: i64 = 50;
-
-/// Most values that a key of a fingerprint has, before the rest is counted as other.
-const FACET_VALUES_MAX: i64 = 100;
-
 const MINUTE_US: i64 = 60 * 1_000_000;
 const HOUR_US: i64 = 60 * MINUTE_US;
 
@@ -30,7 +24,6 @@ pub(super) async fn write(
     live: LiveDays,
 ) -> Result<(), StoreError> {
     write_times(tx, lane, groups, placed, live).await?;
-    write_facets(tx, groups, placed, live).await?;
     write_chunks(tx, lane, groups, placed, live).await
 }
 
@@ -93,54 +86,6 @@ fn columns<T: Copy>(counts: &BTreeMap<(i64, i64, T), i64>) -> Columns<T> {
         columns.3.push(*count);
     }
     columns
-}
-
-async fn write_facets(
-    tx: &mut PgConnection,
-    groups: &[FingerprintBatch],
-    placed: &[Placed],
-    live: LiveDays,
-) -> Result<(), StoreError> {
-    let count: usize = groups.iter().map(|group| group.facets.len()).sum();
-    if count == 0 {
-        return Ok(());
-    }
-    let mut projects = Vec::with_capacity(count);
-    let mut fingerprints = Vec::with_capacity(count);
-    let mut fresh = Vec::with_capacity(count);
-    let mut keys = Vec::with_capacity(count);
-    let mut values = Vec::with_capacity(count);
-    let mut counts = Vec::with_capacity(count);
-    let mut first = Vec::with_capacity(count);
-    let mut last = Vec::with_capacity(count);
-    for (group, place) in groups.iter().zip(placed) {
-        for ((key, value), facet) in &group.facets {
-            projects.push(place.project_id);
-            fingerprints.push(place.fingerprint_id);
-            fresh.push(place.is_fresh);
-            keys.push(key.clone());
-            values.push(value.clone());
-            counts.push(signed(facet.notice_count));
-            first.push(live.clamp(facet.first_at_us));
-            last.push(live.clamp(facet.last_at_us));
-        }
-    }
-    sqlx::query_file!(
-        "queries/batch/facets.sql",
-        &projects,
-        &fingerprints,
-        &fresh,
-        &keys,
-        &values,
-        &counts,
-        &first,
-        &last,
-        FACET_KEYS_MAX,
-        FACET_VALUES_MAX,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
 }
 
 async fn write_chunks(

@@ -1,6 +1,7 @@
 //! One batch of one lane in one transaction.
 
 mod counts;
+pub(super) mod facets;
 mod groups;
 mod records;
 mod told;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use self::facets::{Learned, Remembered};
 use crate::batch::{Batch, Claim, EPOCH, Written};
 use crate::error::{ErrorClass, StoreError};
 use crate::live_days::{LiveDays, time_of};
@@ -59,10 +61,11 @@ impl Writer {
         sqlx::raw_sql(TRANSACTION_LIMITS).execute(&mut *tx).await?;
         fence(tx, claim, batch).await?;
         (self.on_step)("batch.after_t0");
-        let written = write(tx, claim, batch, live).await?;
+        let (written, learned) = write(tx, claim, batch, live, &self.facets).await?;
         (self.on_step)("batch.before_commit");
         transaction.commit().await.map_err(StoreError::CommitUnknown)?;
         (self.on_step)("batch.after_commit");
+        self.facets.keep(learned);
         Ok(written)
     }
 
@@ -95,18 +98,26 @@ async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(),
     if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Fenced { lane: claim.lane }) }
 }
 
-async fn write(tx: &mut PgConnection, claim: Claim, batch: &Batch, live: LiveDays) -> Result<Written, StoreError> {
+async fn write(
+    tx: &mut PgConnection,
+    claim: Claim,
+    batch: &Batch,
+    live: LiveDays,
+    remembered: &Remembered,
+) -> Result<(Written, Learned), StoreError> {
     let mut written = Written::default();
+    let mut learned = Learned::default();
     if !batch.groups.is_empty() {
         let placed = groups::write(tx, &batch.groups, live).await?;
         counts::write(tx, claim.lane, &batch.groups, &placed, live).await?;
+        learned = facets::write(tx, &batch.groups, &placed, live, remembered).await?;
         told::write(tx, batch, &placed, live).await?;
         written.notice_count = batch.groups.iter().map(|group| group.notice_count).sum();
         written.fresh_group_count = placed.iter().filter(|place| place.is_fresh).count() as u64;
         written.reopened_group_count = told::reopened(&placed).len() as u64;
     }
     records::write(tx, claim.lane, batch, live).await?;
-    Ok(written)
+    Ok((written, learned))
 }
 
 pub(super) fn signed(n: u64) -> i64 {
