@@ -217,5 +217,6 @@ async fn settled(croak: &Installation, ledger: &Ledger) -> Report {
 }
 
 fn seconds() -> u64 {
-    std::env::var("CROAK_TEST_KILL_SECONDS").map_or(20, |seconds| seconds.parse().expect("CROAK_TEST_KILL_SECONDS is a number"))
+    std::env::var("CROAK_TEST_KILL_SECONDS")
+        .map_or(20, |seconds| seconds.parse().expect("CROAK_TEST_KILL_SECONDS is a number"))
 }

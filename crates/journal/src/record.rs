@@ -178,6 +178,11 @@ impl Record {
         })
     }
 
+    /// The codec that the record in these bytes names; the rest of them is not looked at.
+    pub fn codec_of(bytes: &[u8]) -> Option<u16> {
+        bytes.get(10..12).map(|codec| u16::from_le_bytes(array(codec, 0)))
+    }
+
     /// Whether these bytes are exactly one sound record, of whatever layout.
     pub(crate) fn check(bytes: &[u8]) -> Result<RecordHead, RecordError> {
         let head = RecordHead::decode(bytes)?;

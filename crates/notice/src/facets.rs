@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{Notice, json_tree};
+use crate::{NoticeFacts, json_tree};
 
 /// Most keys of one notice.
 const KEYS_MAX: usize = 50;
@@ -13,7 +13,7 @@ const KEYS_MAX: usize = 50;
 const VALUE_CHARS_MAX: usize = 200;
 
 /// The facets of a notice: key and value, at most 50 keys, values of at most 200 characters and never empty.
-pub fn facets(notice: &Notice) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+pub fn facets(notice: &NoticeFacts) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
     let mut facets = Facets(Vec::with_capacity(8));
     let request = notice.request.as_ref();
     facets.add("environment", notice.environment.as_deref());
@@ -38,7 +38,7 @@ pub fn facets(notice: &Notice) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
 }
 
 /// A hash of who was affected: the user's id, else e-mail address, else name, else network address.
-pub fn user_hash(notice: &Notice) -> Option<u64> {
+pub fn user_hash(notice: &NoticeFacts) -> Option<u64> {
     let user = notice.user.as_ref()?;
     let who = [("id", &user.id), ("email", &user.email), ("username", &user.username), ("ip", &user.ip)];
     let (kind, who) = who.iter().find_map(|(kind, who)| Some((kind, who.as_deref().filter(|who| !who.is_empty())?)))?;

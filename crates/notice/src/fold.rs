@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{FoldKey, Notice, NoticeId, UserSketch, facets, user_hash};
+use prost::{DecodeError, Message};
+
+use crate::{FoldKey, Notice, NoticeFacts, NoticeId, UserSketch, facets, user_hash};
 
 /// A notice as it comes out of the queue.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,9 +17,9 @@ pub struct Accepted {
     pub id: NoticeId,
     /// When the gateway accepted it, in Unix microseconds.
     pub accepted_at_us: i64,
-    /// What it says.
-    pub notice: Notice,
-    /// The same as encoded bytes, to be kept as they came.
+    /// What is counted of it.
+    pub facts: NoticeFacts,
+    /// All that it says, encoded, to be kept as it came.
     pub body: Vec<u8>,
 }
 
@@ -28,8 +30,6 @@ pub struct Folded {
     pub project_id: i64,
     /// The fold key that they share.
     pub fold_key: FoldKey,
-    /// The first of them by id: its inputs of grouping are those of all.
-    pub sample: Notice,
     /// When the first of them was accepted, in Unix microseconds.
     pub first_at_us: i64,
     /// When the last of them was accepted, in Unix microseconds.
@@ -40,8 +40,15 @@ pub struct Folded {
     pub facets: Vec<(String, String, u64, i64, i64)>,
     /// Who was affected.
     pub users: UserSketch,
-    /// The notices, in order of their ids.
+    /// The notices, in order of their ids; never empty.
     pub items: Vec<Item>,
+}
+
+impl Folded {
+    /// The first of them by id: its inputs of grouping are those of all.
+    pub fn sample(&self) -> Result<Notice, DecodeError> {
+        Notice::decode(self.items[0].body.as_slice())
+    }
 }
 
 /// What is kept of each notice.
@@ -66,9 +73,8 @@ pub fn fold(accepted: impl IntoIterator<Item = Accepted>) -> Vec<Folded> {
 
 #[derive(Default)]
 struct Fold {
-    sample: Option<(Item, Notice)>,
     minutes: BTreeMap<i64, u32>,
-    facets: HashMap<(String, String), Seen>,
+    facets: HashMap<String, HashMap<String, Seen>>,
     users: UserSketch,
     items: Vec<Item>,
 }
@@ -83,24 +89,27 @@ impl Fold {
     fn add(&mut self, accepted: Accepted) {
         let at = accepted.accepted_at_us;
         *self.minutes.entry(at.div_euclid(60_000_000) * 60).or_default() += 1;
-        for (key, value) in facets(&accepted.notice) {
-            self.facets
-                .entry((key.into_owned(), value.into_owned()))
-                .and_modify(|seen| {
+        for (key, value) in facets(&accepted.facts) {
+            // What was seen before, as nearly everything of a duplicate was, is not copied.
+            if !self.facets.contains_key(&*key) {
+                self.facets.insert(key.clone().into_owned(), HashMap::new());
+            }
+            let Some(values) = self.facets.get_mut(&*key) else { continue };
+            match values.get_mut(&*value) {
+                Some(seen) => {
                     seen.count += 1;
                     seen.first_at_us = seen.first_at_us.min(at);
                     seen.last_at_us = seen.last_at_us.max(at);
-                })
-                .or_insert(Seen { count: 1, first_at_us: at, last_at_us: at });
+                }
+                None => {
+                    values.insert(value.into_owned(), Seen { count: 1, first_at_us: at, last_at_us: at });
+                }
+            }
         }
-        if let Some(user) = user_hash(&accepted.notice) {
+        if let Some(user) = user_hash(&accepted.facts) {
             self.users.insert(user);
         }
-        let item = Item { id: accepted.id, accepted_at_us: at, body: accepted.body };
-        if self.sample.as_ref().is_none_or(|(first, _)| item < *first) {
-            self.sample = Some((item.clone(), accepted.notice));
-        }
-        self.items.push(item);
+        self.items.push(Item { id: accepted.id, accepted_at_us: at, body: accepted.body });
     }
 
     fn finish(mut self, project_id: i64, fold_key: FoldKey) -> Folded {
@@ -109,7 +118,11 @@ impl Fold {
         let mut facets: Vec<_> = self
             .facets
             .into_iter()
-            .map(|((key, value), seen)| (key, value, seen.count, seen.first_at_us, seen.last_at_us))
+            .flat_map(|(key, values)| {
+                values
+                    .into_iter()
+                    .map(move |(value, seen)| (key.clone(), value, seen.count, seen.first_at_us, seen.last_at_us))
+            })
             .collect();
         facets.sort_unstable();
         Folded {
@@ -117,7 +130,6 @@ impl Fold {
             fold_key,
             first_at_us: times().min().unwrap_or_default(),
             last_at_us: times().max().unwrap_or_default(),
-            sample: self.sample.map(|(_, notice)| notice).unwrap_or_default(),
             minutes: self.minutes.into_iter().collect(),
             facets,
             users: self.users,

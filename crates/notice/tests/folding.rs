@@ -1,6 +1,7 @@
 //! Folding gives the same, whatever the order of what is folded.
 
-use notice::{Accepted, Error, Notice, NoticeId, Server, User, fold, fold_key};
+use notice::prost::Message as _;
+use notice::{Accepted, Error, Notice, NoticeFacts, NoticeId, Server, User, fold, fold_key};
 use proptest::prelude::*;
 
 /// A notice of one of a few kinds, users, hosts and minutes.
@@ -19,8 +20,8 @@ fn accepted(number: u64, kind: u8, user: u8, host: u8, at_s: i64) -> Accepted {
         fold_key: fold_key(&notice),
         id: NoticeId::new(at_us, 3, number),
         accepted_at_us: at_us,
+        facts: NoticeFacts::decode(notice.encode_to_vec().as_slice()).expect("it was encoded here"),
         body: number.to_le_bytes().to_vec(),
-        notice,
     }
 }
 

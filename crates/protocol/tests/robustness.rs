@@ -4,6 +4,7 @@
 
 mod capture;
 
+use notice::prost::Message as _;
 use std::time::{Duration, Instant};
 
 use capture::{Capture, fixtures};
@@ -22,12 +23,13 @@ fn put_through(body: &[u8]) {
         notice::scrub(&mut notice);
         let json = capture::json_of(&notice);
         assert!(json["errors"].is_array());
-        assert!(notice::prost::Message::encoded_len(&notice) <= notice::normalise::NOTICE_BYTES_MAX + 64 * 1024);
+        assert!(notice.encoded_len() <= notice::normalise::NOTICE_BYTES_MAX + 64 * 1024);
         notice::fold_key(&notice);
         notice::lane_hash(&notice);
         notice::fingerprint(&notice, notice::Grouping::Default);
         notice::fingerprint(&notice, notice::Grouping::Hoptoad);
-        notice::facets(&notice);
+        let encoded = notice.encode_to_vec();
+        notice::facets(&notice::NoticeFacts::decode(encoded.as_slice()).expect("facts are a part of a notice"));
         notice::search_words(&notice);
     }
     assert!(started.elapsed() < PARSE_TIME_MAX, "{:?} for {} bytes", started.elapsed(), body.len());

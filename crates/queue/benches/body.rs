@@ -2,7 +2,7 @@
 
 use hot::{hot, samples};
 use notice::prost::Message as _;
-use notice::{Accepted, Notice, NoticeId, fold_key, lane_hash};
+use notice::{Accepted, NoticeFacts, NoticeId, fold_key, lane_hash};
 use queue::{Lanes, body};
 
 /// Notices of a batch.
@@ -26,10 +26,10 @@ fn main() {
         hot("unpack_and_fold_100", move || {
             notice::fold((0..BATCH).map(|place| {
                 let body = body::decompress(body::CODEC_ZSTD, &packed, BODY_BYTES_MAX).expect("it was packed here");
-                let notice = Notice::decode(body.as_slice()).expect("it was encoded here");
+                let facts = NoticeFacts::decode(body.as_slice()).expect("it was encoded here");
                 let accepted_at_us = 1_700_000_000_000_000 + i64::from(place);
                 let id = NoticeId::new(accepted_at_us, 1, u64::from(place));
-                Accepted { project_id: 1, fold_key: key, id, accepted_at_us, notice, body }
+                Accepted { project_id: 1, fold_key: key, id, accepted_at_us, facts, body }
             }))
         }),
     ]);

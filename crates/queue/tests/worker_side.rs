@@ -16,8 +16,13 @@ async fn a_snapshot_comes_back_and_its_version_is_cheap() {
     assert_eq!(queue.snapshot_version().await.unwrap(), None);
     assert_eq!(queue.get_snapshot().await.unwrap(), None);
     let project = SnapshotProject { id: 1, key_sha256: vec![vec![1; 32]], lane_subset: 16, ..Default::default() };
-    let snapshot =
-        Snapshot { install_id: Uuid::now_v7().to_string(), version: 17, lane_count: 64, projects: vec![project] };
+    let snapshot = Snapshot {
+        install_id: Uuid::now_v7().to_string(),
+        version: 17,
+        lane_count: 64,
+        projects: vec![project],
+        ..Snapshot::default()
+    };
     queue.put_snapshot(&snapshot).await.unwrap();
     assert_eq!(queue.snapshot_version().await.unwrap(), Some(17));
     assert_eq!(queue.get_snapshot().await.unwrap(), Some(snapshot));

@@ -4,10 +4,11 @@
 //! The housekeeper is whoever holds an advisory lock, and does its work on the connection that holds it: who loses the
 //! connection is no longer housekeeper and can do nothing in that belief.
 
-use notice::{Snapshot, SnapshotProject};
+use notice::{Snapshot, SnapshotDictionary, SnapshotProject};
 use sqlx::postgres::PgConnection;
-use time::Date;
+use time::{Date, OffsetDateTime};
 
+use crate::chunk;
 use crate::{StoreError, Writer};
 
 /// Partitions are made this many days ahead.
@@ -26,6 +27,21 @@ const LEDGER_DAYS: i32 = 400;
 
 /// The accounted set of a journal is kept this long: a disk that comes back later is for the operator to decide.
 const JOURNAL_CURSOR_DAYS: i32 = 365;
+
+/// Chunks that are opened to train a dictionary, of as many fingerprints, and notices that are taken of each.
+const TRAINING_CHUNKS: i64 = 1_000;
+const TRAINING_PER_CHUNK: usize = 4;
+
+/// A trained dictionary.
+#[derive(Debug, Clone)]
+pub struct TrainedDictionary {
+    /// Its number.
+    pub codec: u16,
+    /// What it is.
+    pub bytes: Vec<u8>,
+    /// When it was trained.
+    pub created_at: OffsetDateTime,
+}
 
 /// Holder of the lock "croak housekeeper" and of the connection that holds it.
 #[derive(Debug)]
@@ -80,7 +96,10 @@ impl Housekeeper {
         )
         .fetch_all(&mut self.connection)
         .await?;
+        let dictionary = self.newest_dictionary().await?;
         Ok(Snapshot {
+            dictionary: dictionary
+                .map(|newest| SnapshotDictionary { codec: u32::from(newest.codec), bytes: newest.bytes }),
             install_id: installation.id.to_string(),
             version: installation.snapshot_version.unsigned_abs(),
             lane_count: installation.lane_count.unsigned_abs(),
@@ -95,6 +114,47 @@ impl Housekeeper {
                 })
                 .collect(),
         })
+    }
+
+    /// The dictionary that gateways pack with, if one was trained yet.
+    pub async fn newest_dictionary(&mut self) -> Result<Option<TrainedDictionary>, StoreError> {
+        let row =
+            sqlx::query!("select codec, bytes, created_at from dictionary order by created_at desc, codec limit 1")
+                .fetch_optional(&mut self.connection)
+                .await?;
+        Ok(row.map(|row| TrainedDictionary {
+            codec: row.codec.unsigned_abs(),
+            bytes: row.bytes,
+            created_at: row.created_at,
+        }))
+    }
+
+    /// Keeps a dictionary under this number for good; false if another one has the number.
+    pub async fn add_dictionary(&mut self, codec: u16, bytes: &[u8]) -> Result<bool, StoreError> {
+        let codec = i16::try_from(codec).map_err(|_| StoreError::Invalid("no dictionary has this number".into()))?;
+        let added = sqlx::query!(
+            "insert into dictionary (codec, bytes) values ($1, $2) on conflict (codec) do nothing",
+            codec,
+            bytes
+        )
+        .execute(&mut self.connection)
+        .await?;
+        Ok(added.rows_affected() == 1)
+    }
+
+    /// Bodies to train a dictionary on: a few of each of many fingerprints that were seen in the last day.
+    pub async fn bodies_to_train(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = sqlx::query!(
+            "select distinct on (project_id, fingerprint_id) codec, body
+             from (select * from chunk where last_at > now() - interval '1 day' order by last_at desc limit 20 * $1::bigint) newest
+             order by project_id, fingerprint_id, last_at desc
+             limit $1",
+            TRAINING_CHUNKS
+        )
+        .fetch_all(&mut self.connection)
+        .await?;
+        let opened = rows.into_iter().filter_map(|row| chunk::decode(row.codec, &row.body).ok());
+        Ok(opened.flat_map(|items| items.into_iter().take(TRAINING_PER_CHUNK)).map(|item| item.body).collect())
     }
 
     /// Makes the partitions of today and the days ahead; how many were missing.

@@ -10,6 +10,8 @@ use store::{StoreError, Writer};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::training::{Training, restore_published};
+
 /// Pause between looks at the version of the snapshot: a new project is accepted by gateways within a second.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 
@@ -41,12 +43,15 @@ pub(crate) async fn run(writer: Writer, queue: Queue, shutdown: CancellationToke
 async fn keep(mut housekeeper: Housekeeper, queue: &Queue, shutdown: &CancellationToken) -> Result<(), StoreError> {
     let mut next_round = Instant::now();
     let mut is_silent = false;
+    let mut training = Training::new();
+    restore_published(&mut housekeeper, queue).await?;
     while !shutdown.is_cancelled() {
         publish(&mut housekeeper, queue, &mut is_silent).await?;
         if Instant::now() >= next_round {
             round(&mut housekeeper).await?;
             next_round = Instant::now() + ROUND_EVERY;
         }
+        training.look(&mut housekeeper).await?;
         let _ = tokio::time::timeout(SNAPSHOT_EVERY, shutdown.cancelled()).await;
     }
     Ok(())

@@ -14,6 +14,7 @@ mod housekeep;
 mod installation;
 mod presence;
 mod projects;
+mod training;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use notice::Snapshot;
+use queue::body::Dictionaries;
 use queue::{Queue, QueueError};
 use service::{Check, causes};
 use tokio::sync::watch;
@@ -17,6 +18,7 @@ pub(crate) struct Feed {
     pub(crate) queue: Queue,
     pub(crate) kept: Kept,
     pub(crate) known: Known,
+    pub(crate) dictionaries: Dictionaries,
     pub(crate) checks: FeedChecks,
     pub(crate) owner: watch::Sender<Owner>,
     /// The published snapshot, if it was refused: told once, and not fetched again.
@@ -144,7 +146,7 @@ impl Feed {
     }
 
     fn usable(&self, snapshot: &Snapshot) -> Result<Projects, SnapshotError> {
-        let projects = Projects::new(snapshot)?;
+        let projects = Projects::new(snapshot, &self.dictionaries)?;
         match self.known.now() {
             Some(now) if projects.install_id != now.install_id => {
                 Err(SnapshotError::OtherInstallation(projects.install_id))

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use journal::{AppendError, Draft, Journal, Kind};
 use notice::prost::Message;
 use notice::{FOLD_KEY_VERSION, FoldKey, Notice, NoticeId, fold_key, lane_hash};
+use queue::body::Dictionary;
 use queue::{Lanes, body};
 
 use crate::measures;
@@ -35,14 +36,22 @@ impl Intake {
     }
 
     /// Makes a notice ready for the journal: bounds it, takes secrets out, fixes its lane, fold key and id, packs it.
-    pub(crate) fn draft_notice(&self, project: &Project, mut notice: Notice) -> (NoticeId, Draft) {
+    pub(crate) fn draft_notice(
+        &self,
+        project: &Project,
+        dictionary: Option<Dictionary>,
+        mut notice: Notice,
+    ) -> (NoticeId, Draft) {
         notice::normalise(&mut notice);
         notice::scrub(&mut notice);
         let stamp = self.stamp(project, lane_hash(&notice));
         let FoldKey(fold_key) = fold_key(&notice);
         let id = stamp.id;
-        let draft =
-            Draft { fold_key, fold_key_version: FOLD_KEY_VERSION, ..draft(Kind::Notice, project, &stamp, &notice) };
+        let draft = Draft {
+            fold_key,
+            fold_key_version: FOLD_KEY_VERSION,
+            ..draft(Kind::Notice, project, &stamp, &notice, dictionary)
+        };
         (id, draft)
     }
 
@@ -50,7 +59,7 @@ impl Intake {
     pub(crate) fn draft(&self, kind: Kind, project: &Project, message: &impl Message) -> (NoticeId, Draft) {
         // Rare beside notices, and in one lane a project's deploys keep their order.
         let stamp = self.stamp(project, 0);
-        (stamp.id, draft(kind, project, &stamp, message))
+        (stamp.id, draft(kind, project, &stamp, message, None))
     }
 
     /// Puts it on the disk. Only after this may a client be told that it was accepted.
@@ -68,17 +77,28 @@ impl Intake {
     }
 }
 
-fn draft(kind: Kind, project: &Project, stamp: &Stamp, message: &impl Message) -> Draft {
+fn draft(
+    kind: Kind,
+    project: &Project,
+    stamp: &Stamp,
+    message: &impl Message,
+    dictionary: Option<Dictionary>,
+) -> Draft {
+    let content = message.encode_to_vec();
+    let (codec, body) = match dictionary {
+        Some(dictionary) => (dictionary.codec(), dictionary.compress(&content)),
+        None => (body::CODEC_ZSTD, body::compress(&content)),
+    };
     Draft {
         kind,
-        codec: body::CODEC_ZSTD,
+        codec,
         lane: stamp.lane,
         project_id: project.id,
         fold_key_version: 0,
         fold_key: [0; 16],
         accepted_at_us: stamp.accepted_at_us,
         id: *stamp.id.as_bytes(),
-        body: body::compress(&message.encode_to_vec()),
+        body,
     }
 }
 

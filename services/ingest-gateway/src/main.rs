@@ -7,6 +7,10 @@ use clap::Parser;
 use ingest_gateway::{ADMIN_PORT, Config, run};
 use tokio::net::TcpListener;
 
+/// Small things are made and thrown away by the thousand for each notice; the system's allocator took a tenth of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     service::exit_code(start(Config::parse()).await)

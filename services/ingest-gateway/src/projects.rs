@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use notice::Snapshot;
+use queue::body::{Dictionaries, Dictionary};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -26,6 +27,8 @@ pub(crate) struct Projects {
     pub(crate) install_id: Uuid,
     pub(crate) version: u64,
     pub(crate) lane_count: u16,
+    /// What bodies are packed with.
+    pub(crate) dictionary: Option<Dictionary>,
     /// By the SHA-256 of the key: what takes a time that depends on its input is the hash, not the comparison,
     /// so the time tells nothing about keys.
     by_key: HashMap<[u8; 32], Arc<Project>>,
@@ -46,7 +49,8 @@ pub(crate) enum SnapshotError {
 }
 
 impl Projects {
-    pub(crate) fn new(snapshot: &Snapshot) -> Result<Projects, SnapshotError> {
+    /// `dictionaries` remembers those of earlier snapshots. One that cannot be used is done without.
+    pub(crate) fn new(snapshot: &Snapshot, dictionaries: &Dictionaries) -> Result<Projects, SnapshotError> {
         let lane_count =
             u16::try_from(snapshot.lane_count).ok().filter(|count| (1..=journal::LANES_MAX).contains(count));
         let lane_count = lane_count.ok_or(SnapshotError::LaneCount(snapshot.lane_count))?;
@@ -65,7 +69,11 @@ impl Projects {
             by_key.extend(keys.map(|hash| (hash, Arc::clone(&project))));
             by_id.insert(known.id, project);
         }
-        Ok(Projects { install_id, version: snapshot.version, lane_count, by_key, by_id })
+        let dictionary = snapshot
+            .dictionary
+            .as_ref()
+            .and_then(|trained| dictionaries.learn(u16::try_from(trained.codec).ok()?, &trained.bytes));
+        Ok(Projects { install_id, version: snapshot.version, lane_count, dictionary, by_key, by_id })
     }
 
     /// The project that this key opens.

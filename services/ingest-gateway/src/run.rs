@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use journal::{Journal, JournalOptions};
+use queue::body::Dictionaries;
 use queue::{Queue, QueueOptions, Shipper, ShipperOptions};
 use service::logs::LogLevel;
 use service::{BadConfig, Control, Health, admin, http, measure};
@@ -149,6 +150,7 @@ fn feed(config: &Config, known: &Known, health: &Health, owner: watch::Sender<Ow
         queue: queue(config, QueueOptions::new("").lane_count)?,
         kept: Kept::in_dir(config.journal_dir.clone()),
         known: known.clone(),
+        dictionaries: Dictionaries::default(),
         checks,
         owner,
         refused: None,

@@ -55,14 +55,6 @@ pub enum ReadError {
         /// What is wrong with it.
         source: crate::chunk::ChunkError,
     },
-    /// A notice's body is not a notice.
-    #[error("notice {id} cannot be decoded")]
-    Notice {
-        /// Which notice.
-        id: notice::id::NoticeId,
-        /// What is wrong with it.
-        source: notice::prost::DecodeError,
-    },
 }
 
 /// A handle on the database that can only look.

@@ -77,7 +77,7 @@ impl Reader {
         let identities = self.identities_of_group(opened, group_id).await?;
         let found = self.before(opened, &identities, before, limit).await?;
         let next = if found.len() == limit { found.last().map(|last| last.item.id) } else { None };
-        let notices = found.iter().map(|found| stored(opened, &identities, found)).collect::<Result<Vec<_>, _>>()?;
+        let notices = found.iter().map(|found| stored(opened, &identities, found)).collect();
         Ok(NoticePage { notices, next })
     }
 
@@ -92,7 +92,7 @@ impl Reader {
         let after = Uuid::from_u64_pair(id.as_uuid().as_u64_pair().0, id.as_uuid().as_u64_pair().1.wrapping_add(1));
         let mut found = self.before(opened, &identities, Some(NoticeId::from(after)), 1).await?;
         match found.pop() {
-            Some(found) if found.item.id == id => stored(opened, &identities, &found).map(Some),
+            Some(found) if found.item.id == id => Ok(Some(stored(opened, &identities, &found))),
             _ => Ok(None),
         }
     }
@@ -114,7 +114,7 @@ impl Reader {
     /// A notice of a project by its id. The id itself says in which lane and when it was accepted.
     pub async fn notice(&self, opened: &Opened, id: NoticeId) -> Result<Option<StoredNotice>, ReadError> {
         let Some((identity, item)) = self.find(opened, id).await? else { return Ok(None) };
-        decoded(opened, &item, Some(&identity)).map(Some)
+        Ok(Some(decoded(opened, &item, Some(&identity))))
     }
 
     pub(super) async fn identities_of_group(&self, opened: &Opened, group_id: i64) -> Result<Vec<Identity>, ReadError> {
@@ -151,19 +151,24 @@ pub(super) fn identity(id: i64, group_id: i64, fingerprint: &[u8], version: i16,
     Identity { id, group_id, why: json!({"fingerprint": hex, "version": version, "parts": parts}) }
 }
 
-fn stored(opened: &Opened, identities: &[Identity], found: &Found) -> Result<StoredNotice, ReadError> {
+fn stored(opened: &Opened, identities: &[Identity], found: &Found) -> StoredNotice {
     let identity = identities.iter().find(|identity| identity.id == found.fingerprint_id);
     decoded(opened, &found.item, identity)
 }
 
-pub(super) fn decoded(opened: &Opened, item: &Item, identity: Option<&Identity>) -> Result<StoredNotice, ReadError> {
-    let notice = Notice::decode(item.body.as_slice()).map_err(|source| ReadError::Notice { id: item.id, source })?;
-    Ok(StoredNotice {
+pub(super) fn decoded(opened: &Opened, item: &Item, identity: Option<&Identity>) -> StoredNotice {
+    // A worker reads in full only one notice of those that are equal: one that somebody put into the queue by hand may be
+    // broken inside, and must not take the page of all others with it.
+    let notice = Notice::decode(item.body.as_slice()).unwrap_or_else(|error| {
+        tracing::error!(id = %item.id, %error, "a stored notice cannot be read");
+        Notice { notes: vec!["the stored notice cannot be read".to_owned()], ..Notice::default() }
+    });
+    StoredNotice {
         id: item.id,
         project_id: opened.id(),
         group_id: identity.map_or(0, |identity| identity.group_id),
         accepted_at_us: item.accepted_at_us,
         notice,
         why: identity.map(|identity| identity.why.clone()),
-    })
+    }
 }

@@ -88,7 +88,7 @@ impl Reader {
             .map(|(fingerprint_id, item)| {
                 decoded(opened, item, identities.iter().find(|identity| identity.id == *fingerprint_id))
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect();
         Ok(Ok(SincePage { notices, next: is_more.then(|| resume.clone()), resume }))
     }
 }

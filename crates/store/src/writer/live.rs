@@ -49,6 +49,14 @@ impl Writer {
         Ok(rows.into_iter().map(|row| (row.id, grouping(&row.grouping))).collect())
     }
 
+    /// The dictionary of this number.
+    pub async fn dictionary(&self, codec: u16) -> Result<Option<Vec<u8>>, StoreError> {
+        let Ok(codec) = i16::try_from(codec) else { return Ok(None) };
+        Ok(sqlx::query_scalar!("select bytes from dictionary where codec = $1", codec)
+            .fetch_optional(&self.pool)
+            .await?)
+    }
+
     pub(super) async fn live_days(&self) -> Result<LiveDays, StoreError> {
         if let Some((live, at)) = *self.live.read().await
             && at.elapsed() < LIVE_DAYS_FRESH

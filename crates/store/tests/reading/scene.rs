@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use notice::prost::Message as _;
-use notice::{Accepted, Error, Frame, Grouping, Notice, NoticeId, UserSketch, fold, fold_key};
+use notice::{Accepted, Error, Frame, Grouping, Notice, NoticeFacts, NoticeId, UserSketch, fold, fold_key};
 use store::admin::NewProject;
 use store::batch::{Batch, Claim, FacetCount, FingerprintBatch, Identity};
 use store::reader::{Opened, Viewer};
@@ -108,8 +108,8 @@ impl Scene {
             fold_key: fold_key(&sample(notice.errors[0].class(), "", "", "")),
             id,
             accepted_at_us: id.accepted_at_ms() * 1000,
+            facts: NoticeFacts::decode(notice.encode_to_vec().as_slice()).unwrap(),
             body: notice.encode_to_vec(),
-            notice,
         });
         let groups: Vec<FingerprintBatch> = fold(accepted).iter().map(folded_to_batch).collect();
         let Some(newest_at_us) = groups.iter().map(|group| group.last_at_us).max() else { return };
@@ -119,8 +119,9 @@ impl Scene {
 }
 
 fn folded_to_batch(folded: &notice::Folded) -> FingerprintBatch {
-    let fingerprint = notice::fingerprint(&folded.sample, Grouping::Default);
-    let error = &folded.sample.errors[0];
+    let sample = folded.sample().unwrap();
+    let fingerprint = notice::fingerprint(&sample, Grouping::Default);
+    let error = &sample.errors[0];
     FingerprintBatch {
         project_id: folded.project_id,
         identity: Arc::new(Identity {
@@ -129,8 +130,8 @@ fn folded_to_batch(folded: &notice::Folded) -> FingerprintBatch {
             parts_json: serde_json::to_string(&fingerprint.parts).unwrap(),
             class: error.class().to_owned(),
             message: error.message().to_owned(),
-            culprit: notice::culprit(&folded.sample),
-            words: notice::search_words(&folded.sample),
+            culprit: notice::culprit(&sample),
+            words: notice::search_words(&sample),
         }),
         notice_count: folded.items.len() as u64,
         first_at_us: folded.first_at_us,

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
-use notice::{FoldKey, Grouping, Notice};
+use notice::prost::DecodeError;
+use notice::{FoldKey, Folded, Grouping, Notice};
 use store::batch::Identity;
 
 /// How many identities are remembered; each is a few kilobytes.
@@ -28,15 +29,15 @@ impl Default for Identities {
 }
 
 impl Identities {
-    /// The identity of the notices with this fold key, of which `sample` is one.
-    pub(crate) fn of(&self, project_id: i64, fold_key: FoldKey, grouping: Grouping, sample: &Notice) -> Arc<Identity> {
-        let key = (project_id, fold_key, matches!(grouping, Grouping::Hoptoad));
+    /// The identity of the notices that are folded here. Only if their fold key is not remembered one of them is read.
+    pub(crate) fn of(&self, folded: &Folded, grouping: Grouping) -> Result<Arc<Identity>, DecodeError> {
+        let key = (folded.project_id, folded.fold_key, matches!(grouping, Grouping::Hoptoad));
         if let Some(identity) = self.lock().get(&key) {
-            return Arc::clone(identity);
+            return Ok(Arc::clone(identity));
         }
-        let identity = Arc::new(identify(sample, grouping));
+        let identity = Arc::new(identify(&folded.sample()?, grouping));
         self.lock().put(key, Arc::clone(&identity));
-        identity
+        Ok(identity)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<(i64, FoldKey, bool), Arc<Identity>>> {

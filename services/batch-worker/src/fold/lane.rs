@@ -1,9 +1,12 @@
 //! One lane that this worker holds: read, fold, commit, trim, publish.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use journal::Record;
+use queue::body::CODEC_ZSTD;
 use queue::{Entry, QueueError};
 use store::batch::{Batch, Claim};
 use store::writer::{Claimed, DeadRecord, ProjectRules};
@@ -223,7 +226,7 @@ impl Lane {
         let sifted = self.accounts.sift(std::slice::from_ref(entry));
         let mut batch = Batch::default();
         for shipped in &sifted.fresh {
-            let record = journal::Record::decode(&shipped.record).ok();
+            let record = Record::decode(&shipped.record).ok();
             batch.dead.push(record::bury(shipped, record.as_ref(), refused.death, refused.detail.clone()));
         }
         self.write(batch, sifted, 1).await
@@ -290,9 +293,24 @@ impl Lane {
         fresh: Arc<[queue::Shipped]>,
         rules: Arc<ProjectRules>,
     ) -> Result<Result<Batch, String>, Trouble> {
+        self.learn_dictionaries(&fresh).await?;
         let fold = Arc::clone(&self.fold);
         let lane = self.claim.lane;
-        Ok(tokio::task::spawn_blocking(move || prepare(&fresh, lane, &rules, &fold.identities)).await?)
+        let prepared = move || prepare(&fresh, lane, &rules, &fold.dictionaries, &fold.identities);
+        Ok(tokio::task::spawn_blocking(prepared).await?)
+    }
+
+    /// Reads the dictionaries that these records name and that are not known yet. What names one that there is not stays
+    /// unreadable, which is for whoever reads it to say.
+    async fn learn_dictionaries(&self, fresh: &[queue::Shipped]) -> Result<(), Trouble> {
+        let Fold { dictionaries, writer, .. } = &*self.fold;
+        let named: BTreeSet<u16> = fresh.iter().filter_map(|shipped| Record::codec_of(&shipped.record)).collect();
+        for codec in named.into_iter().filter(|codec| *codec != CODEC_ZSTD && dictionaries.get(*codec).is_none()) {
+            if let Some(bytes) = writer.dictionary(codec).await? {
+                dictionaries.learn(codec, &bytes);
+            }
+        }
+        Ok(())
     }
 
     async fn write(&mut self, mut batch: Batch, sifted: Sifted<'_>, entry_count: usize) -> Result<(), Trouble> {

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use queue::Queue;
+use queue::body::Dictionaries;
 use store::batch::Claim;
 use store::{StoreError, Writer};
 use tokio::sync::{Semaphore, watch};
@@ -42,6 +43,7 @@ pub(crate) struct Fold {
     writer: Writer,
     queue: Queue,
     projects: Projects,
+    dictionaries: Dictionaries,
     identities: Identities,
     limits: BatchLimits,
     /// How many batches may be in memory at once.
@@ -64,6 +66,7 @@ impl Fold {
             projects: Projects::new(writer.clone()),
             writer,
             queue,
+            dictionaries: Dictionaries::default(),
             identities: Identities::default(),
             limits,
             slots: Semaphore::new(usize::from(batches_at_once)),

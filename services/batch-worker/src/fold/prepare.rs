@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use notice::prost::DecodeError;
 use notice::{Accepted, Folded, Grouping, Item};
 use queue::Shipped;
+use queue::body::Dictionaries;
 use store::batch::{Batch, FacetCount, FingerprintBatch};
 use store::chunk;
 use store::writer::ProjectRules;
@@ -12,21 +14,23 @@ use store::writer::ProjectRules;
 use super::identity::Identities;
 use super::record::{self, Read};
 
-/// What the fresh entries bring. An error is the text of a panic that reading one by one did not meet: whoever calls
-/// looks for the entry that causes it.
+/// What the fresh entries bring. An error is why they cannot be folded although each could be read, or what a panic said:
+/// whoever calls looks for the entry that causes it.
 pub(crate) fn prepare(
     fresh: &[Shipped],
     lane: u16,
     rules: &ProjectRules,
+    dictionaries: &Dictionaries,
     identities: &Identities,
 ) -> Result<Batch, String> {
     let mut batch = Batch::default();
     // One at a time: what a notice says takes many times its room once it is decoded, and is needed only to fold it.
     let folded = catch_unwind(AssertUnwindSafe(|| {
-        let notices = fresh.iter().filter_map(|shipped| take(&mut batch, record::read(shipped, lane, rules)));
+        let notices =
+            fresh.iter().filter_map(|shipped| take(&mut batch, record::read(shipped, lane, rules, dictionaries)));
         group(notice::fold(notices), rules, identities)
     }));
-    batch.groups = folded.map_err(|panic| record::panic_text(panic.as_ref()))?;
+    batch.groups = folded.map_err(|panic| record::panic_text(panic.as_ref()))?.map_err(|error| error.to_string())?;
     Ok(batch)
 }
 
@@ -56,25 +60,27 @@ fn saw(batch: &mut Batch, at_us: i64) {
 }
 
 /// Puts together what different fold keys bring to one fingerprint.
-fn group(folded: Vec<Folded>, rules: &ProjectRules, identities: &Identities) -> Vec<FingerprintBatch> {
+fn group(
+    folded: Vec<Folded>,
+    rules: &ProjectRules,
+    identities: &Identities,
+) -> Result<Vec<FingerprintBatch>, DecodeError> {
     let mut groups: BTreeMap<(i64, [u8; 16]), (FingerprintBatch, Vec<Item>)> = BTreeMap::new();
     for folded in folded {
         let grouping = rules.get(&folded.project_id).copied().unwrap_or(Grouping::Default);
-        let identity = identities.of(folded.project_id, folded.fold_key, grouping, &folded.sample);
+        let identity = identities.of(&folded, grouping)?;
         let (group, items) = groups
             .entry((folded.project_id, identity.fingerprint))
             .or_insert_with(|| (empty(&folded, identity), Vec::new()));
         add(group, items, folded);
     }
-    groups
-        .into_values()
-        .map(|(mut group, mut items)| {
-            items.sort_unstable();
-            group.newest_id = items.last().map_or(group.newest_id, |item| item.id);
-            group.chunks = chunk::encode(&items);
-            group
-        })
-        .collect()
+    let groups = groups.into_values().map(|(mut group, mut items)| {
+        items.sort_unstable();
+        group.newest_id = items.last().map_or(group.newest_id, |item| item.id);
+        group.chunks = chunk::encode(&items);
+        group
+    });
+    Ok(groups.collect())
 }
 
 fn empty(folded: &Folded, identity: std::sync::Arc<store::batch::Identity>) -> FingerprintBatch {

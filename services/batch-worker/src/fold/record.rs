@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use journal::{BODY_BYTES_MAX, Kind, Record};
 use notice::prost::Message as _;
-use notice::{Accepted, Deploy, FoldKey, Ledger, LedgerLine, Notice, NoticeId, Stats, ledger_line};
-use queue::{Malformed, Shipped, body};
+use notice::{Accepted, Deploy, FoldKey, Ledger, LedgerLine, NoticeFacts, NoticeId, Stats, ledger_line};
+use queue::body::Dictionaries;
+use queue::{Malformed, Shipped};
 use store::batch::{DeadRow, DeployRow, LedgerRow, StatsRow};
 use store::writer::{DeadRecord, ProjectRules};
 use uuid::Uuid;
@@ -63,7 +64,7 @@ impl Death {
 }
 
 /// Reads a record. Whatever is in it, this answers: a bad one never holds up a good one.
-pub(crate) fn read(shipped: &Shipped, lane: u16, rules: &ProjectRules) -> Read {
+pub(crate) fn read(shipped: &Shipped, lane: u16, rules: &ProjectRules, dictionaries: &Dictionaries) -> Read {
     let record = match Record::decode(&shipped.record) {
         Ok(record) => record,
         Err(error) => return Read::Dead(bury(shipped, None, Death::Damaged, error.to_string())),
@@ -72,7 +73,7 @@ pub(crate) fn read(shipped: &Shipped, lane: u16, rules: &ProjectRules) -> Read {
         let detail = format!("record {} of lane {} came as {} in lane {lane}", record.seq, record.lane, shipped.seq);
         return Read::Dead(bury(shipped, Some(&record), Death::Misplaced, detail));
     }
-    let told = catch_unwind(AssertUnwindSafe(|| decode(&record, rules)));
+    let told = catch_unwind(AssertUnwindSafe(|| decode(&record, rules, dictionaries)));
     match told {
         Ok(Ok(read)) => read,
         Ok(Err((death, detail))) => Read::Dead(bury(shipped, Some(&record), death, detail)),
@@ -84,14 +85,15 @@ fn project_id(record: &Record) -> i64 {
     i64::try_from(record.project_id).unwrap_or(0)
 }
 
-fn decode(record: &Record, rules: &ProjectRules) -> Result<Read, (Death, String)> {
+fn decode(record: &Record, rules: &ProjectRules, dictionaries: &Dictionaries) -> Result<Read, (Death, String)> {
     let kind = Kind::from_u8(record.kind).ok_or_else(|| unknown(record.kind))?;
     let project_id = project_id(record);
     if !rules.contains_key(&project_id) {
         return Err((Death::UnknownProject, format!("there is no project {}", record.project_id)));
     }
     let undecodable = |error: &dyn std::error::Error| (Death::Undecodable, error.to_string());
-    let body = body::decompress(record.codec, &record.body, BODY_BYTES_MAX)
+    let body = dictionaries
+        .decompress(record.codec, &record.body, BODY_BYTES_MAX)
         .map_err(|error| (Death::Undecodable, service::causes(&error)))?;
     let at_us = record.accepted_at_us;
     Ok(match kind {
@@ -100,7 +102,7 @@ fn decode(record: &Record, rules: &ProjectRules) -> Result<Read, (Death, String)
             fold_key: FoldKey(record.fold_key),
             id: NoticeId::from_bytes(record.id),
             accepted_at_us: at_us,
-            notice: Notice::decode(body.as_slice()).map_err(|error| undecodable(&error))?,
+            facts: NoticeFacts::decode(body.as_slice()).map_err(|error| undecodable(&error))?,
             body,
         })),
         Kind::Deploy => {

@@ -47,7 +47,7 @@ async fn take_notice(
             (None, None) => keys::open_by_address(&projects, &named)?,
         };
         pacing.pace(&project)?;
-        Ok(drafting.draft_notice(&project, parsed.notice))
+        Ok(drafting.draft_notice(&project, projects.dictionary, parsed.notice))
     };
     let (id, draft) = gateway.understand(posted, read).await?;
     gateway.keep(&intake, draft, "notice").await?;

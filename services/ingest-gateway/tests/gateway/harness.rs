@@ -43,6 +43,7 @@ pub(crate) fn snapshot() -> Snapshot {
         install_id: INSTALL_ID.to_owned(),
         version: 1,
         lane_count: 8,
+        dictionary: None,
         projects: vec![
             project(1, KEY),
             SnapshotProject { disabled: true, ..project(2, DISABLED_KEY) },
