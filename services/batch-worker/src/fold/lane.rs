@@ -23,8 +23,9 @@ use super::{Fold, measure};
 /// Entries of one XRANGE.
 const READ_COUNT: usize = 1_000;
 
-/// A lane with fewer entries than this is given a moment to fill.
-const LINGER_BELOW: u64 = 100;
+/// A lane with fewer entries than this is given a moment to fill: what a batch costs the database goes by the different
+/// errors in it far more than by the notices.
+const LINGER_BELOW: u64 = 2_000;
 
 /// Pause between looks at an empty lane: begins short, doubles.
 const IDLE_MIN: Duration = Duration::from_millis(10);
