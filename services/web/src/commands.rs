@@ -1,5 +1,6 @@
 //! What people do, on its way to a worker.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,6 +10,8 @@ use service::proto::command::commands_client::CommandsClient;
 use service::proto::command::{Command, CommandResult};
 use store::Reader;
 use tonic::transport::Endpoint;
+
+use crate::cache::ReadCache;
 
 /// A worker that does not take the connection within this time is passed over.
 const CONNECT_WITHIN: Duration = Duration::from_millis(800);
@@ -23,6 +26,8 @@ pub(crate) struct Commands {
     reader: Reader,
     fixed: Option<String>,
     bearer: Bearer,
+    /// Workers that take commands, as every page about a group asks.
+    known: ReadCache<Vec<String>>,
 }
 
 /// No worker took the command, or none said what became of it.
@@ -32,12 +37,17 @@ pub(crate) struct Paused;
 impl Commands {
     pub(crate) fn new(reader: Reader, fixed: Option<String>, token: Option<&str>) -> anyhow::Result<Commands> {
         let bearer = Bearer::new(token).context("CROAK_CONTROL_TOKEN cannot be written in a header")?;
-        Ok(Commands { reader, fixed, bearer })
+        let known =
+            ReadCache::new("workers", 1 << 20, |addresses: &Vec<String>| addresses.iter().map(String::len).sum());
+        Ok(Commands { reader, fixed, bearer, known })
     }
 
     /// Whether there is somebody to send commands to.
     pub(crate) async fn are_taken(&self) -> bool {
-        !self.addresses().await.is_empty()
+        let commands = self.clone();
+        let known =
+            self.known.get("workers", None, || async move { Ok::<_, Infallible>(Some(commands.addresses().await)) });
+        known.await.ok().flatten().is_some_and(|addresses| !addresses.is_empty())
     }
 
     /// Sends one command. The same command may be sent again and to others: its id keeps it from acting twice.
