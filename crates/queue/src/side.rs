@@ -44,7 +44,7 @@ impl Queue {
         Ok(snapshot.map(|bytes| Snapshot::decode(bytes.as_slice())).transpose()?)
     }
 
-    /// Claims the prefix for an installation if nobody has; tells whether it is this one's.
+    /// Claims the prefix for an installation if nobody has; `false` when it is another one's.
     ///
     /// To be repeated now and then: Redis may have forgotten it.
     pub async fn claim_install(&self, install_id: &Uuid) -> Result<bool, QueueError> {
@@ -55,8 +55,12 @@ impl Queue {
         let doing = "claiming the prefix";
         let mut command = redis::cmd("SET");
         command.arg(self.key("install")).arg(install_id.to_string()).arg("NX");
-        let _: Option<String> = self.ask(doing, &command).await?;
-        Ok(self.install_id().await? == Some(*install_id))
+        let claimed: Option<String> = self.ask(doing, &command).await?;
+        if claimed.is_some() {
+            return Ok(true);
+        }
+        // Somebody was quicker; or Redis has forgotten them since, and then it is nobody's.
+        Ok(self.install_id().await?.is_none_or(|found| found == *install_id))
     }
 
     /// The installation that the prefix belongs to, if one has claimed it.

@@ -39,6 +39,26 @@ async fn a_prefix_belongs_to_one_installation() {
     assert_eq!(queue.install_id().await.unwrap(), Some(ours));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_emptied_again_and_again_belongs_to_nobody_else() {
+    let redis = Redis::start(&[]).await;
+    let queue = queue_at(&redis.url());
+    let emptying = tokio::spawn({
+        let url = redis.url();
+        async move {
+            let mut connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+            loop {
+                redis::cmd("FLUSHALL").exec_async(&mut connection).await.unwrap();
+            }
+        }
+    });
+    let ours = Uuid::now_v7();
+    for _ in 0..1_000 {
+        assert!(queue.claim_install(&ours).await.unwrap());
+    }
+    emptying.abort();
+}
+
 #[tokio::test]
 async fn the_policy_of_redis_can_be_seen() {
     let redis = Redis::start(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"]).await;
