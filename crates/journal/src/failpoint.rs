@@ -1,7 +1,8 @@
-//! Named points at which a test can have the process killed.
+//! Named points at which a test can have the process killed, and named mistakes that it can have made.
 //!
 //! `CROAK_FAILPOINTS="journal.after_write=kill:3"` kills at the third time that the
-//! point is passed. Without the cargo feature `failpoints` nothing of this is built.
+//! point is passed. `CROAK_MUTANT=<name>` makes a mistake on purpose, so that a test can show that it
+//! would notice. Without the cargo feature `failpoints` nothing of this is built.
 
 /// Passes a named point.
 #[cfg(not(feature = "failpoints"))]
@@ -30,4 +31,13 @@ pub fn hit(name: &str) {
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         }
     }
+}
+
+/// Whether the environment asks for this mistake.
+#[cfg(feature = "failpoints")]
+pub fn is_mutant(name: &str) -> bool {
+    use std::sync::LazyLock;
+
+    static MUTANT: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("CROAK_MUTANT").ok());
+    MUTANT.as_deref() == Some(name)
 }

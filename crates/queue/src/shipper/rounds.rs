@@ -24,6 +24,10 @@ const METRICS_EVERY: Duration = Duration::from_secs(1);
 /// What is missing may have been taken by a worker that has not said so yet; it does within a second.
 const WORKER_SAYS_WITHIN: Duration = Duration::from_millis(1500);
 
+/// The mistake to take Redis at its word: what it has taken counts as acknowledged.
+#[cfg(feature = "failpoints")]
+const FORGETS_AFTER_XADD: &str = "gateway.forgets_after_xadd";
+
 /// What is done beside the rounds, and comes back.
 pub(super) enum Done {
     Returned(Returned),
@@ -162,8 +166,19 @@ impl Rounds {
         lane.in_flight_bytes = None;
         let Some(flow) = lane.flows.get_mut(&returned.journal) else { return };
         let sent = returned.accepted.len() as u64;
+        #[cfg(feature = "failpoints")]
+        let sent_upto = returned.accepted.iter().map(|(seq, ..)| *seq).max();
         self.status.sent_entries += sent;
         self.status.resent_entries += flow.settle(returned.pending, returned.accepted);
+        #[cfg(feature = "failpoints")]
+        if journal::failpoint::is_mutant(FORGETS_AFTER_XADD)
+            && let Some(sent_upto) = sent_upto
+        {
+            let lowest = flow.pending.as_ref().and_then(super::pending::Pending::lowest);
+            let watermark = lowest.map_or(sent_upto, |lowest| lowest - 1).max(flow.acked());
+            flow.set_acked(watermark);
+            self.journal.acknowledge(returned.journal, returned.lane, watermark);
+        }
         match returned.trouble {
             None if sent > 0 => lane.resume(),
             None => {}
@@ -207,6 +222,8 @@ impl Rounds {
         for (journal, watermark) in watermarks.known() {
             let Some(flow) = lane.flows.get_mut(&journal) else { continue };
             flow.is_asked = true;
+            #[cfg(feature = "failpoints")]
+            let watermark = watermark.filter(|_| !journal::failpoint::is_mutant(FORGETS_AFTER_XADD));
             if let Some(watermark) = watermark {
                 if flow.set_acked(watermark) == Moved::Down {
                     self.status.watermarks_lowered += 1;

@@ -85,7 +85,10 @@ impl Accounts {
             let record_count = account.accounted.raise_to(below_base);
             sifted.gone.push(GoneRow { journal: shipped.journal, base: shipped.base, record_count });
         }
-        if account.accounted.insert(shipped.seq) {
+        let is_new = account.accounted.insert(shipped.seq);
+        #[cfg(feature = "failpoints")]
+        let is_new = is_new || journal::failpoint::is_mutant("worker.ignores_accounted");
+        if is_new {
             sifted.fresh.push(shipped);
         } else {
             sifted.repeated += 1;
