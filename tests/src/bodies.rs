@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
@@ -29,33 +30,34 @@ pub struct StoredBody {
     pub body: Vec<u8>,
 }
 
-/// Every notice of every chunk.
-pub async fn all(pool: &PgPool) -> Vec<StoredBody> {
-    let rows = sqlx::query("select project_id, fingerprint_id, codec, notice_count, body from chunk")
-        .fetch_all(pool)
-        .await
-        .expect("chunks can be read");
-    let mut bodies = Vec::new();
-    for row in rows {
+/// Every notice of every chunk, one after the other.
+pub async fn each(pool: &PgPool, mut look_at: impl FnMut(StoredBody)) {
+    let mut rows = sqlx::query("select project_id, fingerprint_id, codec, notice_count, body from chunk").fetch(pool);
+    while let Some(row) = rows.try_next().await.expect("chunks can be read") {
         let (codec, notice_count): (i16, i32) = (row.get("codec"), row.get("notice_count"));
         assert_eq!(codec, 0, "only codec 0 is documented");
-        let before = bodies.len();
+        let mut bodies = Vec::new();
         decode(row.get("body"), row.get("project_id"), row.get("fingerprint_id"), &mut bodies);
         assert_eq!(
-            bodies.len() - before,
+            bodies.len(),
             usize::try_from(notice_count).expect("a count"),
             "a chunk says how many notices it holds"
         );
+        bodies.into_iter().for_each(&mut look_at);
     }
+}
+
+/// Every notice of every chunk.
+pub async fn all(pool: &PgPool) -> Vec<StoredBody> {
+    let mut bodies = Vec::new();
+    each(pool, |body| bodies.push(body)).await;
     bodies
 }
 
 /// How often each id is stored.
 pub async fn copies(pool: &PgPool) -> HashMap<Uuid, u32> {
     let mut copies = HashMap::new();
-    for body in all(pool).await {
-        *copies.entry(body.id).or_default() += 1;
-    }
+    each(pool, |body| *copies.entry(body.id).or_default() += 1).await;
     copies
 }
 

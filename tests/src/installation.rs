@@ -143,16 +143,20 @@ impl Installation {
 
     /// Starts the gateway and waits until it is ready, which takes a snapshot of the projects: a worker must run, or have run.
     pub async fn start_gateway(&mut self) {
+        self.gateway = Some(self.another_gateway("gateway", &self.journal_folder()).await);
+    }
+
+    /// Starts a gateway with a journal in a folder of its own, and waits until it is ready.
+    pub async fn another_gateway(&self, name: &str, journal: &Path) -> Service {
         let port = Port::free();
         let environment = self.environment(&[
             ("CROAK_LISTEN", port.address().to_string()),
-            ("CROAK_JOURNAL_DIR", self.journal_folder().display().to_string()),
+            ("CROAK_JOURNAL_DIR", journal.display().to_string()),
             ("CROAK_JOURNAL_BYTES_MAX", (1_u64 << 30).to_string()),
             ("CROAK_PUBLIC_URL", format!("http://{}", self.web_port.address())),
             ("CROAK_SNAPSHOT_POLL_MS", "200".to_owned()),
         ]);
-        self.gateway =
-            Some(Service::start(Program::Gateway, "gateway", Some(port), environment, self.folder.path()).await);
+        Service::start(Program::Gateway, name, Some(port), environment, self.folder.path()).await
     }
 
     /// Starts one more worker with these roles and waits until it is ready.
@@ -212,6 +216,11 @@ impl Installation {
     /// The folder of the gateway's journals.
     pub fn journal_folder(&self) -> PathBuf {
         self.folder.path().join("journal")
+    }
+
+    /// A folder for whatever a test wants to keep beside the rest.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The queue's prefix.
@@ -342,6 +351,11 @@ impl Service {
         let (status, took) = self.process.exit_within(STOP_LIMIT + Duration::from_secs(1)).await;
         assert!(status.success(), "{} ended with {status} after SIGTERM", self.name);
         took
+    }
+
+    /// Its name in messages.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Where it listens for others.

@@ -61,7 +61,9 @@ impl Load {
         let state = Arc::new(State::default());
         let permits = Arc::new(Semaphore::new(0));
         let mut senders = JoinSet::new();
-        senders.spawn(pace(state.clone(), permits.clone(), per_second));
+        let stopping = state.clone();
+        let is_stopping = move || stopping.stopping.load(Ordering::Relaxed);
+        senders.spawn(pace(is_stopping, permits.clone(), per_second));
         for _ in 0..CONNECTIONS {
             let (state, permits, requests) = (state.clone(), permits.clone(), requests.clone());
             senders.spawn(async move {
@@ -120,11 +122,11 @@ pub async fn send_all(
 }
 
 /// Hands out permits at a steady rate; what could not be sent within a second is not made up for.
-async fn pace(state: Arc<State>, permits: Arc<Semaphore>, per_second: u32) {
+pub(crate) async fn pace(is_stopping: impl Fn() -> bool, permits: Arc<Semaphore>, per_second: u32) {
     let per_tick = f64::from(per_second) * TICK.as_secs_f64();
     let mut ticks = tokio::time::interval(TICK);
     let mut due = 0.0;
-    while !state.stopping.load(Ordering::Relaxed) {
+    while !is_stopping() {
         ticks.tick().await;
         due += per_tick;
         let whole = due as usize;

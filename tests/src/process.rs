@@ -10,6 +10,7 @@ use rustix::process::{Pid, kill_process, kill_process_group};
 
 pub use rustix::process::Signal;
 
+use crate::wait::POLL_EVERY;
 use crate::wait_until;
 use crate::watchdog;
 
@@ -73,6 +74,16 @@ impl Process {
         self.child.wait().expect("a child can be waited for");
     }
 
+    /// Waits for its end, however long that takes.
+    pub async fn ended(&mut self) -> ExitStatus {
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                return status;
+            }
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+    }
+
     /// Waits for its end; answers the exit status and how long that took.
     pub async fn exit_within(&mut self, limit: Duration) -> (ExitStatus, Duration) {
         let started_at = Instant::now();
@@ -114,6 +125,8 @@ impl Drop for Process {
         if self.is_running() {
             // With all that it started: a browser's driver leaves its browser behind otherwise.
             let _ = kill_process_group(Pid::from_child(&self.child), self.last_word);
+            // One that was stopped hears nothing else.
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::CONT);
         }
         let _ = self.child.wait();
         watchdog::forget(self.child.id());

@@ -28,9 +28,14 @@ impl Program {
         }
     }
 
+    /// Its file.
+    pub fn file(self) -> PathBuf {
+        folder().join(self.name())
+    }
+
     /// A command that starts it with a clean environment.
     pub fn command(self) -> Command {
-        let mut command = Command::new(folder().join(self.name()));
+        let mut command = Command::new(self.file());
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         if let Some(backtrace) = std::env::var_os("RUST_BACKTRACE") {
             command.env("RUST_BACKTRACE", backtrace);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Pause between two questions.
-const POLL_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// Asks `question` until it answers `Some`; panics with `what` when `limit` has passed.
 pub async fn wait_until<T>(what: &str, limit: Duration, mut question: impl AsyncFnMut() -> Option<T>) -> T {

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rustix::process::{Pid, kill_process};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -86,6 +87,25 @@ impl Postgres {
     /// Ends it as `pg_ctl stop -m immediate` does: nothing is finished, the next start recovers from the log.
     pub fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// Stops the server and every process of it without ending them: connections stay, nothing is answered.
+    pub fn freeze(&mut self) {
+        // The first makes the others: after it there are no more than there are.
+        let server = self.process.as_mut().expect("it runs");
+        server.signal(Signal::STOP);
+        for process in children(server.pid()) {
+            let _ = kill_process(process, Signal::STOP);
+        }
+    }
+
+    /// Lets it go on after [`freeze`](Self::freeze).
+    pub fn thaw(&mut self) {
+        let server = self.process.as_mut().expect("it runs");
+        for process in children(server.pid()) {
+            let _ = kill_process(process, Signal::CONT);
+        }
+        server.signal(Signal::CONT);
     }
 
     /// The address of a database in it, as its owner.
@@ -190,4 +210,10 @@ fn unprivileged() -> Option<(u32, u32)> {
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     };
     find("postgres").or_else(|| find("nobody"))
+}
+
+/// The processes that this one has started.
+fn children(parent: u32) -> Vec<Pid> {
+    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
 }
