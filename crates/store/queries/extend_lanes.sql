@@ -11,6 +11,7 @@ extended as (
 )
 select
     l.lane, l.token,
+    pg_postmaster_start_time() as "server_started_at!",
     exists (
         select 1 from dead_notice d where d.epoch = l.epoch and d.lane = l.lane and d.retry_at is not null
     ) as "has_retries!"

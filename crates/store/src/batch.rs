@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use notice::{NoticeId, UserSketch};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::chunk;
@@ -18,6 +19,9 @@ pub struct Claim {
     pub lane: u16,
     /// Raised by every claim: only the holder of the newest commits.
     pub token: i64,
+    /// When the server that gave it was started. One that was set back to an earlier time has been started since, and
+    /// gives out the same tokens once more.
+    pub server_started_at: OffsetDateTime,
 }
 
 /// Everything that one transaction writes for a lane.

@@ -9,8 +9,8 @@ pub enum StoreError {
     /// The outcome of a COMMIT is not known: it may have happened.
     #[error("it is not known whether the transaction was committed")]
     CommitUnknown(#[source] sqlx::Error),
-    /// Another worker has taken the lane over.
-    #[error("lane {lane} belongs to another worker now")]
+    /// Another worker has taken the lane over, or the database is not the one that it was claimed from.
+    #[error("the claim of lane {lane} does not hold any more")]
     Fenced {
         /// The lane that was lost.
         lane: u16,
@@ -40,7 +40,7 @@ pub enum ErrorClass {
     Refused,
     /// A partition is missing: read again which there are, then the same once more.
     NoPartition,
-    /// Somebody else owns the lane: let go of it.
+    /// The claim of the lane does not hold any more: claim it again, or let go of it when somebody else has it.
     Fenced,
 }
 

@@ -89,6 +89,26 @@ impl Postgres {
         self.process = None;
     }
 
+    /// Copies the cluster while it runs, as a backup does.
+    pub fn copy(&mut self) {
+        let copied = program("pg_basebackup")
+            .args(["--username=postgres", "--host=127.0.0.1", "--checkpoint=fast", "--wal-method=stream", "--no-sync"])
+            .args(["--port", &self.port.number().to_string(), "--pgdata"])
+            .arg(self.folder.path().join("copy"))
+            .output()
+            .expect("pg_basebackup starts");
+        assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
+    }
+
+    /// Ends it, and goes on with what [`copy`](Self::copy) has kept: everything since is forgotten.
+    pub async fn set_back(&mut self) {
+        self.kill();
+        let folder = self.folder.path();
+        std::fs::rename(folder.join("data"), folder.join("forgotten")).expect("the folder is ours");
+        std::fs::rename(folder.join("copy"), folder.join("data")).expect("there is a copy");
+        self.start_again().await;
+    }
+
     /// Stops the server and every process of it without ending them: connections stay, nothing is answered.
     pub fn freeze(&mut self) {
         // The first makes the others: after it there are no more than there are.

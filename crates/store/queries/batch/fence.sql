@@ -11,4 +11,5 @@ update lane_state set
     stats_records = stats_records + $8,
     dead_records = dead_records + $9,
     gone_records = gone_records + $10
-where epoch = $1 and lane = $2 and token = $3
+-- A database that was set back gives out the same tokens once more, and has forgotten what their holders remember.
+where epoch = $1 and lane = $2 and token = $3 and pg_postmaster_start_time() = $11

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use notice::Accounted;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Writer, detached};
@@ -45,7 +46,8 @@ impl Writer {
     pub async fn claim_free_lanes(&self, owner: &str, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = sqlx::query_file!("queries/claim_free_lanes.sql", EPOCH, owner, limit).fetch_all(&self.pool).await?;
-        self.with_cursors(rows.into_iter().map(|row| (row.lane, row.token, row.attempts)).collect()).await
+        let claims = rows.into_iter().map(|row| (row.lane, row.token, row.server_started_at, row.attempts));
+        self.with_cursors(claims.collect()).await
     }
 
     /// Claims a lane anew that this owner holds or nobody does; `None` when it belongs to somebody else.
@@ -56,13 +58,13 @@ impl Writer {
         let row = sqlx::query_file!("queries/claim_lane.sql", EPOCH, i32::from(lane), owner)
             .fetch_optional(&self.pool)
             .await?;
-        let claims = row.into_iter().map(|row| (i32::from(lane), row.token, row.attempts)).collect();
-        Ok(self.with_cursors(claims).await?.pop())
+        let claims = row.into_iter().map(|row| (i32::from(lane), row.token, row.server_started_at, row.attempts));
+        Ok(self.with_cursors(claims.collect()).await?.pop())
     }
 
     /// The sets of lanes that have just been claimed, in one statement. Read after the claim: whoever had a lane before
     /// cannot change them any more.
-    async fn with_cursors(&self, claims: Vec<(i32, i64, i32)>) -> Result<Vec<Claimed>, StoreError> {
+    async fn with_cursors(&self, claims: Vec<(i32, i64, OffsetDateTime, i32)>) -> Result<Vec<Claimed>, StoreError> {
         if claims.is_empty() {
             return Ok(Vec::new());
         }
@@ -86,11 +88,11 @@ impl Writer {
         }
         claims
             .into_iter()
-            .map(|(number, token, attempts)| {
+            .map(|(number, token, server_started_at, attempts)| {
                 let lane =
                     u16::try_from(number).map_err(|_| StoreError::Invalid(format!("there is no lane {number}")))?;
                 Ok(Claimed {
-                    claim: Claim { lane, token },
+                    claim: Claim { lane, token, server_started_at },
                     attempts: u32::try_from(attempts).unwrap_or(0),
                     cursors: cursors.remove(&number).unwrap_or_default(),
                 })
@@ -116,7 +118,8 @@ impl Writer {
                 .into_iter()
                 .filter_map(|row| {
                     let lane = u16::try_from(row.lane).ok()?;
-                    Some(Owned { claim: Claim { lane, token: row.token }, has_retries: row.has_retries })
+                    let claim = Claim { lane, token: row.token, server_started_at: row.server_started_at };
+                    Some(Owned { claim, has_retries: row.has_retries })
                 })
                 .collect())
         })

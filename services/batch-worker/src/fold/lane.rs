@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use journal::Record;
@@ -18,7 +18,7 @@ use super::accounts::{Accounts, Sifted};
 use super::limit::Limit;
 use super::prepare::prepare;
 use super::record::{self, Death};
-use super::{Fold, measure};
+use super::{Fold, Seen, measure};
 
 /// Entries of one XRANGE.
 const READ_COUNT: usize = 1_000;
@@ -78,8 +78,8 @@ pub(crate) struct Lane {
     claim: Claim,
     attempts: u32,
     accounts: Accounts,
-    /// Set by whoever sees that dead records of this lane are to be tried again.
-    has_retries: Arc<AtomicBool>,
+    /// Set by whoever extends the lease.
+    seen: Arc<Seen>,
     /// Whether the sets in memory are those in the database. Not after a commit whose end is not known.
     is_certain: bool,
     /// Whether the watermarks have been published whole since the claim.
@@ -88,13 +88,13 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(fold: Arc<Fold>, claimed: &Claimed, has_retries: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(fold: Arc<Fold>, claimed: &Claimed, seen: Arc<Seen>) -> Self {
         Self {
             fold,
             claim: claimed.claim,
             attempts: claimed.attempts,
             accounts: Accounts::from_claimed(claimed),
-            has_retries,
+            seen,
             is_certain: true,
             is_published: false,
             published_at: Instant::now(),
@@ -133,9 +133,12 @@ impl Lane {
     /// One batch, from Redis to PostgreSQL. Trims last: a crash between the commit and the trim repeats the batch, and
     /// what is repeated is recognised by its numbers.
     async fn step(&mut self, stop: &CancellationToken) -> Result<Step, Trouble> {
+        if self.seen.may_have_been_set_back.swap(false, Ordering::Relaxed) {
+            self.is_certain = false;
+        }
         self.make_certain().await?;
         self.publish().await?;
-        if self.has_retries.swap(false, Ordering::Relaxed) {
+        if self.seen.has_retries.swap(false, Ordering::Relaxed) {
             self.retry_dead().await?;
         }
         if !self.has_enough(stop).await? {
@@ -324,9 +327,10 @@ impl Lane {
         let batch = Arc::new(batch);
         let started = Instant::now();
         let written = match self.fold.writer.commit(self.claim, Arc::clone(&batch)).await {
+            // Whether the lane is somebody else's is seen when it is claimed again.
             Err(error) if error.class() == ErrorClass::Fenced => {
                 measure::fenced();
-                return Err(Trouble::Lost);
+                return Err(error.into());
             }
             other => other?,
         };
@@ -383,7 +387,7 @@ impl Lane {
         }
         let claimed = self.fold.writer.claim_again(&self.fold.owner, self.claim.lane).await?;
         let claimed = claimed.ok_or(Trouble::Lost)?;
-        *self = Lane::new(Arc::clone(&self.fold), &claimed, Arc::clone(&self.has_retries));
+        *self = Lane::new(Arc::clone(&self.fold), &claimed, Arc::clone(&self.seen));
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use queue::Queue;
 use queue::body::Dictionaries;
 use store::batch::Claim;
 use store::{StoreError, Writer};
+use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -85,7 +86,14 @@ pub(crate) async fn run(
     paused: watch::Receiver<bool>,
     shutdown: CancellationToken,
 ) {
-    let mut lanes = Lanes { fold, paused, held: HashMap::new(), tasks: JoinSet::new(), extended_at: Instant::now() };
+    let mut lanes = Lanes {
+        fold,
+        paused,
+        held: HashMap::new(),
+        tasks: JoinSet::new(),
+        extended_at: Instant::now(),
+        server_started_at: None,
+    };
     let mut rounds = tokio::time::interval(ROUND_EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut share = share;
@@ -108,8 +116,17 @@ pub(crate) async fn run(
 
 struct Held {
     stop: CancellationToken,
-    has_retries: Arc<AtomicBool>,
+    seen: Arc<Seen>,
     task: tokio::task::Id,
+}
+
+/// What whoever extends the leases has seen of a lane, for its task.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Dead records of this lane are to be tried again.
+    has_retries: AtomicBool,
+    /// The database may have forgotten what is held in memory.
+    may_have_been_set_back: AtomicBool,
 }
 
 /// The lanes that this worker holds, each with its task.
@@ -119,6 +136,8 @@ struct Lanes {
     held: HashMap<u16, Held>,
     tasks: JoinSet<Ended>,
     extended_at: Instant,
+    /// Of the server that lanes were first claimed from, or that leases were last extended on.
+    server_started_at: Option<OffsetDateTime>,
 }
 
 impl Lanes {
@@ -146,27 +165,37 @@ impl Lanes {
             tracing::info!(claimed = claimed.len(), held = self.held.len() + claimed.len(), "lanes claimed");
         }
         for claimed in &claimed {
+            self.server_started_at.get_or_insert(claimed.claim.server_started_at);
             let stop = CancellationToken::new();
-            let has_retries = Arc::new(AtomicBool::new(false));
-            let lane = Lane::new(Arc::clone(&self.fold), claimed, Arc::clone(&has_retries));
+            let seen = Arc::<Seen>::default();
+            let lane = Lane::new(Arc::clone(&self.fold), claimed, Arc::clone(&seen));
             let task = self.tasks.spawn(lane.run(stop.clone(), self.paused.clone())).id();
-            self.held.insert(claimed.claim.lane, Held { stop, has_retries, task });
+            self.held.insert(claimed.claim.lane, Held { stop, seen, task });
         }
         Ok(())
     }
 
     /// One statement for all lanes. A lane that somebody else took meanwhile is let go; one with dead records that
-    /// are to be tried again is told.
+    /// are to be tried again is told. So is every lane when the server was started since: an idle one would otherwise
+    /// go on telling gateways of commits that a database which was set back does not have.
     async fn extend(&mut self) -> Result<(), StoreError> {
         let lanes: Vec<u16> = self.held.keys().copied().collect();
         let owned = self.fold.writer.extend_lanes(&self.fold.owner, &lanes).await?;
+        let server_started_at = owned.first().map(|owned| owned.claim.server_started_at).or(self.server_started_at);
+        let is_another_server = server_started_at != self.server_started_at;
         for (lane, held) in &self.held {
-            match owned.iter().find(|owned| owned.claim.lane == *lane) {
-                Some(owned) if owned.has_retries => held.has_retries.store(true, Ordering::Relaxed),
-                Some(_) => {}
-                None => held.stop.cancel(),
+            let Some(owned) = owned.iter().find(|owned| owned.claim.lane == *lane) else {
+                held.stop.cancel();
+                continue;
+            };
+            if owned.has_retries {
+                held.seen.has_retries.store(true, Ordering::Relaxed);
+            }
+            if is_another_server {
+                held.seen.may_have_been_set_back.store(true, Ordering::Relaxed);
             }
         }
+        self.server_started_at = server_started_at;
         Ok(())
     }
 

@@ -92,6 +92,7 @@ async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(),
         count(batch.stats.len()),
         count(numbered_dead) - count(batch.revived.len()),
         signed(gone),
+        claim.server_started_at,
     )
     .execute(tx)
     .await?;
