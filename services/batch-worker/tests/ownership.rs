@@ -18,7 +18,7 @@ async fn claim(writer: &Writer, owner: &str) -> Claim {
 }
 
 #[tokio::test]
-async fn whoever_was_replaced_cannot_commit() {
+async fn i4_whoever_was_replaced_cannot_commit() {
     let bench = Bench::new().await;
     let writer = Writer::connect(&bench.worker_url()).await.unwrap();
     let old = claim(&writer, "a").await;
@@ -29,6 +29,40 @@ async fn whoever_was_replaced_cannot_commit() {
     let refused = writer.commit(old, Arc::new(Batch::default())).await;
     assert!(matches!(refused, Err(StoreError::Fenced { lane: LANE })), "{refused:?}");
     writer.commit(new, Arc::new(Batch::default())).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i7_a_published_watermark_is_never_ahead_of_the_committed_one() {
+    let bench = Bench::new().await;
+    let journal = Uuid::now_v7();
+    let mut worker = bench.worker("fold").await;
+    let (mut seq, mut published_before) = (0, 0);
+    for round in 0..60 {
+        let records: Vec<_> = (1..=20).map(|n| record(LANE, seq + n, &notice("Timeout"))).collect();
+        bench.ship_all(journal, 1, &records).await;
+        seq += 20;
+        // What is published was committed before: it is looked at first.
+        for _ in 0..10 {
+            let published = bench.watermark(LANE, journal).await.unwrap_or(0);
+            let committed = bench.number("select coalesce(max(wm), 0)::bigint from journal_cursor").await;
+            assert!(published <= committed.unsigned_abs(), "{published} is published, {committed} committed");
+            published_before = published_before.max(published);
+        }
+        match round % 15 {
+            // Its successor publishes what it finds in the database.
+            5 => {
+                worker.kill();
+                worker = bench.worker("fold").await;
+            }
+            // A watermark that Redis has forgotten is published again.
+            10 => bench.forget_watermarks(LANE).await,
+            _ => {}
+        }
+    }
+    assert!(published_before > 0);
+    bench.until("all of them are published", async || bench.watermark(LANE, journal).await == Some(seq)).await;
+    worker.stop().await;
+    bench.audit().await;
 }
 
 #[tokio::test]
@@ -86,6 +120,21 @@ async fn what_has_killed_many_owners_is_kept_unread() {
     // The first alone, unread. Its commit shows that the lane is alive: the others are read.
     assert_eq!(bench.number("select count(*) from dead_notice where reason = 'deadly' and seq = 1").await, 1);
     assert_eq!(bench.number("select notice_count from grp").await, 2);
+    bench.audit().await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_empty_lane_does_not_collect_the_deaths_of_its_owners() {
+    let bench = Bench::new().await;
+    bench.run("update lane_state set attempts = 8, owner = 'dead', released = false, lease_until = now()").await;
+    let worker = bench.worker("fold").await;
+    let guilty = "select count(*) from lane_state where attempts > 0";
+    bench.until("all lanes were found empty", async || bench.number(guilty).await == 0).await;
+    bench.ship(Uuid::now_v7(), 1, &record(LANE, 1, &notice("Timeout"))).await;
+    bench.drained(LANE).await;
+    assert_eq!(bench.number("select count(*) from dead_notice").await, 0);
+    assert_eq!(bench.number("select notice_count from grp").await, 1);
     bench.audit().await;
     worker.stop().await;
 }
