@@ -18,7 +18,7 @@ const MEMORY_BYTES_MAX: u64 = 200 << 20;
 const ANSWER_LIMIT: Duration = Duration::from_secs(45);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_input_gets_its_answer_and_good_notices_are_all_stored() {
+async fn i10_bad_input_gets_its_answer_and_good_notices_are_all_stored() {
     let mut croak = Installation::new().await;
     // Slow senders are given up on sooner than usual, so that the test need not wait for them as long.
     croak.settings.extend([

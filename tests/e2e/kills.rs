@@ -75,7 +75,7 @@ async fn nothing_is_lost_or_doubled_when_postgres_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_sleeps_longer_than_its_lease_doubles_nothing() {
+async fn i4_a_worker_that_sleeps_longer_than_its_lease_doubles_nothing() {
     survive("sleeper", async |croak, n| {
         let worker_count = croak.workers.len();
         let sleeper = &mut croak.workers[n % worker_count].process;
@@ -99,7 +99,7 @@ const WORKER_POINTS: &[(&str, u32)] =
 const POINT_LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_or_doubled_when_they_are_killed_at_the_worst_points() {
+async fn i5_nothing_is_lost_or_doubled_when_they_are_killed_at_the_worst_points() {
     if !is_debug() {
         println!("a release build has no such points");
         return;

@@ -20,6 +20,12 @@ const VISIBLE_LIMIT: Duration = Duration::from_secs(20);
 /// Room for all of them: one project may have a quarter of a journal that is more than half full.
 const JOURNAL_BYTES_MAX: u64 = 8 << 30;
 
+/// How much a gateway may have on Redis where that is to be held back.
+const WINDOW_BYTES: u64 = 2 << 20;
+
+/// How long workers stand still: gateways look after five seconds whether Redis still has what it was sent, again and again.
+const STANDSTILL: Duration = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 60 });
+
 /// The memory of the small Redis.
 const REDIS_MB: u32 = 64;
 
@@ -59,7 +65,7 @@ async fn notices_are_taken_with_redis_and_postgres_down_and_seen_soon_after_they
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_redis_with_stopped_workers_costs_nothing_and_drains() {
+async fn i11_a_full_redis_with_stopped_workers_costs_nothing_and_drains() {
     let count = std::env::var("CROAK_TEST_OUTAGE_NOTICES")
         .map_or(if is_debug() { 14_000 } else { 100_000 }, |count| count.parse().expect("a number of notices"));
     let mut croak = Installation::with_private_servers(RedisLimits { memory_mb: REDIS_MB }).await;
@@ -84,6 +90,34 @@ async fn a_full_redis_with_stopped_workers_costs_nothing_and_drains() {
     println!("drained in {} ms", started_at.elapsed().as_millis());
     assert_stored_once(&croak, &ledger.accepted).await;
     croak.croak(&["audit"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i12_with_stopped_workers_redis_is_sent_nothing_twice() {
+    let mut croak = Installation::with_private_servers(RedisLimits::default()).await;
+    croak.settings.push(("CROAK_SHIP_WINDOW_BYTES", WINDOW_BYTES.to_string()));
+    croak.start_worker(ALL_ROLES).await;
+    croak.start_gateway().await;
+    croak.workers[0].stop().await;
+    // More than fits into the window.
+    let ledger = send_all(croak.gateway_address(), WINDOW_BYTES / 2_000, incompressible).await;
+
+    let redis = croak.redis.as_ref().expect("its own");
+    let in_window = wait_until("the window is full", Duration::from_secs(30), async || {
+        let before = redis.entries_added().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        (before > 0 && redis.entries_added().await == before).then_some(before)
+    })
+    .await;
+    assert!(in_window < ledger.accepted.len() as u64, "{in_window} entries: the window holds back the rest");
+    tokio::time::sleep(STANDSTILL).await;
+    let added = redis.entries_added().await;
+    println!("{} accepted, {in_window} in the window, {added} sent in {STANDSTILL:?}", ledger.accepted.len());
+    assert!(added * 100 <= in_window * 101, "{added} entries were sent for the {in_window} of the window");
+
+    croak.workers[0].start_again();
+    croak.drained(i64::try_from(ledger.accepted.len()).expect("a count"), Duration::from_secs(120)).await;
+    assert_stored_once(&croak, &ledger.accepted).await;
 }
 
 /// Many groups, so that all lanes of the project have something.

@@ -102,6 +102,35 @@ async fn a_resolved_group_reopens_with_its_next_notice_and_the_receiver_is_told_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn i16_a_call_whose_sender_was_killed_before_the_answer_is_made_again_under_the_same_id() {
+    let mut croak = Installation::running().await;
+    let receiver = Receiver::start().await;
+    croak.croak(&["webhook", "create", "--project", "1", "--url", &receiver.url()]);
+    receiver.answer(false);
+    send(&croak, &croak.api()).await;
+    wait_until("the receiver is called", SOON, async || receiver.calls().first().cloned()).await;
+    croak.workers[0].process.kill();
+    receiver.answer(true);
+
+    // As if the minute had passed for which the claim of the killed worker holds.
+    let pool = croak.pool();
+    sqlx::raw_sql("update outbox set claimed_until = now()").execute(&pool).await.expect("the outbox can be changed");
+    croak.workers[0].start_again();
+    let again = wait_until("the receiver is called again", SOON, async || receiver.calls().get(1).cloned()).await;
+    assert_eq!(again.header("webhook-id"), receiver.calls()[0].header("webhook-id"));
+    assert_eq!(again.body, receiver.calls()[0].body);
+    wait_until("it is marked", SOON, async || {
+        let done: i64 = sqlx::query_scalar("select count(*) from outbox where done_at is not null")
+            .fetch_one(&pool)
+            .await
+            .expect("the outbox can be read");
+        (done == 1).then_some(())
+    })
+    .await;
+    assert_eq!(receiver.calls().len(), 2, "and not a third time: {:?}", receiver.calls());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_by_somebody_else_meanwhile_is_a_conflict_and_not_overwritten() {
     let croak = Installation::running().await;
     let api = croak.api();

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Calls older or newer than this against our clock are replays.
@@ -31,6 +32,7 @@ pub struct Call {
 pub struct Receiver {
     address: SocketAddr,
     calls: Arc<Mutex<Vec<Call>>>,
+    answers: watch::Sender<bool>,
     server: JoinHandle<()>,
 }
 
@@ -41,16 +43,23 @@ impl Receiver {
         let address = listener.local_addr().expect("a bound address");
         let calls = Arc::new(Mutex::new(Vec::new()));
         let kept = calls.clone();
+        let (answers, may_answer) = watch::channel(true);
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let kept = kept.clone();
-                let service = hyper::service::service_fn(move |request| take(request, kept.clone()));
+                let (kept, may_answer) = (kept.clone(), may_answer.clone());
+                let service =
+                    hyper::service::service_fn(move |request| take(request, kept.clone(), may_answer.clone()));
                 tokio::spawn(
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
                 );
             }
         });
-        Receiver { address, calls, server }
+        Receiver { address, calls, answers, server }
+    }
+
+    /// Takes calls and does not answer them, or answers again, also those that wait.
+    pub fn answer(&self, answers: bool) {
+        self.answers.send_replace(answers);
     }
 
     /// Where calls go.
@@ -99,9 +108,15 @@ impl Call {
     }
 }
 
-async fn take(request: Request<Incoming>, calls: Arc<Mutex<Vec<Call>>>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+async fn take(
+    request: Request<Incoming>,
+    calls: Arc<Mutex<Vec<Call>>>,
+    mut may_answer: watch::Receiver<bool>,
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let headers = request.headers().clone();
     let body = request.into_body().collect().await?.to_bytes();
     calls.lock().expect("nobody panics here").push(Call { headers, body });
+    // An error means that the receiver is gone: then nobody waits for an answer.
+    let _ = may_answer.wait_for(|may_answer| *may_answer).await;
     Ok(Response::new(Full::default()))
 }

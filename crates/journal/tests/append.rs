@@ -160,7 +160,7 @@ async fn a_closed_journal_takes_nothing_and_can_still_be_read() {
 }
 
 #[tokio::test]
-async fn an_acknowledged_segment_is_kept_for_a_while_and_then_deleted() {
+async fn i6_an_acknowledged_segment_is_kept_for_a_while_and_then_deleted() {
     let dir = TempDir::new().unwrap();
     let keep = Duration::from_millis(1500);
     let journal = Journal::open(dir.path(), JournalOptions { keep, ..small() }).unwrap();

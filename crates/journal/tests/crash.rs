@@ -3,13 +3,15 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use journal::{Draft, Journal, JournalOptions};
+use journal::{Draft, Journal, JournalOptions, Record};
 use proptest::prelude::*;
 use support::{crashed, draft, edit, find, ids, open, segments, small};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// The id of the record and what its bytes can be found by.
 fn id_bytes(id: u64) -> [u8; 16] {
@@ -252,7 +254,39 @@ async fn killed_again_and_again_it_has_every_record_that_was_acknowledged() {
     assert_eq!(journal.status().corrupt_records, 0);
 }
 
-/// Not a test: what the one above starts and kills.
+#[tokio::test]
+async fn i2_no_number_names_two_records_whatever_copy_is_brought_back() {
+    let mut named: BTreeMap<(Uuid, u16, u64), u64> = BTreeMap::new();
+    let mut look_at = |journal: &Journal| {
+        for source in journal.sources() {
+            for lane in 0..3 {
+                for (seq, bytes) in source.read(lane, 0, usize::MAX, usize::MAX).unwrap() {
+                    let id = u64::try_from(u128::from_be_bytes(Record::decode(&bytes).unwrap().id)).unwrap();
+                    let before = named.insert((source.journal(), lane, seq), id);
+                    assert!(before.is_none_or(|before| before == id), "{before:?} and {id} have the same number");
+                }
+            }
+        }
+        named.len()
+    };
+    // Each copy goes on from where it was taken, as a restored snapshot of a machine does, and they know nothing of each other.
+    let mut copies = vec![TempDir::new().unwrap()];
+    let mut next_id = 0;
+    for run in 0..12 {
+        let journal = Journal::open(copies[run / 2].path(), small()).unwrap();
+        for _ in 0..10 {
+            let drafts = (next_id..next_id + 4).map(|id| draft(u16::try_from(id % 3).unwrap(), id, 700));
+            journal.append(drafts.collect()).await.unwrap();
+            next_id += 4;
+        }
+        assert!(look_at(&journal) as u64 >= next_id);
+        copies.push(crashed(copies[run / 2].path()));
+        journal.close().await;
+    }
+    assert_eq!(named.len() as u64, next_id, "every record has a number of its own");
+}
+
+/// Not a test: what a test above starts and kills.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "runs until it is killed"]
 async fn a_process_that_appends() {

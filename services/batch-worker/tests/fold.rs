@@ -158,7 +158,7 @@ async fn one_notice_that_the_database_refuses_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_buried_with_the_reason() {
+async fn i10_what_cannot_be_read_is_buried_with_the_reason() {
     let bench = Bench::new().await;
     let journal = Uuid::now_v7();
     let mut unknown_project = record(LANE, 1, &notice("Timeout"));

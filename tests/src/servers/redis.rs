@@ -90,14 +90,25 @@ impl Redis {
         ask(&self.url(), words).await
     }
 
+    /// Entries that were ever added to its streams.
+    pub async fn entries_added(&self) -> u64 {
+        let stats = self.info("commandstats").await;
+        let Some(line) = stats.lines().find_map(|line| line.strip_prefix("cmdstat_xadd:calls=")) else { return 0 };
+        line.split(',').next().and_then(|calls| calls.parse().ok()).expect("a number of calls")
+    }
+
     /// The largest share of `maxmemory` that it says it has in use now.
     pub async fn memory_used_bytes(&self) -> u64 {
-        let redis::Value::BulkString(info) = self.ask(&["INFO", "memory"]).await.expect("redis answers INFO") else {
-            panic!("INFO is text")
-        };
-        let info = String::from_utf8_lossy(&info).into_owned();
+        let info = self.info("memory").await;
         let line = info.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("INFO names used_memory");
         line.trim().parse().expect("a number of bytes")
+    }
+
+    async fn info(&self, section: &str) -> String {
+        let redis::Value::BulkString(info) = self.ask(&["INFO", section]).await.expect("redis answers INFO") else {
+            panic!("INFO is text")
+        };
+        String::from_utf8_lossy(&info).into_owned()
     }
 }
 

@@ -129,6 +129,11 @@ impl Bench {
         redis::cmd("HGET").arg(key).arg(journal.to_string()).query_async(&mut self.redis.clone()).await.unwrap()
     }
 
+    /// Makes Redis forget the watermarks of a lane.
+    pub(crate) async fn forget_watermarks(&self, lane: u16) {
+        self.forget(&format!("ack:{{{}}}", self.queue.lanes().tag(lane))).await;
+    }
+
     /// Waits until this lane is empty: everything in it was committed and trimmed.
     pub(crate) async fn drained(&self, lane: u16) {
         self.until("the lane is empty", async || self.queue.depth(lane).await.unwrap() == 0).await;
