@@ -83,6 +83,7 @@ pub async fn run(plan: &Plan) -> Report {
     let projects = [std::slice::from_ref(&flooding), &quiet].concat();
     let settings: Vec<_> = plan.mutant.iter().map(|mutant| ("CROAK_MUTANT", mutant.clone())).collect();
     let fleet = Fleet::start(&projects, &settings).await;
+    fleet.lacks.iter().for_each(|lack| println!("skipped: {lack}"));
     let pool = fleet.croak.pool();
     let poison = Poison::new(fleet.croak.redis_url(), fleet.croak.prefix());
     let captures = traffic::captures();

@@ -123,57 +123,80 @@ fn crc16(bytes: &[u8]) -> u16 {
     })
 }
 
-/// One of each kind, each as the first record of a journal of its own.
+/// One of each kind, each in a journal of its own.
 fn of_every_kind(lane: u16, stream: &str) -> Vec<Entry> {
-    const NOTICE: u8 = 1;
-    const NOBODY_KNOWS: u8 = 99;
     const NOBODYS_PROJECT: u64 = 999_999;
-    let sound = zstd::bulk::compress(b"", 1).expect("nothing can be compressed");
-    let bomb = zstd::bulk::compress(&vec![0; 64 << 20], 1).expect("zeros can be compressed");
     let noise: Vec<u8> = (0..300).map(|_| rand::random()).collect();
-    let mut changed = record(lane, NOTICE, 1, &sound);
+    let bomb = zstd::bulk::compress(&vec![0; 64 << 20], 1).expect("zeros can be compressed");
+    let sound = Record {
+        lane,
+        kind: NOTICE,
+        number: 1,
+        project_id: 1,
+        body: zstd::bulk::compress(b"", 1).expect("nothing fits"),
+    };
+    let mut changed = sound.encode();
     changed[60] ^= 1;
-    let kinds = [
-        ("damaged_record", Some(noise.clone())),
-        ("damaged_record", Some(changed)),
-        ("malformed_entry", None),
-        ("undecodable_body", Some(record(lane, NOTICE, 1, &noise))),
-        ("undecodable_body", Some(record(lane, NOTICE, 1, &bomb))),
-        ("unknown_kind", Some(record(lane, NOBODY_KNOWS, 1, &sound))),
-        ("unknown_project", Some(record(lane, NOTICE, NOBODYS_PROJECT, &sound))),
-        ("misplaced_record", Some(record(lane + 1, NOTICE, 1, &sound))),
+    let first = |reason, record| (reason, 1, 1, record);
+    let kinds: Vec<(&'static str, u64, u64, Option<Vec<u8>>)> = vec![
+        first("damaged_record", Some(noise.clone())),
+        first("damaged_record", Some(changed)),
+        first("malformed_entry", None),
+        first("undecodable_body", Some(Record { body: noise, ..sound.clone() }.encode())),
+        first("undecodable_body", Some(Record { body: bomb, ..sound.clone() }.encode())),
+        first("unknown_kind", Some(Record { kind: NOBODY_KNOWS, ..sound.clone() }.encode())),
+        first("unknown_project", Some(Record { project_id: NOBODYS_PROJECT, ..sound.clone() }.encode())),
+        first("misplaced_record", Some(Record { lane: lane + 1, ..sound.clone() }.encode())),
+        // It says that 39 others before it are gone, which becomes an incident.
+        ("unknown_kind", 50, 40, Some(Record { kind: NOBODY_KNOWS, number: 50, ..sound }.encode())),
     ];
     kinds
         .into_iter()
-        .map(|(reason, record)| {
+        .map(|(reason, number, base, record)| {
             let journal = Uuid::new_v4();
-            let mut fields = vec![("j", journal.to_string().into_bytes()), ("s", b"1".to_vec()), ("b", b"1".to_vec())];
+            let text = |text: &dyn ToString| text.to_string().into_bytes();
+            let mut fields = vec![("j", text(&journal)), ("s", text(&number)), ("b", text(&base))];
             fields.extend(record.map(|record| ("p", record)));
             Entry { stream: stream.to_owned(), lane, journal, fields, reason }
         })
         .collect()
 }
 
-/// The first record of a journal.
-fn record(lane: u16, kind: u8, project_id: u64, body: &[u8]) -> Vec<u8> {
-    const PREFIX_BYTES: usize = 8;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
-    let mut bytes = vec![0; PREFIX_BYTES];
-    bytes.extend([1, kind]);
-    bytes.extend(0_u16.to_le_bytes());
-    bytes.extend(lane.to_le_bytes());
-    bytes.extend(1_u64.to_le_bytes());
-    bytes.extend(project_id.to_le_bytes());
-    bytes.push(1);
-    bytes.extend([7; 16]);
-    bytes.extend(i64::try_from(now.as_micros()).expect("less than an age").to_le_bytes());
-    bytes.extend(Uuid::now_v7().as_bytes());
-    bytes.extend(body);
-    let length = u32::try_from(bytes.len() - PREFIX_BYTES).expect("it is short");
-    bytes[..4].copy_from_slice(&length.to_le_bytes());
-    let crc = crc32c::crc32c(&bytes[PREFIX_BYTES..]);
-    bytes[4..PREFIX_BYTES].copy_from_slice(&crc.to_le_bytes());
-    bytes
+/// Kinds of records.
+const NOTICE: u8 = 1;
+const NOBODY_KNOWS: u8 = 99;
+
+/// What differs between the records of gateways.
+#[derive(Clone, Debug)]
+struct Record {
+    lane: u16,
+    kind: u8,
+    number: u64,
+    project_id: u64,
+    body: Vec<u8>,
+}
+
+impl Record {
+    fn encode(&self) -> Vec<u8> {
+        const PREFIX_BYTES: usize = 8;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+        let mut bytes = vec![0; PREFIX_BYTES];
+        bytes.extend([1, self.kind]);
+        bytes.extend(0_u16.to_le_bytes());
+        bytes.extend(self.lane.to_le_bytes());
+        bytes.extend(self.number.to_le_bytes());
+        bytes.extend(self.project_id.to_le_bytes());
+        bytes.push(1);
+        bytes.extend([7; 16]);
+        bytes.extend(i64::try_from(now.as_micros()).expect("less than an age").to_le_bytes());
+        bytes.extend(Uuid::now_v7().as_bytes());
+        bytes.extend(&self.body);
+        let length = u32::try_from(bytes.len() - PREFIX_BYTES).expect("it is short");
+        bytes[..4].copy_from_slice(&length.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[PREFIX_BYTES..]);
+        bytes[4..PREFIX_BYTES].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
 }
 
 #[cfg(test)]

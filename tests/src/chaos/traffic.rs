@@ -274,7 +274,8 @@ impl Door {
             }
             Err(_) => {
                 self.count(stream, |counts| {
-                    (counts.sent, counts.unanswered) = (counts.sent + 1, counts.unanswered + 1)
+                    counts.sent += 1;
+                    counts.unanswered += 1;
                 });
             }
             Ok(answer) if !(200..300).contains(&answer.status) => self.count(stream, |counts| {
@@ -282,7 +283,10 @@ impl Door {
                 *counts.refused.entry(answer.status).or_default() += 1;
             }),
             Ok(answer) => {
-                self.count(stream, |counts| (counts.sent, counts.accepted) = (counts.sent + 1, counts.accepted + 1));
+                self.count(stream, |counts| {
+                    counts.sent += 1;
+                    counts.accepted += 1;
+                });
                 self.accept(stream, what, project_id, &answer);
             }
         }
