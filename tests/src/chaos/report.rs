@@ -148,6 +148,9 @@ impl fmt::Display for Report {
             let Times { count, p50_ms, p99_ms, max_ms } = times;
             writeln!(f, "  {count:6} {what}: p50 {p50_ms} ms, p99 {p99_ms} ms, most {max_ms} ms")?;
         }
+        if !seen.is_judged() {
+            writeln!(f, "  too few were undisturbed to judge them")?;
+        }
         writeln!(f, "counted by services (but for their last second before a kill)")?;
         for (name, value) in &self.counters {
             writeln!(f, "  {value:8}  {name}")?;

@@ -15,8 +15,8 @@ pub const GATEWAYS: usize = 3;
 pub const WORKERS: usize = 4;
 
 /// Faults come in storms, so that what must be quick without them can be measured between.
-const STORM: Duration = Duration::from_secs(24);
-const LULL: Duration = Duration::from_secs(18);
+const STORM: Duration = Duration::from_secs(22);
+const LULL: Duration = Duration::from_secs(20);
 
 /// From one fault to the next, in milliseconds.
 const PAUSE_MS: std::ops::Range<u64> = 300..1_800;

@@ -39,7 +39,7 @@ const UNHEARD_PAUSE: Duration = Duration::from_millis(20);
 const RECORDED_PER_SECOND: u32 = 8;
 
 /// Notices of each quiet project to each gateway, in a second.
-const QUIET_PER_SECOND: u32 = 2;
+const QUIET_PER_SECOND: u32 = 3;
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -161,11 +161,16 @@ impl Times {
 }
 
 impl Visibility {
+    /// Whether there are enough to say anything.
+    pub fn is_judged(&self) -> bool {
+        self.undisturbed.count >= JUDGED_MIN
+    }
+
     /// Why the promise is not kept, if it is not.
     pub fn fault(&self) -> Option<String> {
         let limit_ms = u64::try_from(SEEN_LIMIT.as_millis()).expect("two seconds");
         let Times { count, p99_ms, .. } = self.undisturbed;
-        (count >= JUDGED_MIN && p99_ms > limit_ms).then(|| {
+        (self.is_judged() && p99_ms > limit_ms).then(|| {
             format!("undisturbed, one in a hundred is not seen within {limit_ms} ms: p99 is {p99_ms} ms of {count}")
         })
     }
