@@ -6,19 +6,26 @@
 //! - Redis holds no more of one gateway than its window, and a full Redis can always be drained;
 //! - no command touches two keys, and nothing depends on the places of entries in a stream.
 
+mod address;
+mod args;
 pub mod body;
+mod dialer;
 mod entry;
 mod error;
 mod lanes;
 pub mod measured;
+mod line;
 mod queue;
 mod shipper;
 mod side;
 mod stream_id;
+mod tls;
 
+pub use args::QueueArgs;
 pub use entry::{Entry, Malformed, Shipped};
 pub use error::QueueError;
 pub use lanes::Lanes;
 pub use queue::{Queue, QueueOptions};
 pub use shipper::{Shipper, ShipperOptions, ShipperStatus};
 pub use side::MemoryPolicy;
+pub use tls::TlsFiles;

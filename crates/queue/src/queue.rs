@@ -1,37 +1,24 @@
 //! The handle on Redis: keys, connections, and what a worker does with a lane.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use deadpool_redis::{Pool, PoolConfig, Runtime, Timeouts};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, Value};
+use redis::Value;
 use uuid::Uuid;
 
+use crate::address::Address;
+use crate::dialer::Dialer;
 use crate::entry::Entry;
+use crate::line::Line;
 use crate::stream_id::StreamId;
-use crate::{Lanes, QueueError};
-
-/// Longest wait for an answer from Redis.
-///
-/// Giving up does not take the command back: Redis may apply it later, after the
-/// retry. Whoever sends again must therefore be harmless to repeat.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// After this long without a sign of the other side a connection counts as dead.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
-
-/// Connections for what is small and rare, so that it never stands behind a lane's megabytes.
-const SIDE_CONNECTIONS_MAX: usize = 2;
+use crate::{Lanes, QueueError, TlsFiles};
 
 /// Where Redis is and what our keys there begin with.
 #[derive(Clone, Debug)]
 pub struct QueueOptions {
-    /// `redis://host:port/db`.
+    /// `redis://…`, `redis-sentinel://…` or `redis-cluster://…`.
     pub url: String,
+    /// Certificates, for an address with TLS.
+    pub tls: TlsFiles,
     /// What every key begins with; two installations on one Redis need two.
     pub prefix: String,
     /// How many lanes the installation has.
@@ -41,7 +28,7 @@ pub struct QueueOptions {
 impl QueueOptions {
     /// Options with the usual prefix and number of lanes.
     pub fn new(url: impl Into<String>) -> QueueOptions {
-        QueueOptions { url: url.into(), prefix: "croak".to_owned(), lane_count: 64 }
+        QueueOptions { url: url.into(), tls: TlsFiles::default(), prefix: "croak".to_owned(), lane_count: 64 }
     }
 }
 
@@ -55,8 +42,7 @@ pub struct Queue {
 }
 
 pub(crate) struct Shared {
-    pub(crate) manager: ConnectionManager,
-    pub(crate) pool: Pool,
+    pub(crate) line: Line,
     pub(crate) lanes: Lanes,
     pub(crate) prefix: String,
 }
@@ -71,19 +57,11 @@ impl Queue {
                 options.prefix
             )));
         }
-        let info = connection_info(&options.url)?;
-        let client = Client::open(info.clone()).map_err(QueueError::redis("reading the address"))?;
-        // One attempt per command: a caller that can wait asks again, one that cannot wants to know.
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(ANSWER_TIMEOUT))
-            .set_number_of_retries(0);
-        let manager = ConnectionManager::new_lazy_with_config(client, config)
-            .map_err(QueueError::redis("preparing the connection"))?;
+        let address = Address::parse(&options.url)?;
+        let certificates = options.tls.read(&address)?;
         Ok(Queue {
             shared: Arc::new(Shared {
-                manager,
-                pool: side_pool(info)?,
+                line: Line::new(Dialer::new(address, certificates)?),
                 lanes: Lanes::new(options.lane_count),
                 prefix: options.prefix,
             }),
@@ -166,8 +144,13 @@ impl Queue {
         command.query_async(&mut self.connection()).await.map_err(QueueError::redis("publishing watermarks"))
     }
 
-    pub(crate) fn connection(&self) -> ConnectionManager {
-        self.shared.manager.clone()
+    /// Whether lanes may lie on different servers.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.shared.line.is_cluster()
+    }
+
+    pub(crate) fn connection(&self) -> Line {
+        self.shared.line.clone()
     }
 
     pub(crate) fn stream_key(&self, lane: u16) -> String {
@@ -177,27 +160,4 @@ impl Queue {
     pub(crate) fn watermarks_key(&self, lane: u16) -> String {
         format!("{}:ack:{{{}}}", self.shared.prefix, self.shared.lanes.tag(lane))
     }
-}
-
-/// The address, with a connection that notices when the other side has vanished without a word.
-fn connection_info(url: &str) -> Result<ConnectionInfo, QueueError> {
-    let info = url.into_connection_info().map_err(QueueError::redis("reading the address"))?;
-    let tcp = info.tcp_settings().clone().set_nodelay(true).set_user_timeout(SILENCE_MAX);
-    Ok(info.set_tcp_settings(tcp))
-}
-
-fn side_pool(info: ConnectionInfo) -> Result<Pool, QueueError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(ANSWER_TIMEOUT));
-    let manager =
-        deadpool_redis::Manager::new_with_config(info, config).map_err(QueueError::redis("preparing connections"))?;
-    let mut limits = PoolConfig::new(SIDE_CONNECTIONS_MAX);
-    limits.timeouts =
-        Timeouts { wait: Some(ANSWER_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
-    Pool::builder(manager)
-        .config(limits)
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|error| QueueError::Options(format!("the connections to redis cannot be prepared: {error}")))
 }

@@ -17,6 +17,18 @@ pub struct MemoryPolicy {
     pub bytes_used: u64,
 }
 
+impl MemoryPolicy {
+    fn read(info: &str) -> MemoryPolicy {
+        let field =
+            |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
+        MemoryPolicy {
+            policy: field("maxmemory_policy").to_owned(),
+            bytes_max: field("maxmemory").parse().unwrap_or(0),
+            bytes_used: field("used_memory").parse().unwrap_or(0),
+        }
+    }
+}
+
 impl Queue {
     /// Publishes what gateways know of projects.
     pub async fn put_snapshot(&self, snapshot: &Snapshot) -> Result<(), QueueError> {
@@ -84,23 +96,25 @@ impl Queue {
         self.ask("asking for a sign of life", &redis::cmd("PING")).await
     }
 
-    /// What Redis does when its memory is full. Anything but `noeviction` costs re-sending, not notices.
-    pub async fn memory_policy(&self) -> Result<MemoryPolicy, QueueError> {
+    /// What each server does when its memory is full; a cluster has several. Anything but `noeviction` costs re-sending,
+    /// not notices.
+    pub async fn memory_policies(&self) -> Result<Vec<MemoryPolicy>, QueueError> {
         let mut command = redis::cmd("INFO");
         command.arg("memory");
-        let info: String = self.ask("asking for its memory", &command).await?;
-        let field =
-            |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
-        Ok(MemoryPolicy {
-            policy: field("maxmemory_policy").to_owned(),
-            bytes_max: field("maxmemory").parse().unwrap_or(0),
-            bytes_used: field("used_memory").parse().unwrap_or(0),
-        })
+        let doing = "asking for its memory";
+        // A cluster says it server by server.
+        let infos: Vec<String> = match self.ask(doing, &command).await? {
+            redis::Value::Map(servers) => {
+                let infos = servers.into_iter().map(|(_, info)| redis::from_redis_value(info));
+                infos.collect::<Result<_, _>>().map_err(|error| QueueError::redis(doing)(error.into()))?
+            }
+            info => vec![redis::from_redis_value(info).map_err(|error| QueueError::redis(doing)(error.into()))?],
+        };
+        Ok(infos.iter().map(|info| MemoryPolicy::read(info)).collect())
     }
 
     async fn ask<T: redis::FromRedisValue>(&self, doing: &'static str, command: &redis::Cmd) -> Result<T, QueueError> {
-        let mut connection = self.shared.pool.get().await.map_err(|source| QueueError::Pool { doing, source })?;
-        command.query_async(&mut connection).await.map_err(QueueError::redis(doing))
+        self.shared.line.ask_aside(doing, command).await
     }
 
     fn key(&self, name: &str) -> String {

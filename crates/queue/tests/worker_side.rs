@@ -62,7 +62,8 @@ async fn a_redis_that_is_emptied_again_and_again_belongs_to_nobody_else() {
 #[tokio::test]
 async fn the_policy_of_redis_can_be_seen() {
     let redis = Redis::start(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"]).await;
-    let policy = queue_at(&redis.url()).memory_policy().await.unwrap();
+    let policies = queue_at(&redis.url()).memory_policies().await.unwrap();
+    let [policy] = &policies[..] else { panic!("{policies:?}") };
     assert_eq!((policy.policy.as_str(), policy.bytes_max), ("allkeys-lru", 64 * 1024 * 1024));
     assert!(policy.bytes_used > 0);
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use queue::QueueArgs;
 use service::{BadConfig, ServiceArgs};
 
 /// Folds notices into groups, executes what people do, delivers what they are told, keeps house.
@@ -19,13 +20,9 @@ pub struct Config {
     #[arg(long, env = "CROAK_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
 
-    /// Redis that the gateways send to, as in `redis://host:6379`.
-    #[arg(long, env = "CROAK_REDIS_URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
-    pub redis_url: String,
-
-    /// What all keys in Redis begin with: the same for all services of one installation.
-    #[arg(long, env = "CROAK_QUEUE_PREFIX", default_value = "croak")]
-    pub queue_prefix: String,
+    /// Where Redis is.
+    #[command(flatten)]
+    pub queue: QueueArgs,
 
     /// What this worker does, as a list with commas.
     #[arg(

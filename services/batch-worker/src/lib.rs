@@ -20,11 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use queue::{Queue, QueueOptions};
+use queue::Queue;
 use service::auth::Guard;
 use service::logs::LogLevel;
 use service::proto::command::commands_server::CommandsServer;
-use service::{Control, Health};
+use service::{BadConfig, Control, Health};
 use store::Writer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -88,12 +88,8 @@ async fn work(
         .context("reading CROAK_DATABASE_URL")?
         .at_each_step(journal::failpoint::hit);
     let Some(installation) = installation::wait_for(&writer, &database, shutdown).await else { return Ok(()) };
-    let queue = Queue::connect_lazy(QueueOptions {
-        url: config.redis_url.clone(),
-        prefix: config.queue_prefix.clone(),
-        lane_count: installation.lane_count,
-    })
-    .context("reading CROAK_REDIS_URL and CROAK_QUEUE_PREFIX")?;
+    let queue = Queue::connect_lazy(config.queue.options(installation.lane_count))
+        .map_err(|error| BadConfig(service::causes(&error)))?;
 
     // One that must stop because Redis belongs to another installation stops the others with it.
     let stop = shutdown.child_token();

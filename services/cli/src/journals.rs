@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use journal::{Journal, JournalOptions};
-use queue::{Queue, QueueOptions, Shipper, ShipperOptions};
+use queue::{Queue, QueueArgs, QueueOptions, Shipper, ShipperOptions};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -55,12 +55,8 @@ struct Verified {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Ship {
-    /// Address of Redis, with the rights of a gateway
-    #[arg(long, env = "CROAK_REDIS_URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
-    redis_url: String,
-    /// What keys in Redis begin with
-    #[arg(long, env = "CROAK_QUEUE_PREFIX", default_value = "croak")]
-    queue_prefix: String,
+    #[command(flatten)]
+    queue: QueueArgs,
     /// The folder
     folder: PathBuf,
 }
@@ -169,16 +165,15 @@ impl Ship {
 
     /// Connects, and learns from the installation how many lanes it has.
     async fn connect(&self) -> anyhow::Result<Queue> {
-        let mut options = QueueOptions::new(&self.redis_url);
-        options.prefix.clone_from(&self.queue_prefix);
-        let queue = Queue::connect_lazy(options.clone()).context("reading the address of Redis")?;
+        let usual = self.queue.options(QueueOptions::new("").lane_count);
+        let queue = Queue::connect_lazy(usual.clone()).context("reading the address of Redis")?;
         let snapshot = queue.get_snapshot().await.context("asking Redis for the installation")?;
         let snapshot =
             snapshot.context("no worker of role housekeep was ever here: check --redis-url and --queue-prefix")?;
         let lane_count = u16::try_from(snapshot.lane_count).context("the installation has too many lanes")?;
-        if lane_count == options.lane_count {
+        if lane_count == usual.lane_count {
             return Ok(queue);
         }
-        Queue::connect_lazy(QueueOptions { lane_count, ..options }).context("connecting to Redis")
+        Queue::connect_lazy(self.queue.options(lane_count)).context("connecting to Redis")
     }
 }

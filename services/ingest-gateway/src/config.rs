@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use queue::QueueArgs;
 use service::http::HttpLimits;
 use service::{BadConfig, ServiceArgs};
 
@@ -28,13 +29,9 @@ pub struct Config {
     #[arg(long, env = "CROAK_JOURNAL_BYTES_MAX")]
     pub journal_bytes_max: Option<u64>,
 
-    /// Redis that carries notices to the workers. It may be down, also at the start.
-    #[arg(long, env = "CROAK_REDIS_URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
-    pub redis_url: String,
-
-    /// What every key in Redis begins with; two installations on one Redis need two.
-    #[arg(long, env = "CROAK_QUEUE_PREFIX", default_value = "croak")]
-    pub queue_prefix: String,
+    /// Where Redis is.
+    #[command(flatten)]
+    pub queue: QueueArgs,
 
     /// Bytes of un-acknowledged notices that this gateway may have in Redis.
     #[arg(long, env = "CROAK_SHIP_WINDOW_BYTES", default_value_t = 256 * 1024 * 1024)]

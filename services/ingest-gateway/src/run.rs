@@ -199,8 +199,7 @@ impl Opening<'_> {
 }
 
 fn queue(config: &Config, lane_count: u16) -> anyhow::Result<Queue> {
-    let options = QueueOptions { url: config.redis_url.clone(), prefix: config.queue_prefix.clone(), lane_count };
-    Ok(Queue::connect_lazy(options).map_err(|error| BadConfig(service::causes(&error)))?)
+    Ok(Queue::connect_lazy(config.queue.options(lane_count)).map_err(|error| BadConfig(service::causes(&error)))?)
 }
 
 fn serve_doors(

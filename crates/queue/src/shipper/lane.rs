@@ -17,6 +17,8 @@ pub(super) struct Lane {
     pub(super) flows: BTreeMap<Uuid, Flow>,
     /// What the pipeline in flight may carry; `None` when none is.
     pub(super) in_flight_bytes: Option<u64>,
+    /// Whether its server did not answer the last time.
+    pub(super) is_lost: bool,
     /// The claim that the watermarks were last published whole after.
     pub(super) token: Option<i64>,
     /// The journal that was served last.
@@ -37,12 +39,12 @@ impl Lane {
 
     /// Whether watermarks are worth asking for at the quick pace.
     pub(super) fn is_lively(&self) -> bool {
-        self.flows.values().any(|flow| flow.has_outstanding() || !flow.is_asked)
+        self.is_lost || self.flows.values().any(|flow| flow.has_outstanding() || !flow.is_asked)
     }
 
     /// The journal whose turn it is, if a pipeline may start.
     pub(super) fn next(&mut self, now: Instant) -> Option<Uuid> {
-        if self.in_flight_bytes.is_some() || self.paused_until.is_some_and(|until| now < until) {
+        if self.is_lost || self.in_flight_bytes.is_some() || self.paused_until.is_some_and(|until| now < until) {
             return None;
         }
         let is_ready = |(_, flow): &(&Uuid, &Flow)| flow.is_ready();

@@ -11,7 +11,7 @@ use super::flow::{Flow, Moved};
 use super::lane::Lane;
 use super::pipeline::{Load, Returned, Trouble, send};
 use super::status::{ShipperStatus, publish};
-use super::wire::LaneWatermarks;
+use super::wire::{LaneWatermarks, Polled};
 use super::{Shipper, ShipperOptions};
 use crate::{Queue, QueueError};
 
@@ -31,7 +31,7 @@ const FORGETS_AFTER_XADD: &str = "gateway.forgets_after_xadd";
 /// What is done beside the rounds, and comes back.
 pub(super) enum Done {
     Returned(Returned),
-    Watermarks(Result<Vec<LaneWatermarks>, QueueError>),
+    Polled(Polled),
     Probed { lane: u16, journal: Uuid, has_both: Result<bool, QueueError> },
 }
 
@@ -46,6 +46,8 @@ pub(super) struct Rounds {
     /// Pipelines, polls and probes in flight.
     pub(super) tasks: JoinSet<Done>,
     status: ShipperStatus,
+    /// Whether it was said that some lanes are not answered for.
+    is_complained: bool,
     /// One poll at a time, so that an older answer never follows a newer one.
     is_polling: bool,
     /// When the last poll began.
@@ -66,6 +68,7 @@ impl Rounds {
             unknown_lanes: BTreeSet::new(),
             tasks: JoinSet::new(),
             status: ShipperStatus::default(),
+            is_complained: false,
             is_polling: false,
             // The first poll is due at once: before it we know neither Redis nor what is committed.
             polled_at: Instant::now().checked_sub(IDLE_EVERY).unwrap_or_else(Instant::now),
@@ -148,16 +151,29 @@ impl Rounds {
     pub(super) fn finish(&mut self, done: Done) {
         match done {
             Done::Returned(returned) => self.finish_pipeline(returned),
-            Done::Watermarks(Ok(lanes)) => {
-                self.is_polling = false;
-                self.is_reached();
-                lanes.into_iter().for_each(|watermarks| self.believe(&watermarks));
-            }
-            Done::Watermarks(Err(error)) => {
-                self.is_polling = false;
-                self.is_lost(&error);
-            }
+            Done::Polled(polled) => self.finish_poll(&polled),
             Done::Probed { lane, journal, has_both } => self.finish_probe(lane, journal, has_both),
+        }
+    }
+
+    fn finish_poll(&mut self, polled: &Polled) {
+        self.is_polling = false;
+        for watermarks in &polled.heard {
+            self.find(watermarks.lane);
+            self.believe(watermarks);
+        }
+        if let Some(error) = &polled.error {
+            polled.silent.iter().for_each(|lane| self.lose(*lane, error));
+            self.status.connection_errors += 1;
+        }
+        let was_connected = std::mem::replace(&mut self.status.is_connected, !polled.heard.is_empty());
+        match &polled.error {
+            Some(error) if was_connected && !self.status.is_connected => {
+                tracing::warn!(error = causes(error), "redis cannot be reached: the journal goes on");
+            }
+            None if !was_connected => tracing::info!("redis answers"),
+            None if std::mem::take(&mut self.is_complained) => tracing::info!("redis answers for all lanes"),
+            _ => {}
         }
     }
 
@@ -182,7 +198,10 @@ impl Rounds {
         match returned.trouble {
             None if sent > 0 => lane.resume(),
             None => {}
-            Some(Trouble::Connection(error)) => self.is_lost(&error),
+            Some(Trouble::Connection(error)) => {
+                self.status.connection_errors += 1;
+                self.lose(returned.lane, &error);
+            }
             Some(trouble) => {
                 self.status.oom_pauses += u64::from(matches!(trouble, Trouble::OutOfMemory));
                 self.status.refusals += u64::from(matches!(trouble, Trouble::Refused(_)));
@@ -197,7 +216,10 @@ impl Rounds {
         let Some(flow) = self.lanes.get_mut(&lane).and_then(|lane| lane.flows.get_mut(&journal)) else { return };
         flow.is_probing = false;
         match has_both {
-            Err(error) => self.is_lost(&error),
+            Err(error) => {
+                self.status.connection_errors += 1;
+                self.lose(lane, &error);
+            }
             // The queue is merely slow.
             Ok(true) => {
                 self.status.probes_found += 1;
@@ -249,20 +271,26 @@ impl Rounds {
         }
     }
 
-    fn is_lost(&mut self, error: &QueueError) {
-        self.status.connection_errors += 1;
-        if std::mem::take(&mut self.status.is_connected) {
-            tracing::warn!(error = causes(error), "redis cannot be reached: the journal goes on");
+    /// The server of a lane does not answer: the lane waits until it does. In a cluster the others go on.
+    fn lose(&mut self, lane: u16, error: &QueueError) {
+        if !self.queue.is_cluster() {
+            self.lanes.values_mut().for_each(|lane| lane.is_lost = true);
+            return;
+        }
+        let Some(state) = self.lanes.get_mut(&lane) else { return };
+        state.is_lost = true;
+        if self.status.is_connected && !std::mem::replace(&mut self.is_complained, true) {
+            tracing::warn!(lane, error = causes(error), "redis does not answer for a lane: it waits, others go on");
         }
     }
 
-    /// Redis answers. If it did not before, it may have forgotten anything.
-    fn is_reached(&mut self) {
-        if std::mem::replace(&mut self.status.is_connected, true) {
+    /// The server of a lane answers. If it did not before, it may have forgotten anything.
+    fn find(&mut self, lane: u16) {
+        let Some(lane) = self.lanes.get_mut(&lane) else { return };
+        if !std::mem::take(&mut lane.is_lost) {
             return;
         }
-        tracing::info!("redis answers");
-        for flow in self.lanes.values_mut().flat_map(|lane| lane.flows.values_mut()) {
+        for flow in lane.flows.values_mut() {
             flow.probe_at_once = flow.has_outstanding();
         }
     }
@@ -285,8 +313,10 @@ impl Rounds {
 
     /// When the clock next has something to do.
     pub(super) fn next_tick(&self) -> Instant {
-        let poll_at = if self.is_polling { Instant::now() + IDLE_EVERY } else { self.poll_at() };
-        let wakes = self.lanes.values().filter_map(Lane::wakes_at).filter(|_| self.status.is_connected);
+        let now = Instant::now();
+        let poll_at = if self.is_polling { now + IDLE_EVERY } else { self.poll_at() };
+        // A pause that is over is no reason: what starts after it has been started, or waits for something else.
+        let wakes = self.lanes.values().filter_map(Lane::wakes_at).filter(|at| self.status.is_connected && *at > now);
         let metrics_at = self.metrics_at.map(|at| at + METRICS_EVERY);
         wakes.chain(metrics_at).fold(poll_at, Instant::min)
     }
@@ -312,7 +342,7 @@ impl Rounds {
         self.is_polling = true;
         self.polled_at = now;
         let queue = self.queue.clone();
-        self.tasks.spawn(async move { Done::Watermarks(queue.watermarks(lanes).await) });
+        self.tasks.spawn(async move { Done::Polled(queue.watermarks(lanes).await) });
     }
 
     /// Looks whether Redis still has what was sent, where the watermark stands still.

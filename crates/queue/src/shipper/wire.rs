@@ -1,5 +1,6 @@
 //! What the shipper says to Redis: entries, questions for watermarks, probes.
 
+use futures::future::join_all;
 use redis::{RedisResult, Value};
 use uuid::Uuid;
 
@@ -28,6 +29,16 @@ pub(super) struct LaneWatermarks {
     /// The claim after which the hash was published whole.
     pub(super) token: Option<i64>,
     pub(super) watermarks: Vec<(Uuid, Option<u64>)>,
+}
+
+/// What came of asking for the watermarks of some lanes.
+#[derive(Default)]
+pub(super) struct Polled {
+    pub(super) heard: Vec<LaneWatermarks>,
+    /// Lanes whose server did not answer.
+    pub(super) silent: Vec<u16>,
+    /// Why not, for one of them.
+    pub(super) error: Option<QueueError>,
 }
 
 impl LaneWatermarks {
@@ -77,15 +88,36 @@ impl Queue {
                     Err(_) => Answer::Refused(format!("`{stream_id}` is not a place in a stream")),
                 },
                 Err(error) if is_out_of_memory(&error) => Answer::OutOfMemory,
+                Err(error) if error.is_cluster_error() => {
+                    Answer::Refused(format!("{error}: to a cluster leads a `redis-cluster://…` in CROAK_REDIS_URL"))
+                }
                 Err(error) => Answer::Refused(error.to_string()),
             })
             .collect())
     }
 
     /// The watermarks of journals, lane by lane.
-    pub(super) async fn watermarks(&self, lanes: Vec<(u16, Vec<Uuid>)>) -> Result<Vec<LaneWatermarks>, QueueError> {
+    pub(super) async fn watermarks(&self, lanes: Vec<(u16, Vec<Uuid>)>) -> Polled {
+        // In a cluster each lane may lie on another server, which may be the one that is away.
+        let per_trip = if self.is_cluster() { 1 } else { lanes.len().max(1) };
+        let trips = join_all(lanes.chunks(per_trip).map(|lanes| self.watermarks_of(lanes))).await;
+        let mut polled = Polled::default();
+        for (lanes, watermarks) in lanes.chunks(per_trip).zip(trips) {
+            match watermarks {
+                Ok(watermarks) => polled.heard.extend(watermarks),
+                Err(error) => {
+                    polled.silent.extend(lanes.iter().map(|(lane, _)| *lane));
+                    polled.error = Some(error);
+                }
+            }
+        }
+        polled
+    }
+
+    /// The same in one go.
+    async fn watermarks_of(&self, lanes: &[(u16, Vec<Uuid>)]) -> Result<Vec<LaneWatermarks>, QueueError> {
         let mut pipeline = redis::Pipeline::with_capacity(lanes.len());
-        for (lane, journals) in &lanes {
+        for (lane, journals) in lanes {
             let question = pipeline.cmd("HMGET").arg(self.watermarks_key(*lane)).arg("_");
             for journal in journals {
                 question.arg(journal.to_string());
@@ -94,18 +126,18 @@ impl Queue {
         let answers: Vec<Vec<Option<String>>> =
             pipeline.query_async(&mut self.connection()).await.map_err(QueueError::redis("reading watermarks"))?;
         Ok(lanes
-            .into_iter()
+            .iter()
             .zip(answers)
             .map(|((lane, journals), answer)| {
                 let mut values = answer.into_iter();
                 let token = values.next().flatten().and_then(|token| token.parse().ok());
                 // What is not a number was not written by a worker, and says nothing.
-                let watermarks = journals.into_iter().zip(values);
+                let watermarks = journals.iter().zip(values);
                 let watermarks = watermarks.filter_map(|(journal, value)| match value {
-                    None => Some((journal, None)),
-                    Some(value) => value.parse().ok().map(|watermark| (journal, Some(watermark))),
+                    None => Some((*journal, None)),
+                    Some(value) => value.parse().ok().map(|watermark| (*journal, Some(watermark))),
                 });
-                LaneWatermarks { lane, token, watermarks: watermarks.collect() }
+                LaneWatermarks { lane: *lane, token, watermarks: watermarks.collect() }
             })
             .collect())
     }

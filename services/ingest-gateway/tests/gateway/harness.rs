@@ -78,7 +78,7 @@ impl Setup {
     }
 
     pub(crate) fn queue(&self) -> Queue {
-        let options = QueueOptions { url: redis_url(), prefix: self.prefix.clone(), lane_count: 8 };
+        let options = QueueOptions { prefix: self.prefix.clone(), lane_count: 8, ..QueueOptions::new(redis_url()) };
         Queue::connect_lazy(options).expect("good options")
     }
 
