@@ -14,4 +14,6 @@ update lane_state l set
     lease_until = clock_timestamp() + interval '5 s'
 from free
 where l.epoch = free.epoch and l.lane = free.lane
-returning l.lane, l.token, l.attempts, pg_postmaster_start_time() as "server_started_at!"
+returning
+    l.lane, l.token, l.attempts,
+    l.notice_records + l.deploy_records + l.ledger_records + l.stats_records + l.dead_records + l.gone_records as "accounted!"

@@ -6,4 +6,6 @@ update lane_state set
     released = false,
     lease_until = clock_timestamp() + interval '5 s'
 where epoch = $1 and lane = $2 and (owner = $3 or lease_until < clock_timestamp())
-returning token, attempts, pg_postmaster_start_time() as "server_started_at!"
+returning
+    token, attempts,
+    notice_records + deploy_records + ledger_records + stats_records + dead_records + gone_records as "accounted!"

@@ -1,4 +1,5 @@
--- All idle lanes of one owner at once. The answer is everything that it holds, and where dead records are to be tried again.
+-- All idle lanes of one owner at once. The answer is everything that it holds, how much of it has been accounted for, and where
+-- dead records are to be tried again.
 with idle as (
     select epoch, lane from lane_state
     where epoch = $1 and owner = $2 and not released and lane = any($3::int[])
@@ -11,7 +12,7 @@ extended as (
 )
 select
     l.lane, l.token,
-    pg_postmaster_start_time() as "server_started_at!",
+    l.notice_records + l.deploy_records + l.ledger_records + l.stats_records + l.dead_records + l.gone_records as "accounted!",
     exists (
         select 1 from dead_notice d where d.epoch = l.epoch and d.lane = l.lane and d.retry_at is not null
     ) as "has_retries!"

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use notice::{NoticeId, UserSketch};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::chunk;
@@ -12,16 +11,22 @@ use crate::chunk;
 /// The generation of the lane map. There is one so far.
 pub const EPOCH: i32 = 0;
 
-/// A lane that is held, and the token that proves it.
+/// A lane that is held, and what proves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
     /// Which lane.
     pub lane: u16,
     /// Raised by every claim: only the holder of the newest commits.
     pub token: i64,
-    /// When the server that gave it was started. One that was set back to an earlier time has been started since, and
-    /// gives out the same tokens once more.
-    pub server_started_at: OffsetDateTime,
+    /// Records of the lane that are accounted for. A database that has fewer was set back, or is another one.
+    pub accounted: i64,
+}
+
+impl Claim {
+    /// Whether the database, where this is what it says of a lane, lacks something of what was known before.
+    pub fn is_behind(&self, before: &Claim) -> bool {
+        (self.token, self.accounted) < (before.token, before.accounted)
+    }
 }
 
 /// Everything that one transaction writes for a lane.
@@ -206,6 +211,8 @@ pub struct CursorRow {
 /// What a transaction did, for logs and metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
+    /// Records of the lane that are accounted for now.
+    pub accounted: i64,
     /// Notices.
     pub notice_count: u64,
     /// Groups that are new.

@@ -9,8 +9,8 @@ pub enum StoreError {
     /// The outcome of a COMMIT is not known: it may have happened.
     #[error("it is not known whether the transaction was committed")]
     CommitUnknown(#[source] sqlx::Error),
-    /// Another worker has taken the lane over, or the database is not the one that it was claimed from.
-    #[error("the claim of lane {lane} does not hold any more")]
+    /// Another worker has taken the lane over, or the database lacks what was committed before.
+    #[error("lane {lane} belongs to another worker now, or the database was set back")]
     Fenced {
         /// The lane that was lost.
         lane: u16,
@@ -40,7 +40,7 @@ pub enum ErrorClass {
     Refused,
     /// A partition is missing: read again which there are, then the same once more.
     NoPartition,
-    /// The claim of the lane does not hold any more: claim it again, or let go of it when somebody else has it.
+    /// The lane is not as it was left: let go of it.
     Fenced,
 }
 

@@ -107,6 +107,47 @@ async fn workers_share_the_lanes_and_take_over_from_one_that_stops_or_dies() {
     bench.audit().await;
 }
 
+/// The database as it was before anything came in, as far as lanes are concerned.
+const SET_BACK: &str = "delete from journal_cursor; update lane_state set notice_records = 0";
+
+#[tokio::test]
+async fn nothing_is_committed_on_top_of_commits_that_are_gone() {
+    let bench = Bench::new().await;
+    let worker = bench.worker("fold").await;
+    let journal = Uuid::now_v7();
+    let records: Vec<_> = (1..=30).map(|seq| record(LANE, seq, &notice("Timeout"))).collect();
+    bench.ship_all(journal, 1, &records[..20]).await;
+    bench.drained(LANE).await;
+    bench.run(SET_BACK).await;
+    // What follows must not make those before it look committed: the gateway sends them again, and they count.
+    bench.ship_all(journal, 1, &records[20..]).await;
+    bench
+        .until("the rest is there", async || {
+            bench.number("select notice_records from lane_state where lane = 7").await == 10
+        })
+        .await;
+    bench.ship_all(journal, 1, &records).await;
+    bench
+        .until("all are there", async || {
+            bench.number("select notice_records from lane_state where lane = 7").await == 30
+        })
+        .await;
+    assert_eq!(bench.number("select wm from journal_cursor").await, 30);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_lane_without_work_takes_back_the_watermark_of_commits_that_are_gone() {
+    let bench = Bench::new().await;
+    let worker = bench.worker("fold").await;
+    let journal = Uuid::now_v7();
+    bench.ship(journal, 1, &record(LANE, 1, &notice("Timeout"))).await;
+    bench.until("the watermark is published", async || bench.watermark(LANE, journal).await == Some(1)).await;
+    bench.run(SET_BACK).await;
+    bench.until("it is taken back", async || bench.watermark(LANE, journal).await.is_none()).await;
+    worker.stop().await;
+}
+
 #[tokio::test]
 async fn what_has_killed_many_owners_is_kept_unread() {
     let bench = Bench::new().await;

@@ -1,5 +1,6 @@
--- Only the holder of the current token commits for a lane. No row updated means that another worker has taken
--- it over: roll back and let go. First in the transaction, so that two owners meet here and not on group rows.
+-- Only the holder of the current token commits for a lane, and only where everything lies that it has committed before: a
+-- standby that was promoted, or a backup, may lack some of it. No row updated means that it is not so: roll back and let go.
+-- First in the transaction, so that two owners meet here and not on group rows.
 update lane_state set
     lease_until = clock_timestamp() + interval '5 s',
     attempts = 0,
@@ -11,5 +12,6 @@ update lane_state set
     stats_records = stats_records + $8,
     dead_records = dead_records + $9,
     gone_records = gone_records + $10
--- A database that was set back gives out the same tokens once more, and has forgotten what their holders remember.
-where epoch = $1 and lane = $2 and token = $3 and pg_postmaster_start_time() = $11
+where epoch = $1 and lane = $2 and token = $3
+    and notice_records + deploy_records + ledger_records + stats_records + dead_records + gone_records = $11
+returning notice_records + deploy_records + ledger_records + stats_records + dead_records + gone_records as "accounted!"

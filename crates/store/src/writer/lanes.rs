@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use notice::Accounted;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Writer, detached};
@@ -46,8 +45,8 @@ impl Writer {
     pub async fn claim_free_lanes(&self, owner: &str, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = sqlx::query_file!("queries/claim_free_lanes.sql", EPOCH, owner, limit).fetch_all(&self.pool).await?;
-        let claims = rows.into_iter().map(|row| (row.lane, row.token, row.server_started_at, row.attempts));
-        self.with_cursors(claims.collect()).await
+        let claims = rows.into_iter().map(|row| Ok((claim(row.lane, row.token, row.accounted)?, row.attempts)));
+        self.with_cursors(claims.collect::<Result<_, StoreError>>()?).await
     }
 
     /// Claims a lane anew that this owner holds or nobody does; `None` when it belongs to somebody else.
@@ -58,17 +57,17 @@ impl Writer {
         let row = sqlx::query_file!("queries/claim_lane.sql", EPOCH, i32::from(lane), owner)
             .fetch_optional(&self.pool)
             .await?;
-        let claims = row.into_iter().map(|row| (i32::from(lane), row.token, row.server_started_at, row.attempts));
-        Ok(self.with_cursors(claims.collect()).await?.pop())
+        let claims = row.map(|row| (Claim { lane, token: row.token, accounted: row.accounted }, row.attempts));
+        Ok(self.with_cursors(claims.into_iter().collect()).await?.pop())
     }
 
     /// The sets of lanes that have just been claimed, in one statement. Read after the claim: whoever had a lane before
     /// cannot change them any more.
-    async fn with_cursors(&self, claims: Vec<(i32, i64, OffsetDateTime, i32)>) -> Result<Vec<Claimed>, StoreError> {
+    async fn with_cursors(&self, claims: Vec<(Claim, i32)>) -> Result<Vec<Claimed>, StoreError> {
         if claims.is_empty() {
             return Ok(Vec::new());
         }
-        let lanes: Vec<i32> = claims.iter().map(|claim| claim.0).collect();
+        let lanes: Vec<i32> = claims.iter().map(|(claim, _)| i32::from(claim.lane)).collect();
         let rows = sqlx::query!(
             r#"select lane, journal, wm, runs, updated_at > now() - interval '1 day' as "is_recent!"
                from journal_cursor where epoch = $1 and lane = any($2::int[])"#,
@@ -86,18 +85,12 @@ impl Writer {
                 is_recent: row.is_recent,
             });
         }
-        claims
-            .into_iter()
-            .map(|(number, token, server_started_at, attempts)| {
-                let lane =
-                    u16::try_from(number).map_err(|_| StoreError::Invalid(format!("there is no lane {number}")))?;
-                Ok(Claimed {
-                    claim: Claim { lane, token, server_started_at },
-                    attempts: u32::try_from(attempts).unwrap_or(0),
-                    cursors: cursors.remove(&number).unwrap_or_default(),
-                })
-            })
-            .collect()
+        let claimed = claims.into_iter().map(|(claim, attempts)| Claimed {
+            claim,
+            attempts: u32::try_from(attempts).unwrap_or(0),
+            cursors: cursors.remove(&i32::from(claim.lane)).unwrap_or_default(),
+        });
+        Ok(claimed.collect())
     }
 
     /// Extends the leases of idle lanes with one statement; answers what this owner holds now, idle or not.
@@ -114,14 +107,10 @@ impl Writer {
             let rows =
                 sqlx::query_file!("queries/extend_lanes.sql", EPOCH, owner, &idle).fetch_all(&mut *transaction).await?;
             transaction.commit().await?;
-            Ok(rows
-                .into_iter()
-                .filter_map(|row| {
-                    let lane = u16::try_from(row.lane).ok()?;
-                    let claim = Claim { lane, token: row.token, server_started_at: row.server_started_at };
-                    Some(Owned { claim, has_retries: row.has_retries })
-                })
-                .collect())
+            let owned = rows.into_iter().map(|row| {
+                Ok(Owned { claim: claim(row.lane, row.token, row.accounted)?, has_retries: row.has_retries })
+            });
+            owned.collect()
         })
         .await
     }
@@ -142,4 +131,9 @@ impl Writer {
         .await?;
         Ok(())
     }
+}
+
+fn claim(lane: i32, token: i64, accounted: i64) -> Result<Claim, StoreError> {
+    let lane = u16::try_from(lane).map_err(|_| StoreError::Invalid(format!("there is no lane {lane}")))?;
+    Ok(Claim { lane, token, accounted })
 }

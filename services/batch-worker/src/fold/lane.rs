@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use journal::Record;
@@ -18,7 +17,8 @@ use super::accounts::{Accounts, Sifted};
 use super::limit::Limit;
 use super::prepare::prepare;
 use super::record::{self, Death};
-use super::{Fold, Seen, measure};
+use super::standing::Standing;
+use super::{Fold, measure};
 
 /// Entries of one XRANGE.
 const READ_COUNT: usize = 1_000;
@@ -62,7 +62,7 @@ enum Trouble {
     Store(#[from] StoreError),
     #[error("the task that folds died")]
     Task(#[from] tokio::task::JoinError),
-    #[error("the lane belongs to another worker now")]
+    #[error("the lane belongs to another worker now, or the database was set back")]
     Lost,
 }
 
@@ -78,8 +78,7 @@ pub(crate) struct Lane {
     claim: Claim,
     attempts: u32,
     accounts: Accounts,
-    /// Set by whoever extends the lease.
-    seen: Arc<Seen>,
+    standing: Arc<Standing>,
     /// Whether the sets in memory are those in the database. Not after a commit whose end is not known.
     is_certain: bool,
     /// Whether the watermarks have been published whole since the claim.
@@ -88,13 +87,14 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(fold: Arc<Fold>, claimed: &Claimed, seen: Arc<Seen>) -> Self {
+    pub(crate) fn new(fold: Arc<Fold>, claimed: &Claimed, standing: Arc<Standing>) -> Self {
+        standing.holds(claimed.claim);
         Self {
             fold,
             claim: claimed.claim,
             attempts: claimed.attempts,
             accounts: Accounts::from_claimed(claimed),
-            seen,
+            standing,
             is_certain: true,
             is_published: false,
             published_at: Instant::now(),
@@ -133,12 +133,12 @@ impl Lane {
     /// One batch, from Redis to PostgreSQL. Trims last: a crash between the commit and the trim repeats the batch, and
     /// what is repeated is recognised by its numbers.
     async fn step(&mut self, stop: &CancellationToken) -> Result<Step, Trouble> {
-        if self.seen.may_have_been_set_back.swap(false, Ordering::Relaxed) {
+        if self.standing.take_set_back() {
             self.is_certain = false;
         }
         self.make_certain().await?;
         self.publish().await?;
-        if self.seen.has_retries.swap(false, Ordering::Relaxed) {
+        if self.standing.take_retries() {
             self.retry_dead().await?;
         }
         if !self.has_enough(stop).await? {
@@ -338,14 +338,15 @@ impl Lane {
         let batch = Arc::new(batch);
         let started = Instant::now();
         let written = match self.fold.writer.commit(self.claim, Arc::clone(&batch)).await {
-            // Whether the lane is somebody else's is seen when it is claimed again.
             Err(error) if error.class() == ErrorClass::Fenced => {
                 measure::fenced();
-                return Err(error.into());
+                return Err(Trouble::Lost);
             }
             other => other?,
         };
         self.attempts = 0;
+        self.claim.accounted = written.accounted;
+        self.standing.holds(self.claim);
         measure::committed(self.claim.lane, &batch, written, &sifted, entry_count, started.elapsed());
         self.accounts.advance(sifted);
         Ok(())
@@ -398,7 +399,7 @@ impl Lane {
         }
         let claimed = self.fold.writer.claim_again(&self.fold.owner, self.claim.lane).await?;
         let claimed = claimed.ok_or(Trouble::Lost)?;
-        *self = Lane::new(Arc::clone(&self.fold), &claimed, Arc::clone(&self.seen));
+        *self = Lane::new(Arc::clone(&self.fold), &claimed, Arc::clone(&self.standing));
         Ok(())
     }
 }

@@ -10,17 +10,16 @@ mod limit;
 mod measure;
 mod prepare;
 mod record;
+mod standing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use queue::Queue;
 use queue::body::Dictionaries;
 use store::batch::Claim;
 use store::{StoreError, Writer};
-use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -28,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::identity::Identities;
 use self::lane::{Ended, Lane};
+use self::standing::Standing;
 use crate::config::BatchLimits;
 use crate::projects::Projects;
 
@@ -86,14 +86,7 @@ pub(crate) async fn run(
     paused: watch::Receiver<bool>,
     shutdown: CancellationToken,
 ) {
-    let mut lanes = Lanes {
-        fold,
-        paused,
-        held: HashMap::new(),
-        tasks: JoinSet::new(),
-        extended_at: Instant::now(),
-        server_started_at: None,
-    };
+    let mut lanes = Lanes { fold, paused, held: HashMap::new(), tasks: JoinSet::new(), extended_at: Instant::now() };
     let mut rounds = tokio::time::interval(ROUND_EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut share = share;
@@ -116,17 +109,8 @@ pub(crate) async fn run(
 
 struct Held {
     stop: CancellationToken,
-    seen: Arc<Seen>,
+    standing: Arc<Standing>,
     task: tokio::task::Id,
-}
-
-/// What whoever extends the leases has seen of a lane, for its task.
-#[derive(Debug, Default)]
-struct Seen {
-    /// Dead records of this lane are to be tried again.
-    has_retries: AtomicBool,
-    /// The database may have forgotten what is held in memory.
-    may_have_been_set_back: AtomicBool,
 }
 
 /// The lanes that this worker holds, each with its task.
@@ -136,8 +120,6 @@ struct Lanes {
     held: HashMap<u16, Held>,
     tasks: JoinSet<Ended>,
     extended_at: Instant,
-    /// Of the server that lanes were first claimed from, or that leases were last extended on.
-    server_started_at: Option<OffsetDateTime>,
 }
 
 impl Lanes {
@@ -165,37 +147,40 @@ impl Lanes {
             tracing::info!(claimed = claimed.len(), held = self.held.len() + claimed.len(), "lanes claimed");
         }
         for claimed in &claimed {
-            self.server_started_at.get_or_insert(claimed.claim.server_started_at);
             let stop = CancellationToken::new();
-            let seen = Arc::<Seen>::default();
-            let lane = Lane::new(Arc::clone(&self.fold), claimed, Arc::clone(&seen));
+            let standing = Arc::new(Standing::new(claimed.claim));
+            let lane = Lane::new(Arc::clone(&self.fold), claimed, Arc::clone(&standing));
             let task = self.tasks.spawn(lane.run(stop.clone(), self.paused.clone())).id();
-            self.held.insert(claimed.claim.lane, Held { stop, seen, task });
+            self.held.insert(claimed.claim.lane, Held { stop, standing, task });
         }
         Ok(())
     }
 
     /// One statement for all lanes. A lane that somebody else took meanwhile is let go; one with dead records that
-    /// are to be tried again is told. So is every lane when the server was started since: an idle one would otherwise
-    /// go on telling gateways of commits that a database which was set back does not have.
+    /// are to be tried again is told; and so is one of which the database has less than was committed. An idle lane
+    /// would not notice, and go on to publish watermarks for what is not there any more.
     async fn extend(&mut self) -> Result<(), StoreError> {
-        let lanes: Vec<u16> = self.held.keys().copied().collect();
+        // As it was before the question: a commit that happens meanwhile is no difference.
+        let before: HashMap<u16, Claim> = self.held.iter().map(|(lane, held)| (*lane, held.standing.claim())).collect();
+        let lanes: Vec<u16> = before.keys().copied().collect();
         let owned = self.fold.writer.extend_lanes(&self.fold.owner, &lanes).await?;
-        let server_started_at = owned.first().map(|owned| owned.claim.server_started_at).or(self.server_started_at);
-        let is_another_server = server_started_at != self.server_started_at;
+        let mut set_back = 0;
         for (lane, held) in &self.held {
             let Some(owned) = owned.iter().find(|owned| owned.claim.lane == *lane) else {
                 held.stop.cancel();
                 continue;
             };
-            if owned.has_retries {
-                held.seen.has_retries.store(true, Ordering::Relaxed);
+            if owned.claim.is_behind(&before[lane]) {
+                held.standing.tell_set_back();
+                set_back += 1;
             }
-            if is_another_server {
-                held.seen.may_have_been_set_back.store(true, Ordering::Relaxed);
+            if owned.has_retries {
+                held.standing.tell_retries();
             }
         }
-        self.server_started_at = server_started_at;
+        if set_back > 0 {
+            tracing::warn!(lanes = set_back, "the database has lost commits, or was set back: reading it again");
+        }
         Ok(())
     }
 
@@ -219,7 +204,7 @@ impl Lanes {
                 Some(claim)
             }
             Ok(Ended::Lost(lane)) => {
-                tracing::warn!(lane, "lane lost to another worker");
+                tracing::warn!(lane, "lane lost: another worker has it, or the database was set back");
                 self.held.remove(&lane);
                 None
             }

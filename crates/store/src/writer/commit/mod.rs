@@ -59,9 +59,10 @@ impl Writer {
         let mut transaction = self.begin().await?;
         let tx = &mut *transaction;
         sqlx::raw_sql(TRANSACTION_LIMITS).execute(&mut *tx).await?;
-        fence(tx, claim, batch).await?;
+        let accounted = fence(tx, claim, batch).await?;
         (self.on_step)("batch.after_t0");
         let (written, learned) = write(tx, claim, batch, live, &self.facets).await?;
+        let written = Written { accounted, ..written };
         (self.on_step)("batch.before_commit");
         transaction.commit().await.map_err(StoreError::CommitUnknown)?;
         (self.on_step)("batch.after_commit");
@@ -74,13 +75,14 @@ impl Writer {
     }
 }
 
-async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(), StoreError> {
+/// Answers how many records of the lane are accounted for with this batch.
+async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<i64, StoreError> {
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let notices: u64 = batch.groups.iter().map(|group| group.notice_count).sum();
     let gone: u64 = batch.gone.iter().map(|gone| gone.record_count).sum();
     // What came without a journal has no number that could be accounted for.
     let numbered_dead = batch.dead.iter().filter(|dead| !dead.journal.is_nil()).count();
-    let updated = sqlx::query_file!(
+    let held = sqlx::query_file_scalar!(
         "queries/batch/fence.sql",
         EPOCH,
         i32::from(claim.lane),
@@ -92,11 +94,11 @@ async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(),
         count(batch.stats.len()),
         count(numbered_dead) - count(batch.revived.len()),
         signed(gone),
-        claim.server_started_at,
+        claim.accounted,
     )
-    .execute(tx)
+    .fetch_optional(tx)
     .await?;
-    if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Fenced { lane: claim.lane }) }
+    held.ok_or(StoreError::Fenced { lane: claim.lane })
 }
 
 async fn write(
