@@ -1,4 +1,5 @@
--- Lanes that nobody holds. Only an owner whose lease ran out with the lane in hand counts as an attempt.
+-- Lanes that nobody holds. Only an owner whose lease ran out with the lane in hand counts as an attempt. The token takes a random
+-- step: a database that was set back would otherwise give out one that somebody still holds.
 with free as (
     select epoch, lane from lane_state
     where epoch = $1 and lease_until < clock_timestamp()
@@ -7,7 +8,7 @@ with free as (
     for no key update skip locked
 )
 update lane_state l set
-    token = l.token + 1,
+    token = l.token + 1 + (random() * 1000000)::bigint,
     attempts = l.attempts + (not l.released and l.owner is distinct from $2)::int,
     owner = $2,
     released = false,

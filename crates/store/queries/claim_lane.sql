@@ -1,6 +1,6 @@
--- A lane that this owner holds already, or that nobody does.
+-- A lane that this owner holds already, or that nobody does. The step of the token is random as in claim_free_lanes.sql.
 update lane_state set
-    token = token + 1,
+    token = token + 1 + (random() * 1000000)::bigint,
     attempts = attempts + (not released and owner is distinct from $3)::int,
     owner = $3,
     released = false,
