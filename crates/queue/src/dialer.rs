@@ -1,11 +1,9 @@
-//! How a connection to Redis is made. One server, a master named by sentinels and a cluster differ here.
+//! How a connection to a Redis server is made: to one that is named, or to the master that sentinels name.
 
 use std::time::Duration;
 
 use deadpool_redis::{Pool, PoolConfig, Runtime, Timeouts};
 use redis::aio::MultiplexedConnection;
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
@@ -13,9 +11,6 @@ use redis::{
     TlsCertificates, TlsMode,
 };
 use tokio::sync::Mutex;
-
-use crate::QueueError;
-use crate::address::Address;
 
 /// Longest wait for an answer from Redis.
 ///
@@ -35,34 +30,18 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// Connections for what is small and rare, so that it never stands behind a lane's megabytes.
 const SIDE_CONNECTIONS_MAX: usize = 2;
 
-/// How often a command is sent again where the cluster says that its slot has moved, and the pauses between.
-const CLUSTER_RETRIES: u32 = 5;
-const CLUSTER_PAUSE_MIN_MS: u64 = 20;
-const CLUSTER_PAUSE_MAX_MS: u64 = 500;
-
-/// Makes connections to a Redis.
+/// Makes connections to a server.
 pub(crate) enum Dialer {
-    /// One server.
+    /// This one.
     One(Client),
-    /// Whichever server is the master.
+    /// Whichever is the master.
     Sentinel(Mutex<SentinelClient>),
-    /// A cluster.
-    Cluster(ClusterClient),
 }
 
-/// A connection that stands.
-#[derive(Clone)]
-pub(crate) enum Connected {
-    /// To one server.
-    One(Server),
-    /// To all servers of a cluster.
-    Cluster(ClusterConnection),
-}
-
-/// The connections to one server.
+/// The connections to a server.
 #[derive(Clone)]
 pub(crate) struct Server {
-    pub(crate) address: ConnectionAddr,
+    address: ConnectionAddr,
     /// For what lies in lanes.
     pub(crate) lanes: MultiplexedConnection,
     /// For everything else.
@@ -70,36 +49,27 @@ pub(crate) struct Server {
 }
 
 impl Dialer {
-    /// Does not touch the network.
-    pub(crate) fn new(address: Address, certificates: Option<TlsCertificates>) -> Result<Dialer, QueueError> {
-        let bad = QueueError::redis("reading the address");
-        match address {
-            Address::One(info) => match certificates {
-                None => Client::open(settled(info)),
-                Some(certificates) => Client::build_with_tls(settled(info), certificates),
-            }
-            .map(Dialer::One)
-            .map_err(bad),
-            Address::Sentinel { sentinels, master, server } => {
-                let client = sentinel_client(&sentinels, &master, &server, certificates).map_err(bad)?;
-                Ok(Dialer::Sentinel(Mutex::new(client)))
-            }
-            Address::Cluster(servers) => cluster_client(servers, certificates).map(Dialer::Cluster).map_err(bad),
-        }
+    /// To a server that is named. Does not touch the network.
+    pub(crate) fn one(server: ConnectionInfo, certificates: Option<TlsCertificates>) -> RedisResult<Dialer> {
+        client(server, certificates).map(Dialer::One)
     }
 
-    /// Whether keys may lie on different servers.
-    pub(crate) fn is_cluster(&self) -> bool {
-        matches!(self, Dialer::Cluster(_))
+    /// To the server that sentinels call `master`. Does not touch the network.
+    pub(crate) fn sentinel(
+        sentinels: &[ConnectionInfo],
+        master: &str,
+        server: &ConnectionInfo,
+        certificates: Option<TlsCertificates>,
+    ) -> RedisResult<Dialer> {
+        Ok(Dialer::Sentinel(Mutex::new(sentinel_client(sentinels, master, server, certificates)?)))
     }
 
     /// Makes a connection, to the server that is the right one now.
-    pub(crate) async fn dial(&self) -> RedisResult<Connected> {
+    pub(crate) async fn dial(&self) -> RedisResult<Server> {
         let dialled = async {
             match self {
                 Dialer::One(client) => server(client).await,
                 Dialer::Sentinel(sentinels) => server(&master(sentinels).await?).await,
-                Dialer::Cluster(client) => Ok(Connected::Cluster(client.get_async_connection().await?)),
             }
         };
         tokio::time::timeout(DIAL_TIMEOUT, dialled).await.unwrap_or_else(|_| {
@@ -110,12 +80,20 @@ impl Dialer {
     /// Whether somebody else than this server is the master now, as far as sentinels can be asked.
     pub(crate) async fn has_moved(&self, from: &Server) -> bool {
         match self {
+            Dialer::One(_) => false,
             Dialer::Sentinel(sentinels) => match tokio::time::timeout(DIAL_TIMEOUT, master(sentinels)).await {
                 Ok(Ok(client)) => *client.get_connection_info().addr() != from.address,
                 Ok(Err(_)) | Err(_) => false,
             },
-            Dialer::One(_) | Dialer::Cluster(_) => false,
         }
+    }
+}
+
+/// What knows how to connect to a server.
+pub(crate) fn client(server: ConnectionInfo, certificates: Option<TlsCertificates>) -> RedisResult<Client> {
+    match certificates {
+        None => Client::open(settled(server)),
+        Some(certificates) => Client::build_with_tls(settled(server), certificates),
     }
 }
 
@@ -125,7 +103,7 @@ async fn master(sentinels: &Mutex<SentinelClient>) -> RedisResult<Client> {
     Client::open(settled(client.get_connection_info().clone()))
 }
 
-async fn server(client: &Client) -> RedisResult<Connected> {
+async fn server(client: &Client) -> RedisResult<Server> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(ANSWER_TIMEOUT));
@@ -137,7 +115,7 @@ async fn server(client: &Client) -> RedisResult<Connected> {
     limits.timeouts =
         Timeouts { wait: Some(ANSWER_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
     let side = Pool::builder(manager).config(limits).runtime(Runtime::Tokio1).build();
-    Ok(Connected::One(Server { address, lanes, side: side.expect("a pool with time limits has a runtime") }))
+    Ok(Server { address, lanes, side: side.expect("a pool with time limits has a runtime") })
 }
 
 fn sentinel_client(
@@ -174,21 +152,6 @@ fn sentinel_client(
     }
     if let Some(password) = login.and_then(|login| login.password()) {
         builder = builder.set_client_to_sentinel_password(password);
-    }
-    builder.build()
-}
-
-fn cluster_client(servers: Vec<ConnectionInfo>, certificates: Option<TlsCertificates>) -> RedisResult<ClusterClient> {
-    let mut builder = ClusterClient::builder(servers)
-        .use_protocol(ProtocolVersion::RESP3)
-        .tcp_settings(tcp_settings())
-        .connection_timeout(CONNECT_TIMEOUT)
-        .response_timeout(ANSWER_TIMEOUT)
-        .retries(CLUSTER_RETRIES)
-        .min_retry_wait(CLUSTER_PAUSE_MIN_MS)
-        .max_retry_wait(CLUSTER_PAUSE_MAX_MS);
-    if let Some(certificates) = certificates {
-        builder = builder.certs(certificates);
     }
     builder.build()
 }

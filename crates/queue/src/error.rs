@@ -14,14 +14,6 @@ pub enum QueueError {
         /// What Redis or the connection said.
         source: redis::RedisError,
     },
-    /// No connection could be had in time.
-    #[error("redis: {doing}")]
-    Pool {
-        /// What was being done.
-        doing: &'static str,
-        /// What the pool said.
-        source: deadpool_redis::PoolError,
-    },
     /// The snapshot in Redis cannot be read.
     #[error("the snapshot of projects in redis cannot be read")]
     Snapshot(#[from] notice::prost::DecodeError),

@@ -69,7 +69,7 @@ fn score(project_id: u64, lane: u16) -> u64 {
 }
 
 /// The slot of a key's tag: CRC16 (XMODEM) modulo the number of slots.
-fn slot(tag: &[u8]) -> u32 {
+pub(crate) fn slot(tag: &[u8]) -> u32 {
     let mut crc: u16 = 0;
     for byte in tag {
         crc ^= u16::from(*byte) << 8;

@@ -9,6 +9,7 @@
 mod address;
 mod args;
 pub mod body;
+mod cluster;
 mod dialer;
 mod entry;
 mod error;
@@ -16,6 +17,7 @@ mod lanes;
 pub mod measured;
 mod line;
 mod queue;
+mod servers;
 mod shipper;
 mod side;
 mod stream_id;

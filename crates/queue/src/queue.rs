@@ -6,9 +6,9 @@ use redis::Value;
 use uuid::Uuid;
 
 use crate::address::Address;
-use crate::dialer::Dialer;
 use crate::entry::Entry;
-use crate::line::Line;
+use crate::line::Channel;
+use crate::servers::{Connection, Servers};
 use crate::stream_id::StreamId;
 use crate::{Lanes, QueueError, TlsFiles};
 
@@ -42,7 +42,7 @@ pub struct Queue {
 }
 
 pub(crate) struct Shared {
-    pub(crate) line: Line,
+    pub(crate) servers: Servers,
     pub(crate) lanes: Lanes,
     pub(crate) prefix: String,
 }
@@ -61,7 +61,7 @@ impl Queue {
         let certificates = options.tls.read(&address)?;
         Ok(Queue {
             shared: Arc::new(Shared {
-                line: Line::new(Dialer::new(address, certificates)?),
+                servers: Servers::new(address, certificates)?,
                 lanes: Lanes::new(options.lane_count),
                 prefix: options.prefix,
             }),
@@ -146,11 +146,11 @@ impl Queue {
 
     /// Whether lanes may lie on different servers.
     pub(crate) fn is_cluster(&self) -> bool {
-        self.shared.line.is_cluster()
+        self.shared.servers.is_cluster()
     }
 
-    pub(crate) fn connection(&self) -> Line {
-        self.shared.line.clone()
+    pub(crate) fn connection(&self) -> Connection {
+        self.shared.servers.by(Channel::Lanes)
     }
 
     pub(crate) fn stream_key(&self, lane: u16) -> String {

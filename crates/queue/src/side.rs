@@ -4,6 +4,7 @@ use notice::Snapshot;
 use notice::prost::Message;
 use uuid::Uuid;
 
+use crate::line::Channel;
 use crate::{Queue, QueueError};
 
 /// How much memory Redis has and what it does when there is none left.
@@ -99,22 +100,19 @@ impl Queue {
     /// What each server does when its memory is full; a cluster has several. Anything but `noeviction` costs re-sending,
     /// not notices.
     pub async fn memory_policies(&self) -> Result<Vec<MemoryPolicy>, QueueError> {
-        let mut command = redis::cmd("INFO");
-        command.arg("memory");
-        let doing = "asking for its memory";
-        // A cluster says it server by server.
-        let infos: Vec<String> = match self.ask(doing, &command).await? {
-            redis::Value::Map(servers) => {
-                let infos = servers.into_iter().map(|(_, info)| redis::from_redis_value(info));
-                infos.collect::<Result<_, _>>().map_err(|error| QueueError::redis(doing)(error.into()))?
-            }
-            info => vec![redis::from_redis_value(info).map_err(|error| QueueError::redis(doing)(error.into()))?],
-        };
-        Ok(infos.iter().map(|info| MemoryPolicy::read(info)).collect())
+        let wrong = || QueueError::redis("asking for its memory");
+        let mut policies = Vec::new();
+        for server in self.shared.servers.each().await.map_err(wrong())? {
+            let mut command = redis::cmd("INFO");
+            command.arg("memory");
+            let info: String = command.query_async(&mut server.by(Channel::Side)).await.map_err(wrong())?;
+            policies.push(MemoryPolicy::read(&info));
+        }
+        Ok(policies)
     }
 
     async fn ask<T: redis::FromRedisValue>(&self, doing: &'static str, command: &redis::Cmd) -> Result<T, QueueError> {
-        self.shared.line.ask_aside(doing, command).await
+        command.query_async(&mut self.shared.servers.by(Channel::Side)).await.map_err(QueueError::redis(doing))
     }
 
     fn key(&self, name: &str) -> String {

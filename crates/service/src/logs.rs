@@ -2,12 +2,17 @@
 
 use std::error::Error;
 
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use crate::args::LogFormat;
 use crate::{BadConfig, ServiceArgs};
+
+/// What libraries say too often: the client of Redis tells of every retry. Whoever uses it says once what matters. A filter
+/// that names the library hears it nevertheless.
+const QUIET: &str = "redis=off";
 
 /// Changes what is logged while the service runs.
 #[derive(Clone, Default)]
@@ -16,7 +21,7 @@ pub struct LogLevel(Option<reload::Handle<EnvFilter, Registry>>);
 impl LogLevel {
     /// Takes a filter as in `CROAK_LOG`; the error says what is wrong with it.
     pub fn set(&self, filter: &str) -> Result<(), String> {
-        let parsed = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
+        let parsed = filter_of(filter).map_err(|error| error.to_string())?;
         match &self.0 {
             Some(handle) => handle.reload(parsed).map_err(|error| error.to_string()),
             None => Err("this process does not write Croak's logs".to_owned()),
@@ -26,8 +31,7 @@ impl LogLevel {
 
 /// Starts logging as the flags say.
 pub fn init_tracing(args: &ServiceArgs) -> Result<LogLevel, BadConfig> {
-    let filter =
-        EnvFilter::try_new(&args.log).map_err(|error| BadConfig(format!("CROAK_LOG={:?}: {error}", args.log)))?;
+    let filter = filter_of(&args.log).map_err(|error| BadConfig(format!("CROAK_LOG={:?}: {error}", args.log)))?;
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
@@ -37,6 +41,10 @@ pub fn init_tracing(args: &ServiceArgs) -> Result<LogLevel, BadConfig> {
     };
     started.map_err(|error| BadConfig(format!("logging was started twice: {error}")))?;
     Ok(LogLevel(Some(handle)))
+}
+
+fn filter_of(text: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(format!("{QUIET},{text}"))
 }
 
 /// An error and all that caused it, in one line; a cause that its error has already repeated is not said again.

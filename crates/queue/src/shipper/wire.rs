@@ -88,7 +88,7 @@ impl Queue {
                     Err(_) => Answer::Refused(format!("`{stream_id}` is not a place in a stream")),
                 },
                 Err(error) if is_out_of_memory(&error) => Answer::OutOfMemory,
-                Err(error) if error.is_cluster_error() => {
+                Err(error) if error.is_cluster_error() && !self.is_cluster() => {
                     Answer::Refused(format!("{error}: to a cluster leads a `redis-cluster://…` in CROAK_REDIS_URL"))
                 }
                 Err(error) => Answer::Refused(error.to_string()),
