@@ -97,6 +97,13 @@ impl Installation {
         installation
     }
 
+    /// One on servers that somebody else has started and may kill, with keys that begin with `prefix`.
+    pub async fn at(postgres_url: &str, redis_url: String, prefix: &str) -> Installation {
+        let mut installation = Installation::on(postgres_url, redis_url, Shared::default()).await;
+        prefix.clone_into(&mut installation.prefix);
+        installation
+    }
+
     async fn on(postgres_url: &str, redis_url: String, shared: Shared) -> Installation {
         let mut installation = Installation {
             gateway: None,
@@ -211,6 +218,11 @@ impl Installation {
     /// The database as its owner.
     pub fn pool(&self) -> PgPool {
         self.database.pool()
+    }
+
+    /// The name of the database.
+    pub fn database_name(&self) -> &str {
+        self.database.name()
     }
 
     /// The folder of the gateway's journals.

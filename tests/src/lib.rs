@@ -7,6 +7,7 @@
 //! * [`Installation`] is one whole Croak: database, queue prefix, gateway, workers, web.
 //! * [`servers`] are Redis and PostgreSQL, private where a test wants to kill them.
 //! * [`Visitor`] reads pages and sends forms, as a browser without JavaScript does; [`receiver`] takes webhook calls.
+//! * [`engines`] puts an installation on the servers that people run, and things happen to them.
 //! * [`wire`] sends bytes as they are; [`Api`] reads JSON; [`bodies`] reads the database and decodes the chunks itself.
 //! * [`wait_until`] is how a test waits: it polls, with a limit.
 //!
@@ -18,6 +19,7 @@ pub mod bodies;
 pub mod browser;
 pub mod captures;
 pub mod chaos;
+pub mod engines;
 pub mod hostile;
 pub mod installation;
 pub mod load;

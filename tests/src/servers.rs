@@ -1,10 +1,19 @@
-//! Redis and PostgreSQL for tests.
+//! Redis and PostgreSQL for tests, alone and as people run them: watched by sentinels, in a cluster, over TLS, with a standby.
 
+pub mod acl;
+pub mod certificates;
+mod cluster;
+mod forwarder;
 mod postgres;
 mod redis;
+mod sentinel;
 
-pub use postgres::{Database, Postgres};
+pub use certificates::Certificates;
+pub use cluster::Cluster;
+pub use forwarder::Forwarder;
+pub use postgres::{Archive, Database, Postgres};
 pub use redis::{Redis, RedisLimits};
+pub use sentinel::Watched;
 
 #[cfg(test)]
 mod tests {

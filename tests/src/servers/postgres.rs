@@ -1,5 +1,8 @@
 //! A PostgreSQL of one's own: `fsync` on, with `pg_stat_statements`, and killable.
 
+mod archive;
+mod standby;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -16,6 +19,8 @@ use tokio::sync::Mutex;
 use crate::port::Port;
 use crate::process::{Process, Signal};
 use crate::wait_until;
+
+pub use archive::Archive;
 
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
@@ -44,22 +49,33 @@ pub struct Postgres {
 impl Postgres {
     /// Makes a cluster and starts it on a free port. Called by root, it runs as `postgres` or `nobody`: the server refuses root.
     pub async fn start() -> Postgres {
-        let folder = tempfile::Builder::new().prefix("croak-postgres-").tempdir().expect("a temporary folder");
-        if let Some((user, group)) = unprivileged() {
-            chown(folder.path(), Some(user), Some(group)).expect("root may give folders away");
-        }
+        Postgres::start_with("").await
+    }
+
+    /// The same with settings of its own, as lines of `postgresql.conf`.
+    pub async fn start_with(settings: &str) -> Postgres {
+        let mut postgres = Postgres { port: Port::free(), folder: server_folder(), process: None };
         let made = program("initdb")
             .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"])
-            .arg(folder.path().join("data"))
+            .arg(postgres.data())
             .output()
             .expect("initdb starts");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let settings = folder.path().join("data/postgresql.conf");
-        let standard = std::fs::read_to_string(&settings).expect("initdb wrote the settings");
-        std::fs::write(&settings, standard + SETTINGS).expect("the settings can be changed");
-        let mut postgres = Postgres { port: Port::free(), folder, process: None };
+        postgres.add_settings(SETTINGS);
+        postgres.add_settings(settings);
         postgres.start_again().await;
         postgres
+    }
+
+    /// Adds lines to `postgresql.conf`; they hold from the next start.
+    fn add_settings(&self, lines: &str) {
+        let file = self.data().join("postgresql.conf");
+        let standing = std::fs::read_to_string(&file).expect("there are settings");
+        std::fs::write(&file, format!("{standing}\n{lines}\n")).expect("the settings can be changed");
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// One for all tests of this process that do not kill it; it ends with the last of them.
@@ -77,7 +93,7 @@ impl Postgres {
     /// Starts it again on the same port, with its data.
     pub async fn start_again(&mut self) {
         let mut command = program("postgres");
-        command.args(["-p", &self.port.number().to_string(), "-D"]).arg(self.folder.path().join("data"));
+        command.args(["-p", &self.port.number().to_string(), "-D"]).arg(self.data());
         let process = Process::start("postgres", &mut command, &self.folder.path().join("log"));
         self.process = Some(process.dropped_with(Signal::QUIT));
         let url = self.url("postgres");
@@ -157,6 +173,11 @@ impl Database {
         database
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its address, as its owner.
     pub fn url(&self) -> String {
         let mut url = self.server.clone();
@@ -183,6 +204,20 @@ impl Database {
             .execute(connection)
             .await
             .unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+}
+
+/// A folder that belongs to whom the server runs as.
+fn server_folder() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("croak-postgres-").tempdir().expect("a temporary folder");
+    give_away(folder.path());
+    folder
+}
+
+/// Gives a file to whom the server runs as.
+pub(super) fn give_away(file: &Path) {
+    if let Some((user, group)) = unprivileged() {
+        chown(file, Some(user), Some(group)).expect("root may give files away");
     }
 }
 

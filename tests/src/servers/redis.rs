@@ -1,5 +1,6 @@
 //! A Redis of one's own: without persistence, so that killing it empties it.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
@@ -27,7 +28,7 @@ impl Default for RedisLimits {
 #[derive(Debug)]
 pub struct Redis {
     port: Port,
-    limits: RedisLimits,
+    settings: Vec<String>,
     folder: TempDir,
     process: Option<Process>,
 }
@@ -35,27 +36,25 @@ pub struct Redis {
 impl Redis {
     /// Starts one on a free port.
     pub async fn start(limits: RedisLimits) -> Redis {
+        let memory = format!("{}mb", limits.memory_mb);
+        Redis::start_with(&["--maxmemory", &memory, "--maxmemory-policy", "noeviction"]).await
+    }
+
+    /// Starts one with settings of its own, as on redis-server's command line.
+    pub async fn start_with(settings: &[impl AsRef<str>]) -> Redis {
         let folder = tempfile::Builder::new().prefix("croak-redis-").tempdir().expect("a temporary folder");
-        let mut redis = Redis { port: Port::free(), limits, folder, process: None };
+        let settings = settings.iter().map(|word| word.as_ref().to_owned()).collect();
+        let mut redis = Redis { port: Port::free(), settings, folder, process: None };
         redis.start_again().await;
         redis
     }
 
     /// Starts it again, empty, on the same port.
     pub async fn start_again(&mut self) {
+        let port = self.port.number().to_string();
         let mut command = Command::new("redis-server");
-        command.args([
-            "--port",
-            &self.port.number().to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]);
-        command.args(["--maxmemory", &format!("{}mb", self.limits.memory_mb), "--maxmemory-policy", "noeviction"]);
-        command.arg("--dir").arg(self.folder.path());
+        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.args(self.settings.iter().map(OsStr::new)).arg("--dir").arg(self.folder.path());
         self.process = Some(Process::start("redis-server", &mut command, &self.folder.path().join("log")));
         wait_until("redis answers", Duration::from_secs(10), async || self.ask(&["PING"]).await.ok()).await;
     }
@@ -80,6 +79,16 @@ impl Redis {
         format!("redis://{}", self.address())
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// Whether it was not killed, or was started again.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.port.address()
@@ -92,23 +101,21 @@ impl Redis {
 
     /// Entries that were ever added to its streams.
     pub async fn entries_added(&self) -> u64 {
-        let stats = self.info("commandstats").await;
+        let stats = self.info("commandstats").await.expect("redis answers INFO");
         let Some(line) = stats.lines().find_map(|line| line.strip_prefix("cmdstat_xadd:calls=")) else { return 0 };
         line.split(',').next().and_then(|calls| calls.parse().ok()).expect("a number of calls")
     }
 
     /// The largest share of `maxmemory` that it says it has in use now.
     pub async fn memory_used_bytes(&self) -> u64 {
-        let info = self.info("memory").await;
+        let info = self.info("memory").await.expect("redis answers INFO");
         let line = info.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("INFO names used_memory");
         line.trim().parse().expect("a number of bytes")
     }
 
-    async fn info(&self, section: &str) -> String {
-        let redis::Value::BulkString(info) = self.ask(&["INFO", section]).await.expect("redis answers INFO") else {
-            panic!("INFO is text")
-        };
-        String::from_utf8_lossy(&info).into_owned()
+    /// One section of INFO, if it answers.
+    pub(super) async fn info(&self, section: &str) -> Option<String> {
+        redis::from_redis_value(self.ask(&["INFO", section]).await.ok()?).ok()
     }
 }
 
