@@ -109,7 +109,7 @@ impl Queue {
         command.query_async(&mut self.connection()).await.map_err(QueueError::redis("clearing watermarks"))
     }
 
-    /// Publishes **all** watermarks of a lane, once per claim, after [`Queue::clear_watermarks`].
+    /// Publishes **all** watermarks of a lane: first after [`Queue::clear_watermarks`], and again now and then.
     ///
     /// With the token in field `_` this says: a journal that is missing here has nothing committed.
     pub async fn publish_watermarks(
@@ -118,30 +118,31 @@ impl Queue {
         token: i64,
         watermarks: &[(Uuid, u64)],
     ) -> Result<(), QueueError> {
-        let mut command = redis::cmd("HSET");
-        command.arg(self.watermarks_key(lane));
-        for (journal, watermark) in watermarks {
-            command.arg(journal.to_string()).arg(watermark);
-        }
+        let mut command = self.watermarks(lane, token, watermarks);
         command.arg("_").arg(token);
         command.query_async(&mut self.connection()).await.map_err(QueueError::redis("publishing watermarks"))
     }
 
     /// Publishes the watermarks of journals **seen since the claim**, changed or not, every second.
     ///
-    /// Without the token: when Redis has forgotten the lane meanwhile, what is missing must stay
+    /// Without field `_`: when Redis has forgotten the lane meanwhile, what is missing must stay
     /// unknown and not become 0. Unchanged ones go too, or a gateway that sent again what was
     /// committed long ago (because Redis forgot its watermark) would never hear so.
-    pub async fn update_watermarks(&self, lane: u16, watermarks: &[(Uuid, u64)]) -> Result<(), QueueError> {
+    pub async fn update_watermarks(&self, lane: u16, token: i64, watermarks: &[(Uuid, u64)]) -> Result<(), QueueError> {
         if watermarks.is_empty() {
             return Ok(());
         }
+        let command = self.watermarks(lane, token, watermarks);
+        command.query_async(&mut self.connection()).await.map_err(QueueError::redis("publishing watermarks"))
+    }
+
+    fn watermarks(&self, lane: u16, token: i64, watermarks: &[(Uuid, u64)]) -> redis::Cmd {
         let mut command = redis::cmd("HSET");
         command.arg(self.watermarks_key(lane));
         for (journal, watermark) in watermarks {
-            command.arg(journal.to_string()).arg(watermark);
+            command.arg(watermark_field(journal, token)).arg(watermark);
         }
-        command.query_async(&mut self.connection()).await.map_err(QueueError::redis("publishing watermarks"))
+        command
     }
 
     /// Whether lanes may lie on different servers.
@@ -160,4 +161,10 @@ impl Queue {
     pub(crate) fn watermarks_key(&self, lane: u16) -> String {
         format!("{}:ack:{{{}}}", self.shared.prefix, self.shared.lanes.tag(lane))
     }
+}
+
+/// The field of a journal's watermark. Each claim has its own, and gateways read those of the claim in field `_`: whoever
+/// has lost a lane and does not know yet goes on to publish what it has in memory, which may be gone from the database.
+pub(crate) fn watermark_field(journal: &Uuid, token: i64) -> String {
+    format!("{journal}:{token}")
 }

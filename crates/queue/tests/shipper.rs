@@ -320,6 +320,25 @@ async fn a_database_that_was_set_back_gets_everything_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_former_holder_of_the_lane_still_publishes_is_not_believed() {
+    let queue = queue();
+    let gateway = Gateway::start_with(TempDir::new().unwrap(), &queue, quick());
+    gateway.append(2, 0..100, 500).await;
+    let mut former = Worker::new(&queue);
+    former.work_until(&[2], 100).await;
+    until("all is acknowledged", async || gateway.journal.unacked_bytes() == 0).await;
+
+    // The database was set back to before it knew of the journal; another worker has claimed the lane there.
+    let mut worker = Worker::new(&queue);
+    worker.token = former.token;
+    worker.claim(2).await;
+    former.publish(2).await;
+    worker.work_until(&[2], 100).await;
+    assert_eq!((worker.sorted_ids(), worker.repeated), ((0..100).collect(), 0));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i6_watermarks_that_are_not_there_change_nothing() {
     let queue = queue();
     let gateway = Gateway::start_with(TempDir::new().unwrap(), &queue, quick());

@@ -21,6 +21,8 @@ pub(super) struct Lane {
     pub(super) is_lost: bool,
     /// The claim that the watermarks were last published whole after.
     pub(super) token: Option<i64>,
+    /// Whether the watermarks of that claim are still to be asked for.
+    pub(super) is_claimed_anew: bool,
     /// The journal that was served last.
     served: Option<Uuid>,
     paused_until: Option<Instant>,
@@ -39,7 +41,7 @@ impl Lane {
 
     /// Whether watermarks are worth asking for at the quick pace.
     pub(super) fn is_lively(&self) -> bool {
-        self.is_lost || self.flows.values().any(|flow| flow.has_outstanding() || !flow.is_asked)
+        self.is_lost || self.is_claimed_anew || self.flows.values().any(|flow| flow.has_outstanding() || !flow.is_asked)
     }
 
     /// The journal whose turn it is, if a pipeline may start.

@@ -11,7 +11,7 @@ use super::flow::{Flow, Moved};
 use super::lane::Lane;
 use super::pipeline::{Load, Returned, Trouble, send};
 use super::status::{ShipperStatus, publish};
-use super::wire::{LaneWatermarks, Polled};
+use super::wire::{LaneQuestion, LaneWatermarks, Polled};
 use super::{Shipper, ShipperOptions};
 use crate::{Queue, QueueError};
 
@@ -237,9 +237,12 @@ impl Rounds {
     /// Believes what a lane's hash says; sends again what is missing and still not committed.
     fn believe(&mut self, watermarks: &LaneWatermarks) {
         let Some(lane) = self.lanes.get_mut(&watermarks.lane) else { return };
-        if watermarks.token.is_some() && lane.token != watermarks.token {
+        lane.is_claimed_anew = watermarks.token.is_some() && lane.token != watermarks.token;
+        if lane.is_claimed_anew {
+            // What was answered are the watermarks of the claim before: the next poll asks for those of this one.
             lane.token = watermarks.token;
             tracing::debug!(lane = watermarks.lane, token = watermarks.token, "the lane was claimed");
+            return;
         }
         for (journal, watermark) in watermarks.known() {
             let Some(flow) = lane.flows.get_mut(&journal) else { continue };
@@ -333,16 +336,21 @@ impl Rounds {
             self.polled_all_at = Some(now);
         }
         let lanes = self.lanes.iter().filter(|(_, lane)| all || lane.is_lively());
-        let mut lanes: Vec<(u16, Vec<Uuid>)> =
-            lanes.map(|(number, lane)| (*number, lane.flows.keys().copied().collect())).collect();
+        let mut lanes: Vec<LaneQuestion> = lanes
+            .map(|(number, lane)| LaneQuestion {
+                lane: *number,
+                token: lane.token,
+                journals: lane.flows.keys().copied().collect(),
+            })
+            .collect();
         if lanes.is_empty() {
             // Only to see whether Redis answers.
-            lanes.push((0, Vec::new()));
+            lanes.push(LaneQuestion { lane: 0, token: None, journals: Vec::new() });
         }
         self.is_polling = true;
         self.polled_at = now;
         let queue = self.queue.clone();
-        self.tasks.spawn(async move { Done::Polled(queue.watermarks(lanes).await) });
+        self.tasks.spawn(async move { Done::Polled(queue.ask_watermarks(&lanes).await) });
     }
 
     /// Looks whether Redis still has what was sent, where the watermark stands still.

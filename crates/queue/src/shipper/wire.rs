@@ -5,6 +5,7 @@ use redis::{RedisResult, Value};
 use uuid::Uuid;
 
 use crate::error::is_out_of_memory;
+use crate::queue::watermark_field;
 use crate::stream_id::StreamId;
 use crate::{Queue, QueueError};
 
@@ -23,11 +24,20 @@ pub(super) enum Answer {
     Refused(String),
 }
 
+/// What a lane is asked for.
+pub(super) struct LaneQuestion {
+    pub(super) lane: u16,
+    /// The claim whose watermarks are wanted, as far as one is known.
+    pub(super) token: Option<i64>,
+    pub(super) journals: Vec<Uuid>,
+}
+
 /// What the hash of a lane's watermarks says.
 pub(super) struct LaneWatermarks {
     pub(super) lane: u16,
     /// The claim after which the hash was published whole.
     pub(super) token: Option<i64>,
+    /// The watermarks of the claim that was asked for.
     pub(super) watermarks: Vec<(Uuid, Option<u64>)>,
 }
 
@@ -97,7 +107,7 @@ impl Queue {
     }
 
     /// The watermarks of journals, lane by lane.
-    pub(super) async fn watermarks(&self, lanes: Vec<(u16, Vec<Uuid>)>) -> Polled {
+    pub(super) async fn ask_watermarks(&self, lanes: &[LaneQuestion]) -> Polled {
         // In a cluster each lane may lie on another server, which may be the one that is away.
         let per_trip = if self.is_cluster() { 1 } else { lanes.len().max(1) };
         let trips = join_all(lanes.chunks(per_trip).map(|lanes| self.watermarks_of(lanes))).await;
@@ -106,7 +116,7 @@ impl Queue {
             match watermarks {
                 Ok(watermarks) => polled.heard.extend(watermarks),
                 Err(error) => {
-                    polled.silent.extend(lanes.iter().map(|(lane, _)| *lane));
+                    polled.silent.extend(lanes.iter().map(|question| question.lane));
                     polled.error = Some(error);
                 }
             }
@@ -115,12 +125,14 @@ impl Queue {
     }
 
     /// The same in one go.
-    async fn watermarks_of(&self, lanes: &[(u16, Vec<Uuid>)]) -> Result<Vec<LaneWatermarks>, QueueError> {
+    async fn watermarks_of(&self, lanes: &[LaneQuestion]) -> Result<Vec<LaneWatermarks>, QueueError> {
         let mut pipeline = redis::Pipeline::with_capacity(lanes.len());
-        for (lane, journals) in lanes {
+        for LaneQuestion { lane, token, journals } in lanes {
             let question = pipeline.cmd("HMGET").arg(self.watermarks_key(*lane)).arg("_");
-            for journal in journals {
-                question.arg(journal.to_string());
+            if let Some(token) = token {
+                for journal in journals {
+                    question.arg(watermark_field(journal, *token));
+                }
             }
         }
         let answers: Vec<Vec<Option<String>>> =
@@ -128,11 +140,11 @@ impl Queue {
         Ok(lanes
             .iter()
             .zip(answers)
-            .map(|((lane, journals), answer)| {
+            .map(|(LaneQuestion { lane, journals, .. }, answer)| {
                 let mut values = answer.into_iter();
                 let token = values.next().flatten().and_then(|token| token.parse().ok());
                 // What is not a number was not written by a worker, and says nothing.
-                let watermarks = journals.iter().zip(values);
+                let watermarks = journals.iter().zip(values.chain(std::iter::repeat(None)));
                 let watermarks = watermarks.filter_map(|(journal, value)| match value {
                     None => Some((*journal, None)),
                     Some(value) => value.parse().ok().map(|watermark| (*journal, Some(watermark))),

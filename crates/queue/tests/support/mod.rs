@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use journal::{Draft, Journal, JournalOptions, Kind, Record};
-use queue::{Entry, Queue, QueueOptions, Shipper, ShipperOptions, ShipperStatus};
+use queue::{Entry, Queue, QueueError, QueueOptions, Shipper, ShipperOptions, ShipperStatus};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -93,6 +93,11 @@ impl Gateway {
 pub struct Worker {
     queue: Queue,
     pub token: i64,
+    /// The claims of the lanes that it has worked on.
+    tokens: BTreeMap<u16, i64>,
+    /// Whether all watermarks of a lane were published since its claim.
+    is_published: BTreeMap<u16, bool>,
+    steps: BTreeMap<u16, u64>,
     accounted: BTreeMap<(u16, Uuid), Accounted>,
     /// Ids in the order in which they first came.
     pub ids: Vec<u64>,
@@ -107,6 +112,9 @@ impl Worker {
         Worker {
             queue: queue.clone(),
             token: 1,
+            tokens: BTreeMap::new(),
+            is_published: BTreeMap::new(),
+            steps: BTreeMap::new(),
             accounted: BTreeMap::new(),
             ids: Vec::new(),
             repeated: 0,
@@ -117,12 +125,22 @@ impl Worker {
     /// Claims a lane.
     pub async fn claim(&mut self, lane: u16) {
         self.token += 1;
+        self.tokens.insert(lane, self.token);
         self.queue.clear_watermarks(lane).await.unwrap();
-        self.queue.publish_watermarks(lane, self.token, &self.watermarks(lane)).await.unwrap();
+        self.publish_all(lane).await;
+    }
+
+    async fn publish_all(&mut self, lane: u16) {
+        let published = self.queue.publish_watermarks(lane, self.tokens[&lane], &self.watermarks(lane)).await;
+        self.is_published.insert(lane, published.is_ok());
+        unless_full(published);
     }
 
     /// Takes what a lane has; tells how many entries there were.
     pub async fn step(&mut self, lane: u16) -> usize {
+        if !self.tokens.contains_key(&lane) {
+            self.claim(lane).await;
+        }
         let entries = self.queue.read(lane, None, 1000).await.unwrap();
         for entry in &entries {
             let Entry::Shipped(shipped) = entry else { panic!("{entry:?}") };
@@ -142,8 +160,20 @@ impl Worker {
         if let Some(last) = entries.last() {
             self.queue.trim(lane, last.stream_id()).await.unwrap();
         }
-        self.queue.update_watermarks(lane, &self.watermarks(lane)).await.unwrap();
+        let steps = self.steps.entry(lane).or_default();
+        *steps += 1;
+        // Now and then all of them, as workers do.
+        if !self.is_published[&lane] || steps.is_multiple_of(5) {
+            self.publish_all(lane).await;
+        } else {
+            self.publish(lane).await;
+        }
         entries.len()
+    }
+
+    /// Says what of a lane it has.
+    pub async fn publish(&self, lane: u16) {
+        unless_full(self.queue.update_watermarks(lane, self.tokens[&lane], &self.watermarks(lane)).await);
     }
 
     /// Works on some lanes until so many records have come.
@@ -184,6 +214,13 @@ impl Worker {
             .filter(|((of, _), _)| *of == lane)
             .map(|((_, journal), accounted)| (*journal, accounted.watermark))
             .collect()
+    }
+}
+
+/// A full Redis takes no watermarks: later ones will do.
+fn unless_full(published: Result<(), QueueError>) {
+    if let Err(error) = published {
+        assert!(error.is_out_of_memory(), "{error}");
     }
 }
 

@@ -38,6 +38,9 @@ const TROUBLE_MAX: Duration = Duration::from_secs(2);
 /// Watermarks are published again this often, changed or not: Redis may have forgotten them.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
+/// So often all of them are: whoever held the lane before may have published its own in between.
+const PUBLISH_ALL_EVERY: Duration = Duration::from_secs(5);
+
 /// From here on a batch has one record, and a worker that is given the lane then stores it unread.
 const DEADLY_ATTEMPTS: u32 = 8;
 
@@ -81,8 +84,8 @@ pub(crate) struct Lane {
     standing: Arc<Standing>,
     /// Whether the sets in memory are those in the database. Not after a commit whose end is not known.
     is_certain: bool,
-    /// Whether the watermarks have been published whole since the claim.
-    is_published: bool,
+    /// When the watermarks were last published whole, since the claim.
+    published_all_at: Option<Instant>,
     published_at: Instant,
 }
 
@@ -96,7 +99,7 @@ impl Lane {
             accounts: Accounts::from_claimed(claimed),
             standing,
             is_certain: true,
-            is_published: false,
+            published_all_at: None,
             published_at: Instant::now(),
         }
     }
@@ -352,13 +355,15 @@ impl Lane {
         Ok(())
     }
 
-    /// Publishes watermarks when it is time: all of them once after a claim, then each second those of the journals
+    /// Publishes watermarks when it is time: all of them after a claim and now and then, each second those of the journals
     /// that something came from.
     async fn publish(&mut self) -> Result<(), Trouble> {
-        if !self.is_published {
+        if self.published_all_at.is_none_or(|at| at.elapsed() >= PUBLISH_ALL_EVERY) {
             let published = self.publish_all().await;
-            self.is_published = published.is_ok();
             self.published_at = Instant::now();
+            if published.is_ok() {
+                self.published_all_at = Some(self.published_at);
+            }
             return unless_full(published);
         }
         if self.published_at.elapsed() >= PUBLISH_EVERY {
@@ -369,13 +374,20 @@ impl Lane {
 
     async fn publish_all(&self) -> Result<(), QueueError> {
         let (queue, lane) = (&self.fold.queue, self.claim.lane);
-        queue.clear_watermarks(lane).await?;
+        if self.published_all_at.is_none() {
+            queue.clear_watermarks(lane).await?;
+        }
         queue.publish_watermarks(lane, self.claim.token, &self.accounts.recent_watermarks()).await
     }
 
     async fn publish_now(&mut self) -> Result<(), Trouble> {
         self.published_at = Instant::now();
-        unless_full(self.fold.queue.update_watermarks(self.claim.lane, &self.accounts.seen_watermarks()).await)
+        unless_full(
+            self.fold
+                .queue
+                .update_watermarks(self.claim.lane, self.claim.token, &self.accounts.seen_watermarks())
+                .await,
+        )
     }
 
     /// Whatever was in memory is forgotten when it is not known what was committed.

@@ -123,10 +123,12 @@ impl Bench {
         let _: i64 = redis::cmd("DEL").arg(key).query_async(&mut self.redis.clone()).await.unwrap();
     }
 
-    /// The watermark of a journal in a lane, as it is published.
+    /// The watermark of a journal in a lane, as the holder of the newest claim has published it.
     pub(crate) async fn watermark(&self, lane: u16, journal: Uuid) -> Option<u64> {
         let key = format!("{}:ack:{{{}}}", self.prefix, self.queue.lanes().tag(lane));
-        redis::cmd("HGET").arg(key).arg(journal.to_string()).query_async(&mut self.redis.clone()).await.unwrap()
+        let mut redis = self.redis.clone();
+        let token: Option<i64> = redis::cmd("HGET").arg(&key).arg("_").query_async(&mut redis).await.unwrap();
+        redis::cmd("HGET").arg(&key).arg(format!("{journal}:{}", token?)).query_async(&mut redis).await.unwrap()
     }
 
     /// Makes Redis forget the watermarks of a lane.
