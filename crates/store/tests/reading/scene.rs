@@ -9,6 +9,7 @@ use store::batch::{Batch, Claim, FacetCount, FingerprintBatch, Identity};
 use store::reader::{Opened, Viewer};
 use store::{Admin, Reader, Writer, chunk};
 use time::OffsetDateTime;
+use tokio::sync::Mutex;
 
 use crate::database::Database;
 
@@ -24,7 +25,7 @@ pub(crate) struct Scene {
     /// A member of the other project.
     pub(crate) stranger: i64,
     writer: Writer,
-    claims: Vec<Claim>,
+    claims: Mutex<Vec<Claim>>,
 }
 
 impl Scene {
@@ -43,7 +44,8 @@ impl Scene {
         admin.add_member(stranger, 2, "owner").await.unwrap();
         let writer = Writer::connect(&database.url).await.unwrap();
         let claimed = writer.claim_free_lanes("scene", 64).await.unwrap();
-        let claims = claimed.iter().map(|claimed| claimed.claim).filter(|claim| claim.lane < LANES).collect();
+        let claims =
+            claimed.iter().map(|claimed| claimed.claim).filter(|claim| claim.lane < LANES).collect::<Vec<_>>().into();
         let reader = Reader::connect(&database.url).unwrap();
         Scene { database, reader, member, viewer, stranger, writer, claims }
     }
@@ -68,11 +70,11 @@ impl Scene {
 
     /// Writes one batch of notices of a class in each of their lanes.
     pub(crate) async fn write(&self, class: &str, ids: &[NoticeId]) {
-        for claim in &self.claims {
-            let mine = ids.iter().filter(|id| id.lane() == claim.lane);
+        for lane in 0..LANES {
+            let mine = ids.iter().filter(|id| id.lane() == lane);
             // The message tells bodies apart; the group does not, as there are frames.
             let notices = mine.map(|id| (*id, sample(class, &id.to_string(), "production", "1.4.2"))).collect();
-            self.commit(*claim, notices).await;
+            self.commit(lane, notices).await;
         }
     }
 
@@ -85,10 +87,10 @@ impl Scene {
         release: &str,
         ids: &[NoticeId],
     ) {
-        for claim in &self.claims {
-            let mine = ids.iter().filter(|id| id.lane() == claim.lane);
+        for lane in 0..LANES {
+            let mine = ids.iter().filter(|id| id.lane() == lane);
             let notices = mine.map(|id| (*id, sample(class, message, environment, release))).collect();
-            self.commit(*claim, notices).await;
+            self.commit(lane, notices).await;
         }
     }
 
@@ -101,7 +103,7 @@ impl Scene {
             .unwrap()
     }
 
-    async fn commit(&self, claim: Claim, notices: Vec<(NoticeId, Notice)>) {
+    async fn commit(&self, lane: u16, notices: Vec<(NoticeId, Notice)>) {
         let accepted = notices.into_iter().map(|(id, notice)| Accepted {
             project_id: 1,
             // One key for the class: what is folded together is chosen by the test.
@@ -114,7 +116,9 @@ impl Scene {
         let groups: Vec<FingerprintBatch> = fold(accepted).iter().map(folded_to_batch).collect();
         let Some(newest_at_us) = groups.iter().map(|group| group.last_at_us).max() else { return };
         let batch = Batch { groups, newest_at_us: Some(newest_at_us), ..Batch::default() };
-        self.writer.commit(claim, Arc::new(batch)).await.unwrap();
+        let mut claims = self.claims.lock().await;
+        let claim = claims.iter_mut().find(|claim| claim.lane == lane).unwrap();
+        claim.accounted = self.writer.commit(*claim, Arc::new(batch)).await.unwrap().accounted;
     }
 }
 
