@@ -30,6 +30,7 @@ pub mod receiver;
 pub mod samples;
 pub mod servers;
 pub mod shim;
+pub mod throttle;
 pub mod tour;
 pub mod visitor;
 pub mod wait;

@@ -57,6 +57,16 @@ impl Load {
         per_second: u32,
         requests: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static,
     ) -> Load {
+        Load::over(CONNECTIONS, address, per_second, requests)
+    }
+
+    /// The same over so many connections.
+    pub fn over(
+        connections: usize,
+        address: SocketAddr,
+        per_second: u32,
+        requests: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Load {
         let requests = Arc::new(requests);
         let state = Arc::new(State::default());
         let permits = Arc::new(Semaphore::new(0));
@@ -64,7 +74,7 @@ impl Load {
         let stopping = state.clone();
         let is_stopping = move || stopping.stopping.load(Ordering::Relaxed);
         senders.spawn(pace(is_stopping, permits.clone(), per_second));
-        for _ in 0..CONNECTIONS {
+        for _ in 0..connections {
             let (state, permits, requests) = (state.clone(), permits.clone(), requests.clone());
             senders.spawn(async move {
                 let mut connection = None;

@@ -8,7 +8,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::index::{Extent, MemoryIndex, Place, Share};
+use crate::options::LANES_MAX;
 use crate::record::array;
+use crate::sum::{holds, sum};
 
 const MAGIC: &[u8; 8] = b"CROAKF\r\n";
 const EXTENT_BYTES: usize = 34;
@@ -54,7 +56,7 @@ pub(crate) fn encode(index: &MemoryIndex, shares: &[Share], at: u64) -> (Vec<u8>
         out.extend_from_slice(&share.project_id.to_le_bytes());
         out.extend_from_slice(&share.bytes.to_le_bytes());
     }
-    let tables_crc = crc32c::crc32c(&out);
+    let tables_crc = sum(&out);
     for extent in &extents {
         for place in index.places(extent.lane) {
             out.extend_from_slice(&place.offset.to_le_bytes());
@@ -65,7 +67,7 @@ pub(crate) fn encode(index: &MemoryIndex, shares: &[Share], at: u64) -> (Vec<u8>
     out.extend_from_slice(&at.to_le_bytes());
     out.extend_from_slice(&count(tables_bytes));
     out.extend_from_slice(&tables_crc.to_le_bytes());
-    out.extend_from_slice(&crc32c::crc32c(&out[out.len() - 16..]).to_le_bytes());
+    out.extend_from_slice(&sum(&out[out.len() - 16..]).to_le_bytes());
     out.extend_from_slice(MAGIC);
     (out, extents)
 }
@@ -80,7 +82,7 @@ pub(crate) fn read(file: &File) -> io::Result<Option<Footer>> {
     let Some(trailer_at) = file_bytes.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
     let mut trailer = [0; TRAILER_BYTES];
     file.read_exact_at(&mut trailer, trailer_at)?;
-    if trailer[20..] != *MAGIC || crc32c::crc32c(&trailer[..16]).to_le_bytes() != trailer[16..20] {
+    if trailer[20..] != *MAGIC || !holds(&trailer[..16], u32::from_le_bytes(array(&trailer, 16))) {
         return Ok(None);
     }
     let at = u64::from_le_bytes(array(&trailer, 0));
@@ -90,10 +92,21 @@ pub(crate) fn read(file: &File) -> io::Result<Option<Footer>> {
     }
     let mut tables = vec![0; tables_bytes as usize];
     file.read_exact_at(&mut tables, at)?;
-    if crc32c::crc32c(&tables).to_le_bytes() != trailer[12..16] {
+    if !holds(&tables, u32::from_le_bytes(array(&trailer, 12))) {
         return Ok(None);
     }
-    Ok(decode_tables(&tables))
+    Ok(decode_tables(&tables).filter(|footer| footer.extents.iter().all(|extent| is_within(extent, trailer_at))))
+}
+
+/// Whether an extent is one that was written: numbers that count up from 1, and their places before the trailer.
+fn is_within(extent: &Extent, trailer_at: u64) -> bool {
+    let places_end = extent
+        .last_seq
+        .checked_sub(extent.first_seq)
+        .and_then(|more| more.checked_add(1))
+        .and_then(|count| count.checked_mul(PLACE_BYTES as u64))
+        .and_then(|bytes| bytes.checked_add(extent.places_at));
+    extent.lane < LANES_MAX && extent.first_seq > 0 && places_end.is_some_and(|end| end <= trailer_at)
 }
 
 fn decode_tables(tables: &[u8]) -> Option<Footer> {

@@ -7,6 +7,7 @@
 use uuid::Uuid;
 
 use crate::record::{RECORD_HEAD_BYTES, array};
+use crate::sum::{holds, sum};
 
 /// Length of what stands before a record.
 pub(crate) const FRAME_BYTES: usize = 16;
@@ -33,13 +34,13 @@ impl Mark {
         let start = out.len();
         out.extend_from_slice(&self.0);
         out.extend_from_slice(&following.to_le_bytes());
-        out.extend_from_slice(&crc32c::crc32c(&out[start..]).to_le_bytes());
+        out.extend_from_slice(&sum(&out[start..]).to_le_bytes());
     }
 
     /// How many records of the same append follow, if a frame begins here.
     pub(crate) fn decode_frame(self, bytes: &[u8]) -> Option<u32> {
         let frame = bytes.get(..FRAME_BYTES)?;
-        let is_frame = frame[..8] == self.0 && crc32c::crc32c(&frame[..12]).to_le_bytes() == frame[12..];
+        let is_frame = frame[..8] == self.0 && holds(&frame[..12], u32::from_le_bytes(array(frame, 12)));
         is_frame.then(|| u32::from_le_bytes(array(frame, 8)))
     }
 }

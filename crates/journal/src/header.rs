@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::record::array;
+use crate::sum::{holds, sum};
 
 const MAGIC: &[u8; 8] = b"CROAKJ\r\n";
 const FORMAT: u16 = 1;
@@ -39,7 +40,7 @@ impl Header {
         for next_seq in &self.next_seq {
             out.extend_from_slice(&next_seq.to_le_bytes());
         }
-        out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
+        out.extend_from_slice(&sum(&out).to_le_bytes());
         out.resize(Header::bytes(self.next_seq.len()), 0);
         out
     }
@@ -52,8 +53,8 @@ impl Header {
         }
         let lane_count = usize::from(u16::from_le_bytes(array(fixed, 10)));
         let end = FIXED_BYTES + 8 * lane_count;
-        let sum = bytes.get(end..end + 4)?;
-        if crc32c::crc32c(&bytes[..end]).to_le_bytes() != *sum {
+        bytes.get(end..end + 4)?;
+        if !holds(&bytes[..end], u32::from_le_bytes(array(bytes, end))) {
             return None;
         }
         Some(Header {

@@ -25,6 +25,7 @@ mod segment;
 mod source;
 mod state;
 mod status;
+mod sum;
 mod volume;
 mod writer;
 

@@ -60,7 +60,7 @@ pub enum Stream {
 pub enum What {
     /// A made up notice.
     Sample(Sample),
-    /// A recorded one, by its number among [`Traffic::captures`].
+    /// A recorded one, by its number among the recorded requests ([`captures`]).
     Recorded(usize),
     /// A hostile one, by its name.
     Hostile(&'static str),

@@ -1,0 +1,162 @@
+//! Sound input: what real clients sent, and what Croak makes of it.
+
+use std::fs;
+use std::path::Path;
+
+use journal::{Draft, Journal, JournalOptions, Kind, Record};
+use notice::prost::Message as _;
+use notice::{Item, Notice, NoticeId, UserSketch};
+use protocol::{airbrake, hoptoad};
+use queue::body;
+use store::chunk;
+
+use crate::block_on;
+
+const ACCEPTED_AT_US: i64 = 1_795_316_388_564_789;
+
+/// Bodies of the recorded requests whose first line names this path.
+fn bodies(path: &str) -> Vec<Vec<u8>> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let clients = fs::read_dir(fixtures).expect("there are fixtures").flatten();
+    let mut files: Vec<_> = clients.filter_map(|client| fs::read_dir(client.path()).ok()).flatten().flatten().collect();
+    files.sort_by_key(fs::DirEntry::path);
+    let requests = files.iter().filter(|file| file.path().extension().is_some_and(|extension| extension == "http"));
+    requests
+        .filter_map(|file| {
+            let request = fs::read(file.path()).expect("a fixture is readable");
+            let head_end = request.windows(4).position(|window| window == b"\r\n\r\n")?;
+            let head = String::from_utf8_lossy(&request[..head_end]);
+            head.lines().next().is_some_and(|line| line.contains(path)).then(|| request[head_end + 4..].to_vec())
+        })
+        .collect()
+}
+
+pub(crate) fn hoptoad_xml() -> Vec<Vec<u8>> {
+    bodies("/notifier_api/v2/notices")
+}
+
+pub(crate) fn airbrake_json() -> Vec<Vec<u8>> {
+    let mut seeds = bodies("/api/v3/");
+    seeds.extend(bodies("/api/v4/"));
+    seeds.extend(bodies("/api/v5/"));
+    seeds
+}
+
+pub(crate) fn hoptoad_deploy() -> Vec<Vec<u8>> {
+    let mut seeds = bodies("/deploys");
+    seeds.push(b"api_key=k&deploy[rails_env]=production&deploy[scm_revision]=abc&deploy[local_username]=eve".to_vec());
+    seeds
+}
+
+fn notices() -> Vec<Notice> {
+    let xml = hoptoad_xml().into_iter().filter_map(|body| hoptoad::parse(&body).ok());
+    let json = airbrake_json().into_iter().filter_map(|body| airbrake::parse_notice(&body).ok());
+    xml.chain(json).map(|parsed| parsed.notice).collect()
+}
+
+fn drafts() -> Vec<Draft> {
+    let draft = |(n, notice): (u64, Notice)| Draft {
+        kind: Kind::Notice,
+        codec: body::CODEC_ZSTD,
+        lane: (n % 64) as u16,
+        project_id: 1 + n % 3,
+        fold_key_version: notice::FOLD_KEY_VERSION,
+        fold_key: notice::fold_key(&notice).0,
+        accepted_at_us: ACCEPTED_AT_US,
+        id: *NoticeId::new(ACCEPTED_AT_US, 5, n).as_bytes(),
+        body: body::compress(&notice.encode_to_vec()),
+    };
+    (1..).zip(notices()).map(draft).collect()
+}
+
+pub(crate) fn record() -> Vec<Vec<u8>> {
+    let mut records: Vec<Record> = Vec::new();
+    for (seq, draft) in (1..).zip(drafts()) {
+        let packed = Record {
+            kind: draft.kind as u8,
+            codec: draft.codec,
+            lane: draft.lane,
+            seq,
+            project_id: draft.project_id,
+            fold_key_version: draft.fold_key_version,
+            fold_key: draft.fold_key,
+            accepted_at_us: draft.accepted_at_us,
+            id: draft.id,
+            body: draft.body,
+        };
+        let plain = body::decompress(packed.codec, &packed.body, usize::MAX).expect("it was compressed here");
+        records.push(Record { body: plain, ..packed.clone() });
+        records.push(packed);
+    }
+    records.iter().map(Record::encode).collect()
+}
+
+/// A segment that is being written, and the same when it was closed.
+pub(crate) fn segment() -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().expect("there is a folder");
+    let options = JournalOptions { bytes_max: Some(1 << 20), segment_bytes: 1 << 20, ..JournalOptions::default() };
+    let journal = Journal::open(folder.path(), options).expect("it opens");
+    let mut drafts = drafts();
+    drafts.truncate(40);
+    let file = || {
+        let mut files = journal::list(folder.path()).expect("it is listed");
+        let listing = files.pop().expect("there is a segment");
+        let mut bytes = fs::read(listing.path).expect("it is readable");
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        bytes.truncate(end);
+        [listing.journal.as_bytes().as_slice(), &bytes].concat()
+    };
+    let mut seeds = Vec::new();
+    block_on(async {
+        for some in drafts.chunks(10) {
+            journal.append(some.to_vec()).await.expect("it is appended");
+            seeds.push(file());
+        }
+        journal.close().await;
+    });
+    seeds.push(file());
+    seeds
+}
+
+pub(crate) fn chunk() -> Vec<Vec<u8>> {
+    let items: Vec<Item> = (1..)
+        .zip(notices())
+        .map(|(n, notice)| Item {
+            id: NoticeId::new(ACCEPTED_AT_US, 5, n),
+            accepted_at_us: ACCEPTED_AT_US,
+            body: notice.encode_to_vec(),
+        })
+        .collect();
+    let mut seeds: Vec<Vec<u8>> = items.chunks(4).flat_map(chunk::encode).map(|chunk| chunk.body).collect();
+    let plain: Vec<Vec<u8>> =
+        seeds.iter().filter_map(|body| body::decompress(body::CODEC_ZSTD, body, usize::MAX).ok()).collect();
+    seeds.extend(plain);
+    seeds
+}
+
+pub(crate) fn stored_sets() -> Vec<Vec<u8>> {
+    let numbers = |numbers: &[i64]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+    let sketch = |users: u64| {
+        let mut sketch = UserSketch::default();
+        (0..users).for_each(|user| {
+            sketch.insert(user.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        });
+        sketch.to_bytes()
+    };
+    vec![
+        numbers(&[10, 12, 20, 30, 30]),
+        numbers(&[0, 5, 4, i64::MAX, -1]),
+        [sketch(9), sketch(9)].concat(),
+        [sketch(200), sketch(300)].concat(),
+    ]
+}
+
+pub(crate) fn search() -> Vec<Vec<u8>> {
+    [
+        "undefined method",
+        "\"can't convert\" class:TypeError is:unresolved",
+        "first-seen:<24h last-seen:>7d environment:production tag.shard:\"a b\"",
+    ]
+    .map(|query| query.as_bytes().to_vec())
+    .to_vec()
+}

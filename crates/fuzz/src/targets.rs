@@ -1,0 +1,165 @@
+//! What is done with the bytes, and what must hold.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use journal::{Journal, JournalOptions, Record};
+use notice::prost::Message as _;
+use notice::{Accounted, Grouping, Notice, NoticeFacts, NoticeId, Stored, UserSketch};
+use protocol::{airbrake, hoptoad};
+use queue::body::{self, Dictionaries};
+use store::chunk;
+use store::reader::search::Search;
+use uuid::Uuid;
+
+use crate::block_on;
+
+/// What a body may unpack to: as in the worker.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+pub(crate) fn hoptoad_xml(bytes: &[u8]) {
+    if let Ok(parsed) = hoptoad::parse(bytes) {
+        accept(parsed.notice);
+    }
+}
+
+pub(crate) fn airbrake_json(bytes: &[u8]) {
+    if let Ok(parsed) = airbrake::parse_notice(bytes) {
+        accept(parsed.notice);
+    }
+    if let Ok(deploy) = airbrake::parse_deploy(bytes) {
+        deploy.encode_to_vec();
+    }
+    for kind in ["routes-stats", "routes-breakdowns", "queries-stats", "queues-stats"] {
+        if let Ok(stats) = airbrake::check_stats(kind, bytes) {
+            stats.encode_to_vec();
+        }
+    }
+}
+
+pub(crate) fn hoptoad_deploy(bytes: &[u8]) {
+    if let Ok((_, deploy)) = hoptoad::parse_deploy(bytes) {
+        deploy.encode_to_vec();
+    }
+}
+
+/// What the gateway does with a notice before the journal, and what the worker and the web do with what lies there.
+fn accept(mut notice: Notice) {
+    notice::normalise(&mut notice);
+    notice::scrub(&mut notice);
+    let encoded = notice.encode_to_vec();
+    assert!(encoded.len() <= notice::normalise::NOTICE_BYTES_MAX + 64 * 1024, "{} bytes", encoded.len());
+    assert_eq!(Notice::decode(encoded.as_slice()).as_ref(), Ok(&notice), "a notice comes back as it was");
+
+    let mut again = notice.clone();
+    notice::scrub(&mut again);
+    assert_eq!(again, notice, "what was scrubbed has nothing left to scrub");
+    let fingerprint = notice::fingerprint(&notice, Grouping::Default);
+    assert!(!fingerprint.parts.is_empty(), "a fingerprint says what went into it");
+    read(&notice, &encoded);
+}
+
+/// What is done with a notice that lies in a lane or a chunk, whoever wrote it.
+fn read(notice: &Notice, encoded: &[u8]) {
+    let facts = NoticeFacts::decode(encoded).expect("facts are a part of a notice");
+    notice::facets(&facts);
+    notice::user_hash(&facts);
+    notice::fold_key(notice);
+    notice::lane_hash(notice);
+    for grouping in [Grouping::Default, Grouping::Hoptoad] {
+        notice::fingerprint(notice, grouping);
+    }
+    notice::culprit(notice);
+    notice::search_words(notice);
+    let accepted_at_us = 1_795_316_388_564_789;
+    let id = NoticeId::new(accepted_at_us, 5, 42);
+    notice::to_json(&Stored { id, project_id: 1, group_id: 17, accepted_at_us, notice, why: None });
+}
+
+pub(crate) fn record(bytes: &[u8]) {
+    let Ok(record) = Record::decode(bytes) else { return };
+    #[cfg(not(fuzzing))]
+    assert_eq!(record.encode(), bytes, "a record comes back as it was");
+    let unpacked = Dictionaries::default().decompress(record.codec, &record.body, BODY_BYTES_MAX);
+    // The search sees what lies inside of the compression, too.
+    let plain = if cfg!(fuzzing) { Ok(record.body) } else { unpacked };
+    if let Ok(plain) = plain
+        && let Ok(notice) = Notice::decode(plain.as_slice())
+    {
+        read(&notice, &plain);
+    }
+}
+
+/// The first 16 bytes are the journal's id, the others its only segment.
+pub(crate) fn segment(bytes: &[u8]) {
+    let Some((journal, segment)) = bytes.split_first_chunk::<16>() else { return };
+    let folder = tempfile::Builder::new().tempdir_in(memory()).expect("there is a folder");
+    let name = format!("{}.1", Uuid::from_bytes(*journal));
+    fs::write(folder.path().join(name), segment).expect("the folder is writable");
+    journal::list(folder.path()).expect("it is listed");
+    journal::verify(folder.path()).expect("it is read");
+    let options = JournalOptions {
+        bytes_max: Some(1 << 20),
+        segment_bytes: 1 << 20,
+        keep: Duration::ZERO,
+        ..JournalOptions::default()
+    };
+    let Ok(opened) = Journal::open(folder.path(), options) else { return };
+    for source in opened.sources() {
+        for (lane, head) in source.heads() {
+            let base = source.base(lane);
+            source.oldest_unacked_at_us(lane);
+            let _ = source.read(lane, base.saturating_sub(1), 100, 1 << 20);
+            let _ = source.projects(lane, base.saturating_sub(1), 100);
+            let _ = source.read_these(lane, &[base, head], 1 << 20);
+            opened.acknowledge(source.journal(), lane, head);
+        }
+    }
+    opened.status();
+    block_on(opened.close());
+}
+
+/// Where files cost nothing, if there is such a place.
+fn memory() -> &'static Path {
+    let shared = Path::new("/dev/shm");
+    if shared.is_dir() { shared } else { Path::new("/tmp") }
+}
+
+pub(crate) fn chunk(bytes: &[u8]) {
+    let _ = chunk::decode(chunk::CODEC_ZSTD, bytes);
+    // What lies inside of the compression is changed, too.
+    let Ok(items) = chunk::decode(chunk::CODEC_ZSTD, &body::compress(bytes)) else { return };
+    let chunks = chunk::encode(&items);
+    let back = chunks.iter().flat_map(|chunk| {
+        assert!(chunk.notice_count <= chunk::NOTICES_MAX);
+        chunk::decode(chunk::CODEC_ZSTD, &chunk.body).expect("it decodes")
+    });
+    assert!(back.eq(items), "a chunk comes back as it was");
+}
+
+/// Columns that only Croak writes: numbers of accounted records, and sketches of users.
+pub(crate) fn stored_sets(bytes: &[u8]) {
+    let numbers: Vec<i64> = bytes.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
+    if let Some((wm, runs)) = numbers.split_first() {
+        let mut set = Accounted::from_stored(*wm, runs);
+        let (wm, runs) = set.to_stored();
+        assert_eq!(Accounted::from_stored(wm, &runs), set, "a set comes back as it was");
+        for number in &numbers {
+            let number = number.unsigned_abs();
+            let was_there = set.contains(number);
+            assert_eq!(set.insert(number), !was_there);
+            assert!(set.contains(number));
+        }
+        set.count();
+    }
+    let (left, right) = bytes.split_at(bytes.len() / 2);
+    let mut sketch = UserSketch::from_bytes(left);
+    sketch.merge(&UserSketch::from_bytes(right));
+    assert_eq!(UserSketch::from_bytes(&sketch.to_bytes()), sketch, "a sketch comes back as it was");
+    sketch.estimate();
+}
+
+pub(crate) fn search(bytes: &[u8]) {
+    let _ = Search::parse(&String::from_utf8_lossy(bytes));
+}

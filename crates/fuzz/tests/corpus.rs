@@ -1,0 +1,46 @@
+//! Every seed, and every input that was ever at fault, goes through.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use fuzz::{TARGETS, Target};
+
+#[test]
+fn seeds_go_through() {
+    for target in TARGETS {
+        let seeds = (target.seeds)();
+        assert!(!seeds.is_empty(), "{} has no seeds", target.name);
+        for (n, seed) in seeds.iter().enumerate() {
+            put_through(target, &format!("seed {n}"), seed);
+        }
+    }
+}
+
+#[test]
+fn what_was_at_fault_once_goes_through() {
+    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("found");
+    for folder in fs::read_dir(found).into_iter().flatten().flatten() {
+        let name = folder.file_name().into_string().expect("a target's name is text");
+        let target = fuzz::target(&name).unwrap_or_else(|| panic!("there is no target `{name}`"));
+        for file in fs::read_dir(folder.path()).expect("it is readable").flatten() {
+            let bytes = fs::read(file.path()).expect("it is readable");
+            put_through(target, &file.file_name().to_string_lossy(), &bytes);
+        }
+    }
+}
+
+/// A seed that no longer parses would leave the search with nothing to begin from.
+#[test]
+fn seeds_are_what_they_should_be() {
+    let all = |name: &str| (fuzz::target(name).expect("it is a target").seeds)();
+    assert!(all("hoptoad_xml").iter().filter(|body| protocol::hoptoad::parse(body).is_ok()).count() > 20);
+    assert!(all("airbrake_json").iter().filter(|body| protocol::airbrake::parse_notice(body).is_ok()).count() >= 5);
+    assert!(all("record").iter().all(|bytes| journal::Record::decode(bytes).is_ok()));
+    assert!(all("segment").len() > 2);
+}
+
+fn put_through(target: &Target, what: &str, bytes: &[u8]) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(bytes)));
+    assert!(outcome.is_ok(), "{}: {what} ({} bytes)", target.name, bytes.len());
+}
