@@ -14,6 +14,10 @@ const DIGITS_MAX: usize = 19;
 /// The text with `[card number]` in the place of each; borrowed if there is none.
 pub(crate) fn mask(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
+    // Most texts are shorter, or have fewer digits in all: counting is quicker than looking at each.
+    if bytes.len() < DIGITS_MIN || bytes.iter().filter(|byte| byte.is_ascii_digit()).count() < DIGITS_MIN {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::new();
     let mut copied = 0;
     let mut at = 0;

@@ -136,15 +136,19 @@ impl Found {
             }
             let value_at = end + 1;
             at = value_at;
-            if secret::is_secret_key(&text) {
-                at = value_end(json, value_at);
-                if secret::is_worth_masking(&json[value_at..at]) {
-                    self.secrets = true;
-                    out.replace(value_at, at, FILTERED);
+            match secret::key(&text) {
+                secret::Key::Secret => {
+                    at = value_end(json, value_at);
+                    if secret::is_worth_masking(&json[value_at..at]) {
+                        self.secrets = true;
+                        out.replace(value_at, at, FILTERED);
+                    }
                 }
-            } else if secret::is_cookie_key(&text) {
-                at = value_end(json, value_at);
-                self.cookies(&mut out, value_at, at);
+                secret::Key::Cookies => {
+                    at = value_end(json, value_at);
+                    self.cookies(&mut out, value_at, at);
+                }
+                secret::Key::Plain => {}
             }
         }
         self.numbers(&mut out, at, json.len());

@@ -1,6 +1,9 @@
 //! Names that secrets have, and secrets in text.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::json_tree::Tree;
 use crate::scrub::FILTERED;
@@ -11,38 +14,86 @@ const KEY_BYTES_MAX: usize = 96;
 /// Shortest value of a cookie that can be a session.
 const SESSION_CHARS_MIN: usize = 16;
 
-/// Whether values under this key are secrets by their nature.
-pub(crate) fn is_secret_key(key: &str) -> bool {
-    let mut squeezed = [0; KEY_BYTES_MAX];
-    let key = squeeze(key, &mut squeezed);
-    let has = |part: &str| key.windows(part.len()).any(|window| window == part.as_bytes());
-    let ends = |part: &str| key.ends_with(part.as_bytes());
-    if key.len() < 3 {
-        return false;
-    }
-    ends("token")
-        || ends("tokens")
-        || ends("sessionid")
-        || ends("apikey")
-        || ends("pwd") && key.len() > 3 && !ends("oldpwd")
-        || ends("privatekey")
-        || ends("accesskey")
-        || ends("cardnumber")
-        || matches!(key, b"pass" | b"cvv" | b"cvv2" | b"cvc" | b"ssn" | b"jwt" | b"otp" | b"sid")
-        || has("passw")
-        || has("passphrase")
-        || has("secret") && !has("secretar")
-        || has("authorization")
-        || has("credential")
-        || has("sessid")
-        || has("apikey")
+/// What a key says about the value under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// The value is a secret by its nature.
+    Secret,
+    /// The value is of cookies: a text of them, or a map.
+    Cookies,
+    /// Neither.
+    Plain,
 }
 
-/// Whether the key is of cookies: a text of them, or a map.
-pub(crate) fn is_cookie_key(key: &str) -> bool {
+/// Where in a key, without all that is no letter or digit, a word stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Anywhere,
+    AtTheEnd,
+    Alone,
+}
+
+/// Words of keys, and what they make of them.
+const WORDS: &[(&str, Stands, Key)] = &[
+    ("passw", Stands::Anywhere, Key::Secret),
+    ("passphrase", Stands::Anywhere, Key::Secret),
+    ("secret", Stands::Anywhere, Key::Secret),
+    ("authorization", Stands::Anywhere, Key::Secret),
+    ("credential", Stands::Anywhere, Key::Secret),
+    ("sessid", Stands::Anywhere, Key::Secret),
+    ("apikey", Stands::Anywhere, Key::Secret),
+    ("token", Stands::AtTheEnd, Key::Secret),
+    ("tokens", Stands::AtTheEnd, Key::Secret),
+    ("sessionid", Stands::AtTheEnd, Key::Secret),
+    ("privatekey", Stands::AtTheEnd, Key::Secret),
+    ("accesskey", Stands::AtTheEnd, Key::Secret),
+    ("cardnumber", Stands::AtTheEnd, Key::Secret),
+    ("pwd", Stands::AtTheEnd, Key::Secret),
+    ("pass", Stands::Alone, Key::Secret),
+    ("cvv", Stands::Alone, Key::Secret),
+    ("cvv2", Stands::Alone, Key::Secret),
+    ("cvc", Stands::Alone, Key::Secret),
+    ("ssn", Stands::Alone, Key::Secret),
+    ("jwt", Stands::Alone, Key::Secret),
+    ("otp", Stands::Alone, Key::Secret),
+    ("sid", Stands::Alone, Key::Secret),
+    ("cookie", Stands::Anywhere, Key::Cookies),
+];
+
+/// Finds all words in one pass: every notice has dozens of keys.
+static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let words = WORDS.iter().map(|(word, ..)| word);
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(words)
+        .expect("some short words fit into any automaton")
+});
+
+/// What values under this key are.
+pub(crate) fn key(key: &str) -> Key {
     let mut squeezed = [0; KEY_BYTES_MAX];
     let key = squeeze(key, &mut squeezed);
-    key.windows(6).any(|window| window == b"cookie")
+    let mut kind = Key::Plain;
+    for found in FINDER.find_overlapping_iter(key) {
+        let (word, stands, of) = WORDS[found.pattern().as_usize()];
+        let is_there = match stands {
+            Stands::Anywhere => true,
+            Stands::AtTheEnd => found.end() == key.len(),
+            Stands::Alone => found.start() == 0 && found.end() == key.len(),
+        };
+        // Working directories, and people.
+        let is_other = match word {
+            "pwd" => matches!(key, b"pwd") || key.ends_with(b"oldpwd"),
+            "secret" => key[found.end()..].starts_with(b"ar"),
+            _ => false,
+        };
+        match of {
+            _ if !is_there || is_other => {}
+            Key::Secret => return Key::Secret,
+            of => kind = of,
+        }
+    }
+    kind
 }
 
 /// Whether the JSON value is something to hide: not nothing, no yes or no, and not hidden already.
@@ -133,12 +184,23 @@ enum Values {
     Quoted,
 }
 
+/// The characters that a secret can begin behind, or with.
+const BEFORE_SECRETS: [bool; 256] = {
+    let mut table = [false; 256];
+    table[b':' as usize] = true;
+    table[b'=' as usize] = true;
+    table[b' ' as usize] = true;
+    table[b'e' as usize] = true;
+    table
+};
+
 fn mask_by(text: &str, values: Values) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut out = String::new();
     let mut copied = 0;
     let mut at = 0;
-    while at < bytes.len() {
+    while let Some(offset) = bytes[at..].iter().position(|byte| BEFORE_SECRETS[usize::from(*byte)]) {
+        at += offset;
         let secret = match bytes[at] {
             b':' if bytes[at..].starts_with(b"://") => password_of_url(text, at),
             b'=' | b':' => value_after_key(text, at, values),
@@ -183,7 +245,7 @@ fn value_after_key(text: &str, at: usize, values: Values) -> Option<(usize, usiz
     }
     let key = key_before(text, at)?;
     let is_code = bytes[at] == b'=' && matches!(bytes.get(at + 1), Some(b'=' | b'~'));
-    if is_code || !is_secret_key(key.trim_end_matches("%5D").trim_end_matches("%5d")) {
+    if is_code || self::key(key.trim_end_matches("%5D").trim_end_matches("%5d")) != Key::Secret {
         return None;
     }
     let mut start = at + 1;
@@ -319,7 +381,7 @@ mod tests {
             "private-key",
             "credentials",
         ] {
-            assert!(is_secret_key(key), "{key}");
+            assert_eq!(super::key(key), Key::Secret, "{key}");
         }
         for key in [
             "PWD",
@@ -336,8 +398,16 @@ mod tests {
             "",
             "passenger",
         ] {
-            assert!(!is_secret_key(key), "{key}");
+            assert_eq!(super::key(key), Key::Plain, "{key}");
         }
+    }
+
+    #[test]
+    fn keys_of_cookies_are_known() {
+        for key in ["Cookie", "HTTP_COOKIE", "cookies", "rack.request.cookie_hash"] {
+            assert_eq!(super::key(key), Key::Cookies, "{key}");
+        }
+        assert_eq!(super::key("cookie_secret"), Key::Secret);
     }
 
     #[test]
