@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use queue::QueueArgs;
-use service::http::HttpLimits;
+use service::http::{Door, DoorArgs, HttpLimits};
 use service::{BadConfig, ServiceArgs};
-
-use crate::address::Network;
 
 /// Takes in what notifiers post, keeps it on disk before it answers, and ships it to the workers.
 #[derive(Debug, Clone, Parser)]
@@ -41,10 +39,9 @@ pub struct Config {
     #[arg(long, env = "CROAK_PUBLIC_URL", default_value = "http://127.0.0.1:8000", value_parser = public_url)]
     pub public_url: String,
 
-    /// Proxies whose X-Forwarded-For is believed: addresses or networks, with commas between
-    /// (`10.0.0.0/8,127.0.0.1`).
-    #[arg(long, env = "CROAK_TRUSTED_PROXIES", value_delimiter = ',')]
-    pub trusted_proxies: Vec<Network>,
+    /// The door.
+    #[command(flatten)]
+    pub door: DoorArgs,
 
     /// How often to ask for changes of projects and keys, in milliseconds.
     #[arg(long, env = "CROAK_SNAPSHOT_POLL_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=60_000))]
@@ -53,10 +50,6 @@ pub struct Config {
     /// How often what was refused is written to the journal, in milliseconds.
     #[arg(long, env = "CROAK_LEDGER_EVERY_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub ledger_every_ms: u64,
-
-    /// Connections at a time; more wait.
-    #[arg(long, env = "CROAK_CONNECTIONS_MAX", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..))]
-    pub connections_max: u32,
 
     /// Bytes of one notice or one batch of statistics, before and after decompression; above it the answer is 413.
     #[arg(long, env = "CROAK_BODY_BYTES_MAX", default_value_t = 4 * 1024 * 1024)]
@@ -112,16 +105,16 @@ impl Config {
         Ok(())
     }
 
-    pub(crate) fn http_limits(&self) -> HttpLimits {
-        HttpLimits {
-            connections_max: self.connections_max as usize,
+    /// The door with its limits; reads the certificate.
+    pub(crate) fn door(&self) -> Result<Door, BadConfig> {
+        self.door.door(HttpLimits {
             head_within: Duration::from_millis(self.head_within_ms),
             idle_within: Duration::from_millis(self.idle_within_ms),
             body_pause_max: Duration::from_millis(self.body_pause_max_ms),
             body_within: Duration::from_millis(self.body_within_ms),
             stop_within: self.service.stop_within() / 2,
             ..HttpLimits::default()
-        }
+        })
     }
 }
 

@@ -7,11 +7,10 @@ use std::time::Instant;
 use http::request::Parts;
 use journal::Draft;
 use service::Health;
-use service::http::{Body, Peer};
+use service::http::{Body, ClientAddress};
 use tokio::sync::Semaphore;
 
 use crate::Config;
-use crate::address::{Network, client_address};
 use crate::admission::{Admission, Hold};
 use crate::body::Posted;
 use crate::intake::Intake;
@@ -32,7 +31,6 @@ pub(crate) struct Gateway {
     pub(crate) public_url: String,
     rates: Rates,
     body_bytes_max: usize,
-    trusted_proxies: Vec<Network>,
     /// Turns for work on big bodies, in bytes: more at a time would only share the same processors, and the memory that
     /// the work needs would not be bounded.
     turns: Arc<Semaphore>,
@@ -55,7 +53,6 @@ impl Gateway {
             public_url: config.public_url.clone(),
             rates: Rates::default(),
             body_bytes_max: config.body_bytes_max,
-            trusted_proxies: config.trusted_proxies.clone(),
             turns: Arc::new(Semaphore::new(config.body_bytes_max)),
         }
     }
@@ -141,7 +138,7 @@ impl Gateway {
     }
 
     fn hold(&self, parts: &Parts) -> Hold {
-        let peer = parts.extensions.get::<Peer>().expect("the listener sets the peer of every request");
-        self.admission.begin(client_address(peer.0.ip(), &parts.headers, &self.trusted_proxies))
+        let client = parts.extensions.get::<ClientAddress>();
+        self.admission.begin(client.expect("the listener sets the address of every request").0)
     }
 }

@@ -1,8 +1,8 @@
 //! The snapshot on the gateway's own disk: with it the door opens when Redis and the database are down.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use notice::Snapshot;
@@ -36,7 +36,7 @@ impl Kept {
     pub(crate) fn save(&self, snapshot: &Snapshot) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
         let unfinished = self.dir.join(FILE_UNFINISHED);
-        let mut file = File::create(&unfinished)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         file.write_all(&snapshot.encode_to_vec())?;
         file.sync_all()?;
         fs::rename(&unfinished, self.dir.join(FILE))?;

@@ -3,7 +3,6 @@
 //! What this service promises: a 2xx means that what was posted is on this gateway's disk. It takes notices with
 //! PostgreSQL down and with Redis down, also from its start, and it bounds its memory whatever is posted.
 
-mod address;
 mod admission;
 mod body;
 mod config;
@@ -24,7 +23,6 @@ mod run;
 mod shipping;
 mod watch;
 
-pub use address::Network;
 pub use config::Config;
 pub use run::run;
 

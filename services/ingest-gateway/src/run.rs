@@ -8,6 +8,7 @@ use anyhow::Context;
 use journal::{Journal, JournalOptions};
 use queue::body::Dictionaries;
 use queue::{Queue, QueueOptions, Shipper, ShipperOptions};
+use service::http::Door;
 use service::logs::LogLevel;
 use service::{BadConfig, Control, Health, admin, http, measure};
 use tokio::net::TcpListener;
@@ -36,6 +37,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     config.check()?;
+    let door = config.door()?;
     measure::recorder();
     measures::describe();
 
@@ -58,7 +60,7 @@ pub async fn run(
     let opening = Opening { config: &config, gateway: &gateway, shipping: &shipping };
     let opened = known.now().map(|projects| opening.open(&projects)).transpose()?;
     tasks.spawn(follow(feed, Duration::from_millis(config.snapshot_poll_ms), background.clone()));
-    let doors = tokio::spawn(serve_doors(Arc::clone(&gateway), public, &config, shutdown.clone()));
+    let doors = tokio::spawn(serve_doors(Arc::clone(&gateway), public, door, shutdown.clone()));
 
     let opened = match opened {
         Some(opened) => Some(opened),
@@ -205,14 +207,14 @@ fn queue(config: &Config, lane_count: u16) -> anyhow::Result<Queue> {
 fn serve_doors(
     gateway: Arc<Gateway>,
     public: TcpListener,
-    config: &Config,
+    door: Door,
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> + Send + 'static {
     let answer = tower::service_fn(move |request| {
         let gateway = Arc::clone(&gateway);
         async move { Ok::<_, Infallible>(doors::answer(&gateway, request).await) }
     });
-    http::serve(public, answer, config.http_limits(), shutdown)
+    http::serve(public, answer, door, shutdown)
 }
 
 /// Waits until the database has everything: as long as it takes when draining, else only while there is time. What is

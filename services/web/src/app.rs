@@ -30,6 +30,8 @@ pub(crate) struct Parts {
     pub(crate) passwords: Passwords,
     pub(crate) attempts: Attempts,
     pub(crate) public_url: Option<String>,
+    /// Whether people reach the pages by https.
+    pub(crate) is_https: bool,
     pub(crate) gateway_url: String,
     /// Parts of pages that look the same to everybody who may see them.
     pub(crate) pieces: ReadCache<Piece>,
@@ -63,10 +65,11 @@ impl App {
                 config.service.control_token.as_deref(),
             )?,
             reader,
-            keys: Keys::new(&config.secret_key, config.public_url.as_deref()),
+            keys: Keys::new(&config.secret_key, config.is_https()),
             passwords: Passwords::new(),
             attempts: Attempts::new(),
             public_url: config.public_url.clone(),
+            is_https: config.is_https(),
             gateway_url: config.gateway_url.clone(),
             pieces: ReadCache::new("pieces", 48 * MIB, Piece::bytes),
             answers: ReadCache::new("answers", 24 * MIB, Bytes::len),

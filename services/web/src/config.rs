@@ -1,9 +1,11 @@
 //! The web's flags and variables; `--help` is the manual.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Parser;
-use service::ServiceArgs;
+use service::http::{Door, DoorArgs, HttpLimits};
+use service::{BadConfig, ServiceArgs};
 
 /// Shows what came in: pages for people, JSON for scripts. Reads only.
 #[derive(Debug, Clone, Parser)]
@@ -21,7 +23,8 @@ pub struct Config {
     #[arg(long, env = "CROAK_SECRET_KEY", hide_env_values = true, value_parser = secret_key)]
     pub secret_key: String,
 
-    /// Address of these pages as people reach them; an https address makes cookies travel over https only.
+    /// Address of these pages as people reach them; with an https address, as with a certificate, cookies travel over https
+    /// only and browsers are told to come by nothing else.
     /// Default: whatever the browser asked for.
     #[arg(long, env = "CROAK_PUBLIC_URL", value_parser = base_url)]
     pub public_url: Option<String>,
@@ -35,13 +38,37 @@ pub struct Config {
     #[arg(long, env = "CROAK_COMMAND_URL", value_parser = base_url)]
     pub command_url: Option<String>,
 
-    /// Connections at a time; more wait.
-    #[arg(long, env = "CROAK_CONNECTIONS_MAX", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..))]
-    pub connections_max: u32,
+    /// The door.
+    #[command(flatten)]
+    pub door: DoorArgs,
 
     /// What all services have.
     #[command(flatten)]
     pub service: ServiceArgs,
+}
+
+impl Config {
+    /// Whether people reach the pages by https: of ours, or of a proxy's.
+    pub(crate) fn is_https(&self) -> bool {
+        self.door.tls_certificate.is_some() || self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+    }
+
+    /// The door with its limits; reads the certificate.
+    pub(crate) fn door(&self) -> Result<Door, BadConfig> {
+        if let (Some(url), Some(file)) = (&self.public_url, &self.door.tls_certificate)
+            && url.starts_with("http://")
+        {
+            let file = file.display();
+            return Err(BadConfig(format!(
+                "CROAK_PUBLIC_URL={url} must begin with https:// when CROAK_TLS_CERTIFICATE={file} is set"
+            )));
+        }
+        self.door.door(HttpLimits {
+            body_within: Duration::from_secs(20),
+            stop_within: self.service.stop_within(),
+            ..HttpLimits::default()
+        })
+    }
 }
 
 fn secret_key(text: &str) -> Result<String, String> {

@@ -32,16 +32,17 @@ const THEME_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(crate) struct Keys {
     cookies: Key,
     forms: [u8; 32],
+    /// Whether cookies travel over https only.
     is_secure: bool,
 }
 
 impl Keys {
-    pub(crate) fn new(secret_key: &str, public_url: Option<&str>) -> Keys {
+    pub(crate) fn new(secret_key: &str, is_secure: bool) -> Keys {
         Keys {
             // Hashed first: the key must not depend on how the secret is written or how long it is.
             cookies: Key::from(&Sha512::digest(format!("croak cookies {secret_key}"))),
             forms: Sha256::digest(format!("croak forms {secret_key}")).into(),
-            is_secure: public_url.is_some_and(|url| url.starts_with("https://")),
+            is_secure,
         }
     }
 
@@ -116,26 +117,26 @@ mod tests {
 
     #[test]
     fn a_form_belongs_to_one_session() {
-        let keys = Keys::new(SECRET, None);
+        let keys = Keys::new(SECRET, false);
         let token = keys.form_token("one");
         assert!(keys.is_form_token("one", &token));
         assert!(!keys.is_form_token("two", &token));
         assert!(!keys.is_form_token("one", ""));
-        assert!(!Keys::new("another secret another secret another", None).is_form_token("one", &token));
+        assert!(!Keys::new("another secret another secret another", false).is_form_token("one", &token));
     }
 
     #[test]
     fn cookies_are_out_of_reach() {
-        let cookie = Keys::new(SECRET, Some("https://croak.example")).session("x".into());
+        let cookie = Keys::new(SECRET, true).session("x".into());
         assert_eq!(cookie.http_only(), Some(true));
         assert_eq!(cookie.secure(), Some(true));
         assert_eq!(cookie.same_site(), Some(SameSite::Lax));
-        assert_ne!(Keys::new(SECRET, Some("http://croak.example")).session("x".into()).secure(), Some(true));
+        assert_ne!(Keys::new(SECRET, false).session("x".into()).secure(), Some(true));
     }
 
     #[test]
     fn a_cookie_that_was_changed_is_not_there() {
-        let keys = Keys::new(SECRET, None);
+        let keys = Keys::new(SECRET, false);
         let signed = keys.jar(&HeaderMap::new()).add(keys.session("1.1.nonce".into()));
         let mut headers = HeaderMap::new();
         use axum::response::IntoResponse;

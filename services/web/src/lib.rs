@@ -28,7 +28,6 @@ mod visitor;
 use std::time::Duration;
 
 use anyhow::Context;
-use service::http::HttpLimits;
 use service::logs::LogLevel;
 use service::{Check, Control, Health, admin};
 use store::Reader;
@@ -52,17 +51,13 @@ pub async fn run(
     log_level: LogLevel,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    service::measure::recorder();
     measure::describe();
+    let door = config.door()?;
     let reader = Reader::connect(&config.database_url).context("CROAK_DATABASE_URL")?;
     let health = Health::new();
     let database = health.requires("database");
     let app = App::new(&config, reader.clone())?;
-    let limits = HttpLimits {
-        connections_max: config.connections_max as usize,
-        body_within: Duration::from_secs(20),
-        stop_within: config.service.stop_within(),
-        ..HttpLimits::default()
-    };
 
     let control = Control::new("web", env!("CARGO_PKG_VERSION"), shutdown.clone(), log_level, || serde_json::json!({}));
     // The admin port goes last, so that a stop can be watched.
@@ -72,7 +67,7 @@ pub async fn run(
     let watch = tokio::spawn(watch_database(reader, database, shutdown.clone()));
 
     tracing::info!(listen = %public.local_addr()?, "web is serving");
-    service::http::serve(public, router::routes(app), limits, shutdown).await;
+    service::http::serve(public, router::routes(app), door, shutdown).await;
 
     watch.await.context("watching the database")?;
     admin_stop.cancel();

@@ -2,16 +2,22 @@
 //!
 //! `axum::serve` has no time limit for a head at all, and hyper's own covers idle connections too, so that either
 //! slow heads or keep-alive suffer. Here every stage has its limit: the head ([`HttpLimits::head_within`]), the
-//! pause between requests (`idle_within`), each pause in a body and the body as a whole ([`Body`]), the head's
-//! bytes, the number of connections, and the stop.
+//! pause between requests (`idle_within`), each pause in a body and the body as a whole ([`Body`]), each pause in
+//! which nobody reads the answer, the handshake of TLS, the head's bytes, the number of connections in all and of one
+//! address, and the stop.
 
+mod address;
 mod body;
+mod door;
+mod measures;
 mod overrun;
 mod paced;
+mod places;
+mod stream;
+mod tls;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,20 +27,27 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
+use address::client_address;
+pub use address::{ClientAddress, Network};
 pub use body::{Body, BodyError};
+pub use door::{Door, DoorArgs};
 pub use overrun::Overrun;
 use paced::{Paced, Stage};
+use places::{Place, Places};
+use stream::Stream;
+pub use tls::{Tls, TlsError};
 
 /// What one listener bears.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpLimits {
     /// Connections at a time; more wait in the kernel's queue.
     pub connections_max: usize,
+    /// Connections at a time of one address, or of one IPv6 network of 64 bits; more are closed at once.
+    pub connections_per_address_max: usize,
     /// Bytes of a request's line and headers; more is answered 431.
     pub head_bytes_max: usize,
     /// Time from the first byte of a head to its last, and from connecting to the first head's end.
@@ -45,6 +58,8 @@ pub struct HttpLimits {
     pub body_pause_max: Duration,
     /// Longest time for a whole body.
     pub body_within: Duration,
+    /// Longest pause in which nothing of an answer is read by its client.
+    pub answer_pause_max: Duration,
     /// Time that requests in hand get after the stop signal; then they are dropped.
     pub stop_within: Duration,
 }
@@ -53,44 +68,47 @@ impl Default for HttpLimits {
     fn default() -> HttpLimits {
         HttpLimits {
             connections_max: 4_096,
+            connections_per_address_max: 1_024,
             head_bytes_max: 72 * 1024,
             head_within: Duration::from_secs(5),
             idle_within: Duration::from_secs(75),
             body_pause_max: Duration::from_secs(10),
             body_within: Duration::from_secs(60),
+            answer_pause_max: Duration::from_secs(30),
             stop_within: Duration::from_secs(10),
         }
     }
 }
 
-/// The address at the other end of the connection; an extension of every request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
-
 /// Serves requests until `shutdown`, then takes no more connections, finishes the requests in hand within
-/// `limits.stop_within`, and drops what is left.
-pub async fn serve<S, B>(listener: TcpListener, service: S, limits: HttpLimits, shutdown: CancellationToken)
+/// the door's `stop_within`, and drops what is left.
+pub async fn serve<S, B>(listener: TcpListener, service: S, door: Door, shutdown: CancellationToken)
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let room = Arc::new(Semaphore::new(limits.connections_max));
+    measures::describe();
+    let places = Places::new(&door);
     let connections = TaskTracker::new();
     let abandon = CancellationToken::new();
+    if let Some(tls) = door.tls.clone() {
+        let shutdown = shutdown.clone();
+        connections.spawn(async move { tls.follow(shutdown).await });
+    }
 
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &places) => accepted,
         };
-        let (stream, peer, place) = accepted;
-        let connection = Connection { service: service.clone(), peer, limits, room: Arc::clone(&room) };
+        let (socket, peer, place) = accepted;
+        let connection = Connection { service: service.clone(), peer, door: door.clone(), places: places.clone() };
         let (shutdown, abandon) = (shutdown.clone(), abandon.clone());
         connections.spawn(async move {
             tokio::select! {
-                () = connection.serve(stream, shutdown) => {}
+                () = connection.serve(socket, shutdown) => {}
                 () = abandon.cancelled() => {}
             }
             drop(place);
@@ -99,26 +117,26 @@ where
 
     drop(listener);
     connections.close();
-    if tokio::time::timeout(limits.stop_within, connections.wait()).await.is_err() {
+    if tokio::time::timeout(door.limits.stop_within, connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "dropped connections that were not done in time");
         abandon.cancel();
         connections.wait().await;
     }
 }
 
-/// Waits for a free place, then for a connection.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
+/// Waits for a free place, then for a connection of somebody who may have it.
+async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, SocketAddr, Place) {
     /// Accepting fails when the process is out of sockets: they come back as connections end.
     const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
-    let place = Arc::clone(room).acquire_owned().await.expect("the semaphore is never closed");
     loop {
+        let free = places.free().await;
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, place),
+            Ok((socket, peer)) => match places.take(free, peer.ip()) {
+                Some(place) => return (socket, peer, place),
+                None => measures::connection_refused(),
+            },
             Err(error) => {
-                metrics::counter!("service_accept_errors_total").increment(1);
+                measures::accept_failed();
                 tracing::debug!(%error, "cannot accept a connection");
                 tokio::time::sleep(PAUSE_AFTER_ERROR).await;
             }
@@ -129,8 +147,8 @@ async fn accept(
 struct Connection<S> {
     service: S,
     peer: SocketAddr,
-    limits: HttpLimits,
-    room: Arc<Semaphore>,
+    door: Door,
+    places: Places,
 }
 
 impl<S, B> Connection<S>
@@ -140,29 +158,42 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    async fn serve(self, stream: TcpStream, shutdown: CancellationToken) {
-        let Connection { service, peer, limits, room } = self;
+    async fn serve(self, socket: TcpStream, shutdown: CancellationToken) {
         // Answers are small and each is written whole: waiting for more to send only costs time.
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "cannot switch Nagle's algorithm off");
         }
+        let Some(tls) = &self.door.tls else {
+            return self.speak(Stream::plain(socket), shutdown).await;
+        };
+        let shaken = tokio::select! {
+            shaken = tls.accept(socket) => shaken,
+            () = shutdown.cancelled() => None,
+        };
+        if let Some(stream) = shaken {
+            // Boxed: most of the connections that a flood brings never get here.
+            Box::pin(self.speak(Stream::tls(stream), shutdown)).await;
+        }
+    }
+
+    async fn speak(&self, stream: Stream, shutdown: CancellationToken) {
+        let Connection { service, peer, door: Door { limits, trusted_proxies, .. }, places } = self;
         let stage = Stage::default();
-        let socket = Arc::new(stream);
-        let overrun = Overrun::new(Arc::clone(&socket));
-        let io = Paced::new(socket, stage.clone(), overrun.clone(), limits.head_within);
-        let places_low = limits.connections_max / 4;
+        let overrun = Overrun::new(stream.clone());
+        let io = Paced::new(stream, stage.clone(), overrun.clone(), limits);
 
         let answer = hyper::service::service_fn(|request: Request<Incoming>| {
             stage.request_begins();
             let mut request = request.map(|body| Body::new(body, limits.body_pause_max, limits.body_within));
-            request.extensions_mut().insert(Peer(peer));
+            let client = client_address(peer.ip(), request.headers(), trusted_proxies);
+            request.extensions_mut().insert(ClientAddress(client));
             request.extensions_mut().insert(overrun.clone());
             let answered = service.clone().oneshot(request);
-            let (stage, overrun, room) = (stage.clone(), overrun.clone(), Arc::clone(&room));
+            let (stage, overrun) = (stage.clone(), overrun.clone());
             async move {
                 let mut response = answered.await?;
                 // When places are scarce nobody keeps one while idle.
-                if room.available_permits() < places_low {
+                if places.are_scarce() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 stage.request_ends();

@@ -4,11 +4,11 @@
 //! sees a body that is cut, followed by bytes that are no request. They are the rest of the body, and this keeps them for
 //! whoever recognises that.
 
-use std::io;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use super::stream::Stream;
 
 /// Most bytes that are remembered: what a client's miscount may amount to.
 const OVERRUN_BYTES_MAX: usize = 16 * 1024;
@@ -16,11 +16,11 @@ const OVERRUN_BYTES_MAX: usize = 16 * 1024;
 /// The bytes of the request in hand that came after its body; an extension of every request.
 #[derive(Debug, Clone)]
 pub struct Overrun {
-    socket: Arc<TcpStream>,
+    stream: Stream,
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What was read from the socket since the last answer.
+/// What was read from the stream since the last answer.
 #[derive(Debug, Default)]
 struct Seen {
     /// How much of the empty line that ends a head was met so far; 4 is all of it.
@@ -32,14 +32,14 @@ struct Seen {
 }
 
 impl Overrun {
-    pub(super) fn new(socket: Arc<TcpStream>) -> Overrun {
-        Overrun { socket, seen: Arc::default() }
+    pub(super) fn new(stream: Stream) -> Overrun {
+        Overrun { stream, seen: Arc::default() }
     }
 
     /// The bytes after a body of `announced` bytes, as soon as `is_whole` says that nothing more is wanted; empty when that does
     /// not happen within `within`.
     ///
-    /// To be called when the body was read to its end: until the answer nobody else reads the socket. Whoever gets bytes
+    /// To be called when the body was read to its end: until the answer nobody else reads the stream. Whoever gets bytes
     /// must close the connection after the answer, because what comes next may begin in the middle of anything.
     pub async fn after(&self, announced: u64, within: Duration, is_whole: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         let reading = async {
@@ -49,15 +49,9 @@ impl Overrun {
                 if is_whole(&rest) {
                     return rest;
                 }
-                match self.socket.try_read(&mut piece) {
-                    Ok(0) => return Vec::new(),
+                match poll_fn(|context| self.stream.poll_read(context, &mut piece)).await {
+                    Ok(0) | Err(_) => return Vec::new(),
                     Ok(count) => self.saw(&piece[..count]),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        if self.socket.readable().await.is_err() {
-                            return Vec::new();
-                        }
-                    }
-                    Err(_) => return Vec::new(),
                 }
             }
         };
@@ -70,7 +64,7 @@ impl Overrun {
         seen.tail.len().checked_sub(over).map(|from| seen.tail[from..].to_vec()).unwrap_or_default()
     }
 
-    /// The socket was read.
+    /// The stream was read.
     pub(super) fn saw(&self, mut bytes: &[u8]) {
         const HEAD_END: &[u8; 4] = b"\r\n\r\n";
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +90,7 @@ impl Overrun {
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncWriteExt as _;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -108,7 +102,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (there, here) = tokio::join!(TcpStream::connect(address), listener.accept());
-        (Overrun::new(Arc::new(here.expect("a connection").0)), there.expect("a connection"))
+        (Overrun::new(Stream::plain(here.expect("a connection").0)), there.expect("a connection"))
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! A socket that does not wait for ever for a request's head.
+//! A stream that does not wait for ever for a request's head, nor for whoever reads the answer.
 
 use std::io;
 use std::pin::Pin;
@@ -8,10 +8,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::Overrun;
+use super::stream::Stream;
+use super::{HttpLimits, Overrun};
 
 /// Most bytes of one read.
 const READ_BYTES_MAX: usize = 16 * 1024;
@@ -46,58 +46,74 @@ impl Stage {
     }
 }
 
-/// A socket whose reads fail when a head takes longer than it may.
+/// A stream whose reads fail when a head takes longer than it may, and whose writes fail when nobody reads them.
 ///
 /// The clock starts when the connection does and, for later requests, with the first byte of the head; the pause
 /// before that byte is hyper's to limit. What hyper has read ahead of a pipelined head is not seen here: such a
 /// head is bounded by hyper's limit, too.
 pub(super) struct Paced {
-    socket: Arc<TcpStream>,
+    stream: Stream,
     stage: Stage,
     overrun: Overrun,
     head_within: Duration,
+    answer_pause_max: Duration,
     /// When the head that has begun must be complete.
     head_by: Option<Instant>,
     /// How many answers there were when `head_by` was set: after another one it is of the past.
     answered_count: u32,
     /// Made only when a head does not come in one piece.
-    alarm: Option<Pin<Box<Sleep>>>,
+    head_alarm: Option<Pin<Box<Sleep>>>,
+    /// Made only when an answer does not go in one piece.
+    answer_alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Paced {
-    pub(super) fn new(socket: Arc<TcpStream>, stage: Stage, overrun: Overrun, head_within: Duration) -> Paced {
-        let head_by = Some(Instant::now() + head_within);
-        Paced { socket, stage, overrun, head_within, head_by, answered_count: 0, alarm: None }
-    }
-
-    /// Reads, and shows what was read to the overrun: hyper's own buffer cannot be looked into.
-    fn poll_socket(&self, context: &mut Context<'_>, buffer: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let mut piece = [0; READ_BYTES_MAX];
-        let room = buffer.remaining().min(READ_BYTES_MAX);
-        loop {
-            ready!(self.socket.poll_read_ready(context))?;
-            match self.socket.try_read(&mut piece[..room]) {
-                Ok(count) => {
-                    self.overrun.saw(&piece[..count]);
-                    buffer.put_slice(&piece[..count]);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+    pub(super) fn new(stream: Stream, stage: Stage, overrun: Overrun, limits: &HttpLimits) -> Paced {
+        Paced {
+            stream,
+            stage,
+            overrun,
+            head_within: limits.head_within,
+            answer_pause_max: limits.answer_pause_max,
+            head_by: Some(Instant::now() + limits.head_within),
+            answered_count: 0,
+            head_alarm: None,
+            answer_alarm: None,
         }
     }
 
-    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Reads, and shows what was read to the overrun: hyper's own buffer cannot be looked into.
+    fn poll_stream(&self, context: &mut Context<'_>, buffer: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let mut piece = [0; READ_BYTES_MAX];
+        let room = buffer.remaining().min(READ_BYTES_MAX);
+        let count = ready!(self.stream.poll_read(context, &mut piece[..room]))?;
+        self.overrun.saw(&piece[..count]);
+        buffer.put_slice(&piece[..count]);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_head_alarm(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(head_by) = self.head_by else {
             return Poll::Pending;
         };
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(head_by)));
+        let alarm = self.head_alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(head_by)));
         if alarm.deadline() != head_by {
             alarm.as_mut().reset(head_by);
         }
         ready!(alarm.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the head of the request took too long")))
+    }
+
+    /// Passes on what became of writing; fails when nothing did for too long.
+    fn in_time<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.answer_alarm = None;
+            return written;
+        }
+        let pause_max = self.answer_pause_max;
+        let alarm = self.answer_alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause_max)));
+        ready!(alarm.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nobody read the answer")))
     }
 }
 
@@ -109,34 +125,36 @@ impl Read for Paced {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.stage.is_in_request() {
-            return this.poll_socket(context, &mut buffer);
+            return this.poll_stream(context, &mut buffer);
         }
         let answered_count = this.stage.answered_count();
         if answered_count != this.answered_count {
             this.answered_count = answered_count;
             this.head_by = None;
         }
-        match this.poll_socket(context, &mut buffer) {
+        match this.poll_stream(context, &mut buffer) {
             Poll::Ready(result) => {
                 this.head_by.get_or_insert_with(|| Instant::now() + this.head_within);
                 Poll::Ready(result)
             }
-            Poll::Pending => this.poll_alarm(context),
+            Poll::Pending => this.poll_head_alarm(context),
         }
     }
 }
 
 impl Write for Paced {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_written(context, |socket| socket.try_write(bytes))
+        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.stream.poll_flush(context);
+        self.in_time(context, flushed)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write).map_err(io::Error::from))
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = self.stream.poll_shutdown(context);
+        self.in_time(context, shut)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -144,26 +162,11 @@ impl Write for Paced {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_written(context, |socket| socket.try_write_vectored(pieces))
-    }
-}
-
-impl Paced {
-    fn poll_written(
-        &self,
-        context: &mut Context<'_>,
-        write: impl Fn(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.socket.poll_write_ready(context))?;
-            match write(&self.socket) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
+        let written = self.stream.poll_write(context, pieces);
+        self.in_time(context, written)
     }
 }

@@ -8,7 +8,7 @@ use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use service::http::Peer;
+use service::http::ClientAddress;
 
 use super::{is_our_path, plain_page, rendered};
 use crate::app::App;
@@ -52,7 +52,7 @@ pub(crate) async fn form(State(app): State<App>, headers: HeaderMap, Query(wante
 
 pub(crate) async fn sign_in(
     State(app): State<App>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     headers: HeaderMap,
     Form(attempt): Form<Attempt>,
 ) -> Result<Response, Rejection> {
@@ -62,7 +62,7 @@ pub(crate) async fn sign_in(
         return again(StatusCode::FORBIDDEN, "This form was too old. Please try again.");
     }
     let email = attempt.email.trim().to_lowercase();
-    if !app.attempts.take(&email, peer.ip()).await {
+    if !app.attempts.take(&email, address).await {
         metrics::counter!("web_sign_ins_total", "outcome" => "limited").increment(1);
         return again(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please wait ten minutes and try again.");
     }
@@ -80,7 +80,7 @@ pub(crate) async fn sign_in(
         return again(StatusCode::UNPROCESSABLE_ENTITY, "Address and password do not belong together.");
     };
     metrics::counter!("web_sign_ins_total", "outcome" => "right").increment(1);
-    app.attempts.forgive(&email, peer.ip()).await;
+    app.attempts.forgive(&email, address).await;
     let next = if is_our_path(&attempt.next) { attempt.next.as_str() } else { "/projects" };
     let jar = app.keys.jar(&headers).add(Session::begin(&app.keys, &account));
     Ok((jar, Redirect::to(next)).into_response())

@@ -13,6 +13,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// Whether an address lies in one of these.
+    pub(super) fn one_of(networks: &[Network], address: IpAddr) -> bool {
+        networks.iter().any(|network| network.contains(address))
+    }
+
     fn contains(&self, address: IpAddr) -> bool {
         let (ours, theirs, width) = match (self.address, address) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => (u32::from(ours).into(), u32::from(theirs).into(), 32),
@@ -37,9 +42,12 @@ impl FromStr for Network {
 }
 
 /// The address that a request came from: the peer's or, behind trusted proxies, the last one in X-Forwarded-For
-/// that is not a trusted proxy. What stands left of it anybody could have written.
-pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+/// that is not a trusted proxy. What stands left of it anybody could have written. An extension of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    let is_trusted = |address: IpAddr| Network::one_of(trusted, address);
     let mut address = peer.to_canonical();
     let forwarded = headers.get_all("x-forwarded-for");
     let mut hops = forwarded.iter().rev().filter_map(|value| value.to_str().ok()).flat_map(|list| list.rsplit(','));
