@@ -1,4 +1,4 @@
-//! The table of what must always hold names a test for each sentence, and the tests are there.
+//! The tables of what must always hold, and of what stops whom, name a test for each sentence, and the tests are there.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,36 +6,67 @@ use std::path::Path;
 use tests::captures::listed;
 use tests::programs::workspace;
 
-/// The table.
-const TABLE: &str = "docs/invariants.md";
+/// What must always hold.
+const INVARIANTS: &str = "docs/invariants.md";
+
+/// What stops whom.
+const THREATS: &str = "docs/threat-model.md";
 
 /// Where tests are.
 const FOLDERS: &[&str] = &["crates", "services", "tests/e2e"];
 
 #[test]
 fn every_invariant_has_its_test() {
-    let table = std::fs::read_to_string(workspace().join(TABLE)).expect("the table is there");
-    let rows: Vec<Vec<&str>> = table
-        .lines()
-        .filter(|line| line.starts_with("| I"))
-        .map(|line| line.split('|').map(str::trim).collect())
-        .collect();
+    let there = all_there();
+    let rows = rows(INVARIANTS, "| I");
     assert!(rows.len() >= 15, "{} rows", rows.len());
-    let mut there = BTreeSet::new();
-    FOLDERS.iter().for_each(|folder| collect(&workspace().join(folder), &mut there));
-    for row in rows {
-        let (number, proved_by) = (row[1].to_lowercase(), row[3]);
+    for [number, proved_by] in rows {
+        let number = number.to_lowercase();
         let prefix = format!("{number}_");
-        let named: Vec<_> = names(proved_by, &prefix).collect();
+        let named: Vec<_> = names(&proved_by).filter(|name| name.starts_with(&prefix)).collect();
         assert!(!named.is_empty(), "{number} names no test that begins with its number: {proved_by}");
         let missing: Vec<_> = named.iter().filter(|name| !there.contains(**name)).collect();
         assert!(missing.is_empty(), "{number}: there is no test {missing:?}");
     }
 }
 
-/// The words in backticks that begin so.
-fn names<'a>(text: &'a str, begins: &'a str) -> impl Iterator<Item = &'a str> {
-    text.split('`').skip(1).step_by(2).filter(move |word| word.starts_with(begins))
+#[test]
+fn everything_that_stops_somebody_has_its_test() {
+    let there = all_there();
+    let rows = rows(THREATS, "| T");
+    assert!(rows.len() >= 20, "{} rows", rows.len());
+    for [number, tried_by] in rows {
+        // Names of tests are sentences, names of packages are not.
+        let named: Vec<_> = names(&tried_by).filter(|name| name.contains('_')).collect();
+        assert!(!named.is_empty(), "{number} names no test: {tried_by}");
+        let missing: Vec<_> = named.iter().filter(|name| !there.contains(**name)).collect();
+        assert!(missing.is_empty(), "{number}: there is no test {missing:?}");
+    }
+}
+
+/// First and third column of a table's rows that begin so and have a number.
+fn rows(page: &str, begins: &str) -> Vec<[String; 2]> {
+    let page = std::fs::read_to_string(workspace().join(page)).expect("the page is there");
+    let rows = page
+        .lines()
+        .filter(|line| line.strip_prefix(begins).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())));
+    rows.map(|row| {
+        let columns: Vec<_> = row.split('|').map(str::trim).collect();
+        [columns[1].to_owned(), columns[3].to_owned()]
+    })
+    .collect()
+}
+
+/// The names of all functions.
+fn all_there() -> BTreeSet<String> {
+    let mut there = BTreeSet::new();
+    FOLDERS.iter().for_each(|folder| collect(&workspace().join(folder), &mut there));
+    there
+}
+
+/// The words in backticks.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
 }
 
 /// The names of all functions of all sources of a folder.

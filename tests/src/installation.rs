@@ -220,6 +220,11 @@ impl Installation {
         self.database.pool()
     }
 
+    /// The database as one of its roles.
+    pub fn pool_as(&self, role: &str) -> PgPool {
+        PgPool::connect_lazy(&self.database.url_as(role)).expect("the address is one of a database")
+    }
+
     /// The name of the database.
     pub fn database_name(&self) -> &str {
         self.database.name()

@@ -12,7 +12,7 @@ pub use certificates::Certificates;
 pub use cluster::Cluster;
 pub use forwarder::Forwarder;
 pub use postgres::{Archive, Database, Postgres};
-pub use redis::{Redis, RedisLimits};
+pub use redis::{Redis, RedisLimits, ask};
 pub use sentinel::Watched;
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ impl Redis {
 }
 
 /// Sends one command to the Redis at `url`.
-pub(super) async fn ask(url: &str, words: &[&str]) -> redis::RedisResult<redis::Value> {
+pub async fn ask(url: &str, words: &[&str]) -> redis::RedisResult<redis::Value> {
     let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
     let mut command = redis::cmd(words[0]);
     for word in &words[1..] {
