@@ -14,7 +14,7 @@ const PAGE_BYTES: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) journal: Uuid,
-    /// Generation of the map of lanes.
+    /// Always 0: the number of a lane says which epoch it is of.
     pub(crate) epoch: u32,
     /// Number of the segment, from 1.
     pub(crate) segment: u64,
@@ -29,7 +29,7 @@ impl Header {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let lane_count = u16::try_from(self.next_seq.len()).expect("a journal has at most 1024 lanes");
+        let lane_count = u16::try_from(self.next_seq.len()).expect("a journal has at most 4096 lanes");
         let mut out = Vec::with_capacity(Header::bytes(self.next_seq.len()));
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&FORMAT.to_le_bytes());

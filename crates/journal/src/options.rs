@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The most lanes that a journal can have.
-pub const LANES_MAX: u16 = 1024;
+/// The most lanes that a journal can have: an id has 12 bits for its lane.
+pub const LANES_MAX: u16 = 4096;
 
 /// How a journal is set up; [`Default`] is right for production.
 #[derive(Clone, Debug)]

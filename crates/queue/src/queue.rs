@@ -1,7 +1,8 @@
 //! The handle on Redis: keys, connections, and what a worker does with a lane.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use notice::LaneEpoch;
 use redis::Value;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ pub struct QueueOptions {
     pub tls: TlsFiles,
     /// What every key begins with; two installations on one Redis need two.
     pub prefix: String,
-    /// How many lanes the installation has.
+    /// How many lanes the installation has, until [`Queue::learn_lanes`] says more.
     pub lane_count: u16,
 }
 
@@ -43,7 +44,7 @@ pub struct Queue {
 
 pub(crate) struct Shared {
     pub(crate) servers: Servers,
-    pub(crate) lanes: Lanes,
+    lanes: RwLock<Arc<Lanes>>,
     pub(crate) prefix: String,
 }
 
@@ -62,15 +63,25 @@ impl Queue {
         Ok(Queue {
             shared: Arc::new(Shared {
                 servers: Servers::new(address, certificates)?,
-                lanes: Lanes::new(options.lane_count),
+                lanes: RwLock::new(Arc::new(Lanes::new(options.lane_count))),
                 prefix: options.prefix,
             }),
         })
     }
 
     /// The lanes of this installation.
-    pub fn lanes(&self) -> &Lanes {
-        &self.shared.lanes
+    pub fn lanes(&self) -> Arc<Lanes> {
+        Arc::clone(&self.shared.lanes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The installation has the lanes of these epochs, oldest first: known to every handle from now on. Where a database that
+    /// was set back lacks the newest, they stay known: somebody may be at work on them.
+    pub fn learn_lanes(&self, epochs: &[LaneEpoch]) -> Result<(), QueueError> {
+        if epochs.is_empty() || !self.lanes().epochs().starts_with(epochs) {
+            let lanes = Arc::new(Lanes::of(epochs)?);
+            *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = lanes;
+        }
+        Ok(())
     }
 
     /// Up to `count` entries of a lane, from its beginning or after a place in it.
@@ -155,11 +166,11 @@ impl Queue {
     }
 
     pub(crate) fn stream_key(&self, lane: u16) -> String {
-        format!("{}:q:{{{}}}", self.shared.prefix, self.shared.lanes.tag(lane))
+        format!("{}:q:{{{}}}", self.shared.prefix, self.lanes().tag(lane))
     }
 
     pub(crate) fn watermarks_key(&self, lane: u16) -> String {
-        format!("{}:ack:{{{}}}", self.shared.prefix, self.shared.lanes.tag(lane))
+        format!("{}:ack:{{{}}}", self.shared.prefix, self.lanes().tag(lane))
     }
 }
 

@@ -1,8 +1,8 @@
--- Lanes that nobody holds. Only an owner whose lease ran out with the lane in hand counts as an attempt. The token takes a random
+-- Lanes of some epochs that nobody holds. Only an owner whose lease ran out with the lane in hand counts as an attempt. The token takes a random
 -- step: a database that was set back would otherwise give out one that somebody still holds.
 with free as (
     select epoch, lane from lane_state
-    where epoch = $1 and lease_until < clock_timestamp()
+    where epoch = any($1::int[]) and lease_until < clock_timestamp()
     order by random()
     limit $3
     for no key update skip locked
@@ -16,5 +16,5 @@ update lane_state l set
 from free
 where l.epoch = free.epoch and l.lane = free.lane
 returning
-    l.lane, l.token, l.attempts,
+    l.lane, l.epoch, l.token, l.attempts,
     l.notice_records + l.deploy_records + l.ledger_records + l.stats_records + l.dead_records + l.gone_records as "accounted!"

@@ -1,4 +1,4 @@
--- A sign of life of one worker; how many live ones fold, this one included.
+-- A sign of life of one worker; how many live ones fold, this one included, and how many lanes need an owner.
 with me as (
     insert into worker (id, roles, command_address, control_address, version, alive_until)
     values ($1, $2::text[], $3, $4, $5, clock_timestamp() + interval '5 s')
@@ -11,4 +11,5 @@ with me as (
 select (
     ('fold' = any($2::text[]))::int
     + (select count(*) from worker where id <> $1 and 'fold' = any(roles) and alive_until > clock_timestamp())
-)::bigint as "count!"
+)::bigint as "fold_workers!",
+    (select sum(lane_count) from lane_epoch where retired_at is null) as "lane_count!"

@@ -8,14 +8,13 @@ use uuid::Uuid;
 
 use crate::chunk;
 
-/// The generation of the lane map. There is one so far.
-pub const EPOCH: i32 = 0;
-
 /// A lane that is held, and what proves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
     /// Which lane.
     pub lane: u16,
+    /// Which generation of the map of lanes it is of.
+    pub epoch: i32,
     /// Raised by every claim: only the holder of the newest commits.
     pub token: i64,
     /// Records of the lane that are accounted for. A database that has fewer was set back, or is another one.

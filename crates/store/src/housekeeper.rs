@@ -46,7 +46,7 @@ pub struct TrainedDictionary {
 /// Holder of the lock "croak housekeeper" and of the connection that holds it.
 #[derive(Debug)]
 pub struct Housekeeper {
-    connection: PgConnection,
+    pub(crate) connection: PgConnection,
 }
 
 /// What a round of retention took away.
@@ -97,12 +97,14 @@ impl Housekeeper {
         .fetch_all(&mut self.connection)
         .await?;
         let dictionary = self.newest_dictionary().await?;
+        let lane_epochs = self.lane_epochs().await?;
         Ok(Snapshot {
             dictionary: dictionary
                 .map(|newest| SnapshotDictionary { codec: u32::from(newest.codec), bytes: newest.bytes }),
             install_id: installation.id.to_string(),
             version: installation.snapshot_version.unsigned_abs(),
             lane_count: installation.lane_count.unsigned_abs(),
+            lane_epochs: lane_epochs.into_iter().map(|epoch| epoch.lanes).collect(),
             projects: projects
                 .into_iter()
                 .map(|project| SnapshotProject {

@@ -13,6 +13,7 @@ pub mod batch;
 pub mod chunk;
 mod error;
 pub mod housekeeper;
+mod lane_epochs;
 mod live_days;
 mod migrate;
 pub mod reader;
@@ -21,6 +22,7 @@ pub mod writer;
 
 pub use admin::Admin;
 pub use error::{ErrorClass, StoreError};
+pub use lane_epochs::EpochRow;
 pub use migrate::migrate;
 pub use reader::Reader;
 pub use writer::Writer;

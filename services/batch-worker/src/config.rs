@@ -55,6 +55,11 @@ pub struct Config {
     #[arg(long, env = "CROAK_DELIVER_ALLOW_PRIVATE", action = clap::ArgAction::Set, default_value_t = false)]
     pub deliver_allow_private: bool,
 
+    /// Role housekeep: seconds without a word of the lanes of an older epoch after which they have no owner any more. At least
+    /// the ten minutes that gateways keep what is committed.
+    #[arg(long, env = "CROAK_LANES_QUIET_S", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..))]
+    pub lanes_quiet_s: u32,
+
     /// Role fold: most records of one batch.
     #[arg(long, env = "CROAK_BATCH_RECORDS_MAX", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_records_max: u32,
@@ -126,6 +131,10 @@ impl Config {
             groups_max: self.batch_groups_max as usize,
             wait: Duration::from_millis(self.batch_wait_ms),
         }
+    }
+
+    pub(crate) fn lanes_quiet(&self) -> Duration {
+        Duration::from_secs(self.lanes_quiet_s.into())
     }
 
     /// What one flag cannot say alone.

@@ -10,6 +10,7 @@ use store::{StoreError, Writer};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::lanes::{self, Retiring};
 use crate::training::{Training, restore_published};
 
 /// Pause between looks at the version of the snapshot: a new project is accepted by gateways within a second.
@@ -22,12 +23,12 @@ const ROUND_EVERY: Duration = Duration::from_secs(60);
 const STANDBY: Duration = Duration::from_secs(2);
 
 /// Keeps house until told to stop.
-pub(crate) async fn run(writer: Writer, queue: Queue, shutdown: CancellationToken) {
+pub(crate) async fn run(writer: Writer, queue: Queue, lanes_quiet: Duration, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         match writer.housekeeper().await {
             Ok(Some(housekeeper)) => {
                 tracing::info!("this worker keeps house");
-                if let Err(error) = keep(housekeeper, &queue, &shutdown).await {
+                if let Err(error) = keep(housekeeper, &queue, lanes_quiet, &shutdown).await {
                     tracing::warn!(error = service::causes(&error), "housekeeping interrupted");
                 }
             }
@@ -40,11 +41,18 @@ pub(crate) async fn run(writer: Writer, queue: Queue, shutdown: CancellationToke
     }
 }
 
-async fn keep(mut housekeeper: Housekeeper, queue: &Queue, shutdown: &CancellationToken) -> Result<(), StoreError> {
+async fn keep(
+    mut housekeeper: Housekeeper,
+    queue: &Queue,
+    lanes_quiet: Duration,
+    shutdown: &CancellationToken,
+) -> Result<(), StoreError> {
     let mut next_round = Instant::now();
     let mut is_silent = false;
     let mut training = Training::new();
     restore_published(&mut housekeeper, queue).await?;
+    lanes::restore_published(&mut housekeeper, queue).await?;
+    let mut retiring = Retiring::begin(lanes_quiet, &mut housekeeper).await?;
     while !shutdown.is_cancelled() {
         publish(&mut housekeeper, queue, &mut is_silent).await?;
         if Instant::now() >= next_round {
@@ -52,6 +60,7 @@ async fn keep(mut housekeeper: Housekeeper, queue: &Queue, shutdown: &Cancellati
             next_round = Instant::now() + ROUND_EVERY;
         }
         training.look(&mut housekeeper).await?;
+        retiring.look(&mut housekeeper, queue).await?;
         let _ = tokio::time::timeout(SNAPSHOT_EVERY, shutdown.cancelled()).await;
     }
     Ok(())

@@ -12,6 +12,7 @@ mod deliver;
 mod fold;
 mod housekeep;
 mod installation;
+mod lanes;
 mod presence;
 mod projects;
 mod training;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use queue::Queue;
+use queue::{Queue, QueueOptions};
 use service::auth::Guard;
 use service::logs::LogLevel;
 use service::proto::command::commands_server::CommandsServer;
@@ -88,7 +89,8 @@ async fn work(
         .context("reading CROAK_DATABASE_URL")?
         .at_each_step(journal::failpoint::hit);
     let Some(installation) = installation::wait_for(&writer, &database, shutdown).await else { return Ok(()) };
-    let queue = Queue::connect_lazy(config.queue.options(installation.lane_count))
+    // Which lanes there are is read with every claim.
+    let queue = Queue::connect_lazy(config.queue.options(QueueOptions::new("").lane_count))
         .map_err(|error| BadConfig(service::causes(&error)))?;
 
     // One that must stop because Redis belongs to another installation stops the others with it.
@@ -124,7 +126,7 @@ async fn work(
         });
     }
     if config.has(Role::Housekeep) {
-        roles.spawn(housekeep::run(writer.clone(), queue.clone(), stop.clone()));
+        roles.spawn(housekeep::run(writer.clone(), queue.clone(), config.lanes_quiet(), stop.clone()));
     }
     let me = store::writer::WorkerRow {
         id: worker_id,
@@ -133,7 +135,7 @@ async fn work(
         control_address: Some(control_address),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    roles.spawn(presence::keep(writer, me, installation.lane_count, share, database, stop.clone()));
+    roles.spawn(presence::keep(writer, me, share, database, stop.clone()));
 
     stop.cancelled().await;
     let limit = config.service.stop_within().saturating_sub(ADMIN_STOPS_WITHIN);

@@ -15,7 +15,6 @@ const BEAT_EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn keep(
     writer: Writer,
     me: WorkerRow,
-    lane_count: u16,
     share: watch::Sender<usize>,
     database: Check,
     stop: CancellationToken,
@@ -26,7 +25,7 @@ pub(crate) async fn keep(
             Ok(alive) => {
                 database.well();
                 is_heard = true;
-                let wanted = u32::from(lane_count).div_ceil(alive.fold_workers.max(1)) as usize;
+                let wanted = alive.lane_count.div_ceil(alive.fold_workers.max(1)) as usize;
                 share.send_if_modified(|share| std::mem::replace(share, wanted) != wanted);
             }
             Err(error) => {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use journal::{Journal, JournalOptions};
-use queue::{Queue, QueueArgs, QueueOptions, Shipper, ShipperOptions};
+use journal::{Journal, JournalOptions, LANES_MAX};
+use queue::{Lanes, Queue, QueueArgs, QueueOptions, Shipper, ShipperOptions};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -140,7 +140,7 @@ impl Ship {
     /// Harmless to interrupt and to repeat: what is sent twice is recognised by its number.
     async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
         let queue = self.connect().await?;
-        let options = JournalOptions { lane_count: queue.lanes().count(), ..JournalOptions::default() };
+        let options = JournalOptions { lane_count: LANES_MAX, ..JournalOptions::default() };
         let journal =
             Journal::open(&self.folder, options).with_context(|| format!("opening {}", self.folder.display()))?;
         let unacked_bytes = journal.unacked_bytes();
@@ -163,17 +163,14 @@ impl Ship {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Connects, and learns from the installation how many lanes it has.
+    /// Connects, and learns from the installation which lanes it has.
     async fn connect(&self) -> anyhow::Result<Queue> {
-        let usual = self.queue.options(QueueOptions::new("").lane_count);
-        let queue = Queue::connect_lazy(usual.clone()).context("reading the address of Redis")?;
+        let options = self.queue.options(QueueOptions::new("").lane_count);
+        let queue = Queue::connect_lazy(options).context("reading the address of Redis")?;
         let snapshot = queue.get_snapshot().await.context("asking Redis for the installation")?;
         let snapshot =
             snapshot.context("no worker of role housekeep was ever here: check --redis-url and --queue-prefix")?;
-        let lane_count = u16::try_from(snapshot.lane_count).context("the installation has too many lanes")?;
-        if lane_count == usual.lane_count {
-            return Ok(queue);
-        }
-        Queue::connect_lazy(self.queue.options(lane_count)).context("connecting to Redis")
+        queue.learn_lanes(&Lanes::epochs_of(&snapshot)).context("reading the installation's lanes")?;
+        Ok(queue)
     }
 }

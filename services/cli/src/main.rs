@@ -10,6 +10,7 @@ mod database;
 mod dead;
 mod health;
 mod journals;
+mod lanes;
 mod migrate;
 mod output;
 mod project;
@@ -58,6 +59,8 @@ enum Command {
     Dead(dead::Dead),
     #[command(subcommand)]
     Journal(journals::Journals),
+    #[command(subcommand)]
+    Lanes(lanes::Lanes),
     Send(send::Send),
     Health(health::Health),
     Bench(Box<bench::Bench>),
@@ -85,6 +88,7 @@ impl Command {
             Command::Audit(audit) => audit.run(output).await,
             Command::Dead(dead) => dead.run(output).await,
             Command::Journal(journals) => journals.run(output).await,
+            Command::Lanes(lanes) => lanes.run(output).await,
             Command::Send(send) => send.run(output).await,
             Command::Health(health) => health.run(output).await,
             Command::Bench(bench) => bench.run(output).await,

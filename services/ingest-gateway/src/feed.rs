@@ -129,13 +129,18 @@ impl Feed {
                 if let Err(error) = self.kept.save(snapshot) {
                     tracing::error!(%error, "cannot keep the snapshot of projects on disk");
                 }
-                tracing::info!(version = projects.version, projects = projects.count(), "projects are known");
+                tracing::info!(
+                    version = projects.version,
+                    projects = projects.count(),
+                    lanes = self.queue.lanes().current().len(),
+                    "projects are known"
+                );
                 self.known.set(projects);
                 self.checks.snapshot.well();
                 self.refused = None;
             }
             Err(error) => {
-                tracing::error!(%error, version = snapshot.version, "refused a snapshot of projects");
+                tracing::error!(error = causes(&error), version = snapshot.version, "refused a snapshot of projects");
                 let other_install_id = match error {
                     SnapshotError::OtherInstallation(other) => Some(other),
                     _ => None,
@@ -152,10 +157,12 @@ impl Feed {
                 Err(SnapshotError::OtherInstallation(projects.install_id))
             }
             // Records that lie in the journal have their lane for ever.
-            Some(now) if projects.lane_count != now.lane_count => {
-                Err(SnapshotError::OtherLaneCount { published: projects.lane_count, present: now.lane_count })
+            Some(now) if !projects.lane_epochs.starts_with(&now.lane_epochs) => Err(SnapshotError::OtherLanes),
+            _ => {
+                // Before the first record goes to one of them.
+                self.queue.learn_lanes(&projects.lane_epochs).map_err(SnapshotError::Lanes)?;
+                Ok(projects)
             }
-            _ => Ok(projects),
         }
     }
 }

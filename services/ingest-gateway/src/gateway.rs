@@ -23,7 +23,7 @@ use crate::rejection::{Client, Refusal, Rejection};
 /// What all doors share.
 pub(crate) struct Gateway {
     pub(crate) known: Known,
-    /// Set once, when the number of lanes is known.
+    /// Set once, when the lanes are known.
     pub(crate) intake: OnceLock<Intake>,
     pub(crate) admission: Admission,
     pub(crate) refused: Refused,

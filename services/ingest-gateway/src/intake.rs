@@ -1,22 +1,21 @@
 //! From something that was understood to something that is on the disk.
 
-use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use journal::{AppendError, Draft, Journal, Kind};
 use notice::prost::Message;
 use notice::{FOLD_KEY_VERSION, FoldKey, Notice, NoticeId, fold_key, lane_hash};
 use queue::body::Dictionary;
-use queue::{Lanes, body};
+use queue::{Queue, body};
 
 use crate::measures;
 use crate::projects::Project;
 
-/// The journal and the lanes that its records will travel on. Cheap to clone.
+/// The journal, and the queue whose lanes its records will travel on. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Intake {
     pub(crate) journal: Journal,
-    lanes: Arc<Lanes>,
+    queue: Queue,
 }
 
 /// What every record fixes once, for ever: when, where to, and under which id.
@@ -27,12 +26,13 @@ struct Stamp {
 }
 
 impl Intake {
-    pub(crate) fn new(journal: Journal, lane_count: u16) -> Intake {
-        Intake { journal, lanes: Arc::new(Lanes::new(lane_count)) }
+    pub(crate) fn new(journal: Journal, queue: Queue) -> Intake {
+        Intake { journal, queue }
     }
 
-    pub(crate) fn lane_count(&self) -> u16 {
-        self.lanes.count()
+    /// How many lanes new records are spread over.
+    pub(crate) fn lane_count(&self) -> usize {
+        self.queue.lanes().current().len()
     }
 
     /// Makes a notice ready for the journal: bounds it, takes secrets out, fixes its lane, fold key and id, packs it.
@@ -72,7 +72,7 @@ impl Intake {
 
     fn stamp(&self, project: &Project, hash: u64) -> Stamp {
         let accepted_at_us = now_us();
-        let lane = self.lanes.lane_for(project.id, project.lane_subset, hash);
+        let lane = self.queue.lanes().lane_for(project.id, project.lane_subset, hash);
         Stamp { accepted_at_us, lane, id: NoticeId::new(accepted_at_us, lane, rand::random()) }
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use notice::Snapshot;
+use notice::{LaneEpoch, Snapshot};
 use queue::body::{Dictionaries, Dictionary};
+use queue::{Lanes, QueueError};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -26,7 +27,8 @@ pub(crate) struct Project {
 pub(crate) struct Projects {
     pub(crate) install_id: Uuid,
     pub(crate) version: u64,
-    pub(crate) lane_count: u16,
+    /// Generations of the map of lanes, oldest first; new records go to the lanes of the last.
+    pub(crate) lane_epochs: Vec<LaneEpoch>,
     /// What bodies are packed with.
     pub(crate) dictionary: Option<Dictionary>,
     /// By the SHA-256 of the key: what takes a time that depends on its input is the hash, not the comparison,
@@ -40,20 +42,20 @@ pub(crate) struct Projects {
 pub(crate) enum SnapshotError {
     #[error("the snapshot's installation id is not a UUID")]
     InstallId,
-    #[error("the snapshot says {0} lanes: there must be 1 to {max}", max = journal::LANES_MAX)]
-    LaneCount(u32),
+    #[error("the snapshot's lanes cannot be used")]
+    Lanes(#[source] QueueError),
     #[error("the snapshot is of another installation, {0}")]
     OtherInstallation(Uuid),
-    #[error("the snapshot says {published} lanes, the journal has {present}")]
-    OtherLaneCount { published: u16, present: u16 },
+    #[error(
+        "the snapshot lacks lanes that the journal has, or has others in their place: after a database was set back \
+         `croak lanes reshard` makes them again"
+    )]
+    OtherLanes,
 }
 
 impl Projects {
     /// `dictionaries` remembers those of earlier snapshots. One that cannot be used is done without.
     pub(crate) fn new(snapshot: &Snapshot, dictionaries: &Dictionaries) -> Result<Projects, SnapshotError> {
-        let lane_count =
-            u16::try_from(snapshot.lane_count).ok().filter(|count| (1..=journal::LANES_MAX).contains(count));
-        let lane_count = lane_count.ok_or(SnapshotError::LaneCount(snapshot.lane_count))?;
         let install_id = snapshot.install_id.parse().map_err(|_| SnapshotError::InstallId)?;
         let mut by_key = HashMap::new();
         let mut by_id = HashMap::new();
@@ -61,7 +63,7 @@ impl Projects {
             let lane_subset = u16::try_from(known.lane_subset).ok().filter(|subset| *subset > 0);
             let project = Arc::new(Project {
                 id: known.id,
-                lane_subset: lane_subset.unwrap_or(LANE_SUBSET_DEFAULT).min(lane_count),
+                lane_subset: lane_subset.unwrap_or(LANE_SUBSET_DEFAULT),
                 rate_per_minute_max: known.rate_per_minute_max,
                 is_disabled: known.disabled,
             });
@@ -73,7 +75,14 @@ impl Projects {
             .dictionary
             .as_ref()
             .and_then(|trained| dictionaries.learn(u16::try_from(trained.codec).ok()?, &trained.bytes));
-        Ok(Projects { install_id, version: snapshot.version, lane_count, dictionary, by_key, by_id })
+        Ok(Projects {
+            install_id,
+            version: snapshot.version,
+            lane_epochs: Lanes::epochs_of(snapshot),
+            dictionary,
+            by_key,
+            by_id,
+        })
     }
 
     /// The project that this key opens.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use journal::{Journal, JournalOptions};
+use journal::{Journal, JournalOptions, LANES_MAX};
 use queue::body::Dictionaries;
 use queue::{Queue, QueueOptions, Shipper, ShipperOptions};
 use service::http::Door;
@@ -20,7 +20,7 @@ use crate::feed::{Feed, FeedChecks, Owner};
 use crate::gateway::Gateway;
 use crate::intake::Intake;
 use crate::kept::Kept;
-use crate::projects::{Known, Projects};
+use crate::projects::Known;
 use crate::shipping::ship;
 use crate::watch::{check_volume, figures, look_around};
 use crate::{Config, doors, measures};
@@ -47,7 +47,10 @@ pub async fn run(
     let shipping: Arc<OnceLock<Shipper>> = Arc::default();
     let control = control(&gateway, &shipping, shutdown.clone(), log_level);
     let (owner, owned_by) = watch::channel(Owner::Unknown);
-    let mut feed = feed(&config, &known, &health, owner)?;
+    // Which lanes there are is learned from the snapshot, whose own key is no lane's.
+    let queue = Queue::connect_lazy(config.queue.options(QueueOptions::new("").lane_count))
+        .map_err(|error| BadConfig(service::causes(&error)))?;
+    let mut feed = feed(&config, &queue, &known, &health, owner);
     let journal_check = health.requires("journal");
     let volume_check = health.prefers("journal_volume");
     feed.begin();
@@ -57,8 +60,8 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     let token = config.service.control_token.clone();
     tasks.spawn(admin::serve(admin, health, control.clone(), token, background.clone()));
-    let opening = Opening { config: &config, gateway: &gateway, shipping: &shipping };
-    let opened = known.now().map(|projects| opening.open(&projects)).transpose()?;
+    let opening = Opening { config: &config, queue: &queue, gateway: &gateway, shipping: &shipping };
+    let opened = known.now().map(|_| opening.open()).transpose()?;
     tasks.spawn(follow(feed, Duration::from_millis(config.snapshot_poll_ms), background.clone()));
     let doors = tokio::spawn(serve_doors(Arc::clone(&gateway), public, door, shutdown.clone()));
 
@@ -141,25 +144,24 @@ fn control(
     Control::new("ingest-gateway", env!("CARGO_PKG_VERSION"), shutdown, log_level, detail)
 }
 
-fn feed(config: &Config, known: &Known, health: &Health, owner: watch::Sender<Owner>) -> anyhow::Result<Feed> {
+fn feed(config: &Config, queue: &Queue, known: &Known, health: &Health, owner: watch::Sender<Owner>) -> Feed {
     let checks = FeedChecks {
         snapshot: health.requires("snapshot"),
         redis: health.prefers("redis"),
         installation: health.prefers("installation"),
     };
-    Ok(Feed {
-        // The snapshot's key is no lane's: the number of lanes, which is not known yet, does not matter here.
-        queue: queue(config, QueueOptions::new("").lane_count)?,
+    Feed {
+        queue: queue.clone(),
         kept: Kept::in_dir(config.journal_dir.clone()),
         known: known.clone(),
         dictionaries: Dictionaries::default(),
         checks,
         owner,
         refused: None,
-    })
+    }
 }
 
-/// What can be opened once the number of lanes is known.
+/// What can be opened once the lanes are known.
 struct Opened {
     intake: Intake,
     shipper: Shipper,
@@ -167,6 +169,7 @@ struct Opened {
 
 struct Opening<'a> {
     config: &'a Config,
+    queue: &'a Queue,
     gateway: &'a Gateway,
     shipping: &'a OnceLock<Shipper>,
 }
@@ -175,33 +178,30 @@ impl Opening<'_> {
     async fn open_when_known(&self, known: &Known) -> anyhow::Result<Opened> {
         tracing::warn!("no snapshot of projects yet: nobody can be let in before one is published");
         loop {
-            if let Some(projects) = known.now() {
-                return self.open(&projects);
+            if known.now().is_some() {
+                return self.open();
             }
             tokio::time::sleep(FIRST_SNAPSHOT_POLL).await;
         }
     }
 
-    fn open(&self, projects: &Projects) -> anyhow::Result<Opened> {
-        let Opening { config, gateway, shipping } = self;
+    fn open(&self) -> anyhow::Result<Opened> {
+        let Opening { config, queue, gateway, shipping } = *self;
         let options = JournalOptions {
             bytes_max: config.journal_bytes_max,
-            lane_count: projects.lane_count,
+            // Those of epochs to come, too.
+            lane_count: LANES_MAX,
             ..JournalOptions::default()
         };
         let journal = Journal::open(&config.journal_dir, options).context("cannot open the journal")?;
         let window = ShipperOptions { window_bytes: config.ship_window_bytes, ..ShipperOptions::default() };
-        let shipper = Shipper::new(journal.clone(), queue(config, projects.lane_count)?, window);
-        let intake = Intake::new(journal, projects.lane_count);
+        let shipper = Shipper::new(journal.clone(), queue.clone(), window);
+        let intake = Intake::new(journal, queue.clone());
         let _ = gateway.intake.set(intake.clone());
         let _ = shipping.set(shipper.clone());
-        tracing::info!(lanes = projects.lane_count, dir = %config.journal_dir.display(), "the journal is open");
+        tracing::info!(lanes = intake.lane_count(), dir = %config.journal_dir.display(), "the journal is open");
         Ok(Opened { intake, shipper })
     }
-}
-
-fn queue(config: &Config, lane_count: u16) -> anyhow::Result<Queue> {
-    Ok(Queue::connect_lazy(config.queue.options(lane_count)).map_err(|error| BadConfig(service::causes(&error)))?)
 }
 
 fn serve_doors(

@@ -97,8 +97,9 @@ impl Rounds {
     }
 
     fn look_at(&mut self, source: &Source, is_own: bool) {
+        let lanes = self.queue.lanes();
         for (lane, head) in source.heads() {
-            if lane >= self.queue.lanes().count() {
+            if !lanes.has(lane) {
                 if self.unknown_lanes.insert(lane) {
                     tracing::error!(
                         lane,
@@ -345,7 +346,7 @@ impl Rounds {
             .collect();
         if lanes.is_empty() {
             // Only to see whether Redis answers.
-            lanes.push(LaneQuestion { lane: 0, token: None, journals: Vec::new() });
+            lanes.push(LaneQuestion { lane: self.queue.lanes().current().start, token: None, journals: Vec::new() });
         }
         self.is_polling = true;
         self.polled_at = now;

@@ -4,6 +4,7 @@
 
 mod audit;
 mod dead;
+mod lanes;
 mod measured;
 mod people;
 mod project;
@@ -14,6 +15,7 @@ use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 
 pub use audit::{Audit, Finding};
 pub use dead::{DeadNotice, DeadNoticeId};
+pub use lanes::{EPOCH_LANES_MAX, EpochState, LANE_NUMBERS, LaneEpochStatus};
 pub use measured::{Server, Statement, StatementCounts};
 pub use people::{NewToken, TokenOwner};
 pub use project::{NewProject, NewWebhook, ProjectRow, WebhookRow};

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Writer, detached};
 use crate::StoreError;
-use crate::batch::{Claim, EPOCH};
+use crate::batch::Claim;
 
 /// A lane that has just been claimed, and what has been accounted for in it.
 #[derive(Debug, Clone)]
@@ -38,14 +38,23 @@ pub struct Owned {
     pub claim: Claim,
     /// Whether dead records of the lane are to be tried again.
     pub has_retries: bool,
+    /// Whether the lane needs no owner any more.
+    pub is_retired: bool,
 }
 
 impl Writer {
-    /// Claims up to `limit` lanes that nobody holds, taken at random so that workers that start together spread out.
-    pub async fn claim_free_lanes(&self, owner: &str, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    /// Claims up to `limit` lanes of these epochs that nobody holds, taken at random so that workers that start together spread out.
+    pub async fn claim_free_lanes(
+        &self,
+        owner: &str,
+        epochs: &[i32],
+        limit: usize,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query_file!("queries/claim_free_lanes.sql", EPOCH, owner, limit).fetch_all(&self.pool).await?;
-        let claims = rows.into_iter().map(|row| Ok((claim(row.lane, row.token, row.accounted)?, row.attempts)));
+        let rows =
+            sqlx::query_file!("queries/claim_free_lanes.sql", epochs, owner, limit).fetch_all(&self.pool).await?;
+        let claims =
+            rows.into_iter().map(|row| Ok((claim(row.lane, row.epoch, row.token, row.accounted)?, row.attempts)));
         self.with_cursors(claims.collect::<Result<_, StoreError>>()?).await
     }
 
@@ -54,10 +63,10 @@ impl Writer {
     /// For when it is not known what was committed: the old token is worth nothing afterwards, so whatever is still
     /// under way with it cannot commit any more, and what is read now is the truth.
     pub async fn claim_again(&self, owner: &str, lane: u16) -> Result<Option<Claimed>, StoreError> {
-        let row = sqlx::query_file!("queries/claim_lane.sql", EPOCH, i32::from(lane), owner)
-            .fetch_optional(&self.pool)
-            .await?;
-        let claims = row.map(|row| (Claim { lane, token: row.token, accounted: row.accounted }, row.attempts));
+        let row =
+            sqlx::query_file!("queries/claim_lane.sql", i32::from(lane), owner).fetch_optional(&self.pool).await?;
+        let claims =
+            row.map(|row| (Claim { lane, epoch: row.epoch, token: row.token, accounted: row.accounted }, row.attempts));
         Ok(self.with_cursors(claims.into_iter().collect()).await?.pop())
     }
 
@@ -67,11 +76,12 @@ impl Writer {
         if claims.is_empty() {
             return Ok(Vec::new());
         }
+        let epochs: Vec<i32> = claims.iter().map(|(claim, _)| claim.epoch).collect();
         let lanes: Vec<i32> = claims.iter().map(|(claim, _)| i32::from(claim.lane)).collect();
         let rows = sqlx::query!(
             r#"select lane, journal, wm, runs, updated_at > now() - interval '1 day' as "is_recent!"
-               from journal_cursor where epoch = $1 and lane = any($2::int[])"#,
-            EPOCH,
+               from journal_cursor where (epoch, lane) in (select epoch, lane from unnest($1::int[], $2::int[]) as given (epoch, lane))"#,
+            &epochs,
             &lanes
         )
         .fetch_all(&self.pool)
@@ -104,11 +114,14 @@ impl Writer {
             let mut transaction = writer.begin().await?;
             // A lease that is lost with the server is only a lane claimed a little earlier by somebody else.
             sqlx::raw_sql("set local synchronous_commit = off").execute(&mut *transaction).await?;
-            let rows =
-                sqlx::query_file!("queries/extend_lanes.sql", EPOCH, owner, &idle).fetch_all(&mut *transaction).await?;
+            let rows = sqlx::query_file!("queries/extend_lanes.sql", owner, &idle).fetch_all(&mut *transaction).await?;
             transaction.commit().await?;
             let owned = rows.into_iter().map(|row| {
-                Ok(Owned { claim: claim(row.lane, row.token, row.accounted)?, has_retries: row.has_retries })
+                Ok(Owned {
+                    claim: claim(row.lane, row.epoch, row.token, row.accounted)?,
+                    has_retries: row.has_retries,
+                    is_retired: row.is_retired,
+                })
             });
             owned.collect()
         })
@@ -121,9 +134,8 @@ impl Writer {
         let tokens: Vec<i64> = claims.iter().map(|claim| claim.token).collect();
         sqlx::query!(
             "update lane_state l set lease_until = clock_timestamp(), released = true
-             from unnest($2::int[], $3::bigint[]) as given (lane, token)
-             where l.epoch = $1 and l.lane = given.lane and l.token = given.token",
-            EPOCH,
+             from unnest($1::int[], $2::bigint[]) as given (lane, token)
+             where l.lane = given.lane and l.token = given.token",
             &lanes,
             &tokens
         )
@@ -133,7 +145,7 @@ impl Writer {
     }
 }
 
-fn claim(lane: i32, token: i64, accounted: i64) -> Result<Claim, StoreError> {
+fn claim(lane: i32, epoch: i32, token: i64, accounted: i64) -> Result<Claim, StoreError> {
     let lane = u16::try_from(lane).map_err(|_| StoreError::Invalid(format!("there is no lane {lane}")))?;
-    Ok(Claim { lane, token, accounted })
+    Ok(Claim { lane, epoch, token, accounted })
 }

@@ -22,8 +22,6 @@ pub(super) type Cached = RwLock<Option<(LiveDays, Instant)>>;
 pub struct Installation {
     /// Made with the database.
     pub id: Uuid,
-    /// How many lanes it has.
-    pub lane_count: u16,
 }
 
 /// How the notices of each project are grouped. Projects that are not in it do not exist.
@@ -32,10 +30,8 @@ pub type ProjectRules = HashMap<i64, Grouping>;
 impl Writer {
     /// Which installation this is.
     pub async fn installation(&self) -> Result<Installation, StoreError> {
-        let row = sqlx::query!("select id, lane_count from installation").fetch_one(&self.pool).await?;
-        let lane_count = u16::try_from(row.lane_count)
-            .map_err(|_| StoreError::Invalid("more lanes than there are numbers for".into()))?;
-        Ok(Installation { id: row.id, lane_count })
+        let id = sqlx::query_scalar!("select id from installation").fetch_one(&self.pool).await?;
+        Ok(Installation { id })
     }
 
     /// How the notices of each project are grouped.

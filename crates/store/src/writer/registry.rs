@@ -23,12 +23,14 @@ pub struct WorkerRow {
 pub struct Alive {
     /// Workers of role fold, the one that asks included.
     pub fold_workers: u32,
+    /// Lanes that need an owner.
+    pub lane_count: u32,
 }
 
 impl Writer {
     /// A sign of life. Who gives none for five seconds is taken for dead.
     pub async fn heartbeat(&self, worker: &WorkerRow) -> Result<Alive, StoreError> {
-        let count = sqlx::query_file_scalar!(
+        let alive = sqlx::query_file!(
             "queries/heartbeat.sql",
             worker.id,
             &worker.roles,
@@ -38,7 +40,8 @@ impl Writer {
         )
         .fetch_one(&self.pool)
         .await?;
-        Ok(Alive { fold_workers: u32::try_from(count).unwrap_or(u32::MAX) })
+        let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+        Ok(Alive { fold_workers: count(alive.fold_workers), lane_count: count(alive.lane_count) })
     }
 
     /// Says goodbye, so that nobody waits for five seconds.

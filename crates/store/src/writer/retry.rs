@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Writer;
 use crate::StoreError;
-use crate::batch::EPOCH;
+use crate::batch::Claim;
 
 /// A dead record to be tried again.
 #[derive(Debug, Clone)]
@@ -19,12 +19,12 @@ pub struct DeadRecord {
 
 impl Writer {
     /// The dead records of a lane that are to be tried again, oldest wish first.
-    pub async fn dead_to_retry(&self, lane: u16, limit: i64) -> Result<Vec<DeadRecord>, StoreError> {
+    pub async fn dead_to_retry(&self, claim: Claim, limit: i64) -> Result<Vec<DeadRecord>, StoreError> {
         let rows = sqlx::query!(
             "select journal, seq, raw from dead_notice
              where retry_at is not null and epoch = $1 and lane = $2 order by retry_at limit $3",
-            EPOCH,
-            i32::from(lane),
+            claim.epoch,
+            i32::from(claim.lane),
             limit
         )
         .fetch_all(&self.pool)
@@ -38,7 +38,7 @@ impl Writer {
     /// It was tried again and is still dead, for this reason.
     pub async fn still_dead(
         &self,
-        lane: u16,
+        claim: Claim,
         record: &DeadRecord,
         reason: &str,
         detail: &str,
@@ -47,8 +47,8 @@ impl Writer {
             "update dead_notice set retry_at = null, reason = $5, detail = $6
              where journal = $1 and epoch = $2 and lane = $3 and seq = $4",
             record.journal,
-            EPOCH,
-            i32::from(lane),
+            claim.epoch,
+            i32::from(claim.lane),
             i64::try_from(record.seq).unwrap_or(i64::MAX),
             reason,
             detail.replace('\0', "\u{fffd}"),

@@ -43,7 +43,7 @@ impl Scene {
         admin.add_member(viewer, 1, "viewer").await.unwrap();
         admin.add_member(stranger, 2, "owner").await.unwrap();
         let writer = Writer::connect(&database.url).await.unwrap();
-        let claimed = writer.claim_free_lanes("scene", 64).await.unwrap();
+        let claimed = writer.claim_free_lanes("scene", &[0], 64).await.unwrap();
         let claims =
             claimed.iter().map(|claimed| claimed.claim).filter(|claim| claim.lane < LANES).collect::<Vec<_>>().into();
         let reader = Reader::connect(&database.url).unwrap();

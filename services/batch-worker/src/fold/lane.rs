@@ -253,7 +253,7 @@ impl Lane {
     /// Tries dead records again, one by one. Their numbers have been accounted for: only what they say is new.
     async fn retry_dead(&mut self) -> Result<(), Trouble> {
         let lane = self.claim.lane;
-        for record in self.fold.writer.dead_to_retry(lane, RETRIES_MAX).await? {
+        for record in self.fold.writer.dead_to_retry(self.claim, RETRIES_MAX).await? {
             let rules = self.fold.projects.read_again().await?;
             let shipped = record::dug_up(&record);
             let died_again = match self.prepare_with(Arc::from([shipped]), rules).await? {
@@ -265,7 +265,7 @@ impl Lane {
             };
             tracing::info!(lane, seq = record.seq, lives = died_again.is_none(), "dead record tried again");
             if let Some((reason, detail)) = died_again {
-                self.fold.writer.still_dead(lane, &record, reason, &detail).await?;
+                self.fold.writer.still_dead(self.claim, &record, reason, &detail).await?;
             }
         }
         Ok(())

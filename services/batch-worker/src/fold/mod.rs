@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use notice::LaneEpoch;
 use queue::Queue;
 use queue::body::Dictionaries;
 use store::batch::Claim;
@@ -125,15 +126,16 @@ struct Lanes {
 impl Lanes {
     async fn round(&mut self, share: usize) -> Result<(), StoreError> {
         self.reap().await?;
-        if self.extended_at.elapsed() >= EXTEND_EVERY && !self.held.is_empty() {
+        let is_due = self.extended_at.elapsed() >= EXTEND_EVERY && !self.held.is_empty();
+        // Before any is given up, those that need no owner any more: they may be why there are too many.
+        if is_due || self.working().count() > share {
             self.extend().await?;
             self.extended_at = Instant::now();
         }
-        let working = self.held.values().filter(|held| !held.stop.is_cancelled());
-        let surplus = working.clone().count().saturating_sub(share);
+        let surplus = self.working().count().saturating_sub(share);
         if surplus > 0 {
             // Whichever: each finishes its batch first and is given back then.
-            working.take(surplus).for_each(|held| held.stop.cancel());
+            self.working().take(surplus).for_each(|held| held.stop.cancel());
         } else if self.held.len() < share {
             self.claim(share - self.held.len()).await?;
         }
@@ -141,8 +143,21 @@ impl Lanes {
         Ok(())
     }
 
+    fn working(&self) -> impl Iterator<Item = &Held> {
+        self.held.values().filter(|held| !held.stop.is_cancelled())
+    }
+
+    /// Claims lanes of all epochs that need owners. Whoever claims knows the lanes before.
     async fn claim(&mut self, count: usize) -> Result<(), StoreError> {
-        let claimed = self.fold.writer.claim_free_lanes(&self.fold.owner, count).await?;
+        let epochs = self.fold.writer.lane_epochs().await?;
+        let lanes: Vec<LaneEpoch> = epochs.iter().map(|epoch| epoch.lanes).collect();
+        if let Err(error) = self.fold.queue.learn_lanes(&lanes) {
+            tracing::error!(error = service::causes(&error), "no lanes are claimed");
+            return Ok(());
+        }
+        let needed = epochs.iter().filter(|epoch| !epoch.is_retired).map(|epoch| epoch.lanes.epoch.cast_signed());
+        let needed: Vec<i32> = needed.collect();
+        let claimed = self.fold.writer.claim_free_lanes(&self.fold.owner, &needed, count).await?;
         if !claimed.is_empty() {
             tracing::info!(claimed = claimed.len(), held = self.held.len() + claimed.len(), "lanes claimed");
         }
@@ -173,6 +188,9 @@ impl Lanes {
             if owned.claim.is_behind(&before[lane]) {
                 held.standing.tell_set_back();
                 set_back += 1;
+            }
+            if owned.is_retired {
+                held.stop.cancel();
             }
             if owned.has_retries {
                 held.standing.tell_retries();

@@ -43,6 +43,7 @@ pub(crate) fn snapshot() -> Snapshot {
         install_id: INSTALL_ID.to_owned(),
         version: 1,
         lane_count: 8,
+        lane_epochs: Vec::new(),
         dictionary: None,
         projects: vec![
             project(1, KEY),

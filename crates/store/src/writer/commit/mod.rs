@@ -13,7 +13,7 @@ use rand::RngExt as _;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use self::facets::{Learned, Remembered};
-use crate::batch::{Batch, Claim, EPOCH, Written};
+use crate::batch::{Batch, Claim, Written};
 use crate::error::{ErrorClass, StoreError};
 use crate::live_days::{LiveDays, time_of};
 use crate::writer::Writer;
@@ -84,7 +84,6 @@ async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<i64
     let numbered_dead = batch.dead.iter().filter(|dead| !dead.journal.is_nil()).count();
     let held = sqlx::query_file_scalar!(
         "queries/batch/fence.sql",
-        EPOCH,
         i32::from(claim.lane),
         claim.token,
         batch.newest_at_us.map(time_of),
@@ -119,7 +118,7 @@ async fn write(
         written.fresh_group_count = placed.iter().filter(|place| place.is_fresh).count() as u64;
         written.reopened_group_count = told::reopened(&placed).len() as u64;
     }
-    records::write(tx, claim.lane, batch, live).await?;
+    records::write(tx, claim, batch, live).await?;
     Ok((written, learned))
 }
 

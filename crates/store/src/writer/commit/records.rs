@@ -7,33 +7,38 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::signed;
-use crate::batch::{Batch, EPOCH};
+use crate::batch::{Batch, Claim};
 use crate::error::StoreError;
 use crate::live_days::{LiveDays, time_of};
 
 const MINUTE_US: i64 = 60 * 1_000_000;
 
-pub(super) async fn write(tx: &mut PgConnection, lane: u16, batch: &Batch, live: LiveDays) -> Result<(), StoreError> {
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    claim: Claim,
+    batch: &Batch,
+    live: LiveDays,
+) -> Result<(), StoreError> {
     if !batch.deploys.is_empty() {
         write_deploys(tx, batch).await?;
     }
     if !batch.ledger.is_empty() {
-        write_ledger(tx, lane, batch).await?;
+        write_ledger(tx, claim.lane, batch).await?;
     }
     if !batch.stats.is_empty() {
         write_stats(tx, batch, live).await?;
     }
     if !batch.dead.is_empty() {
-        write_dead(tx, lane, batch).await?;
+        write_dead(tx, claim, batch).await?;
     }
     if !batch.revived.is_empty() {
-        remove_revived(tx, lane, batch).await?;
+        remove_revived(tx, claim, batch).await?;
     }
     if batch.gone.iter().any(|gone| gone.record_count > 0) {
-        write_incidents(tx, lane, batch).await?;
+        write_incidents(tx, claim, batch).await?;
     }
     if !batch.cursors.is_empty() {
-        write_cursors(tx, lane, batch).await?;
+        write_cursors(tx, claim, batch).await?;
     }
     Ok(())
 }
@@ -95,7 +100,7 @@ async fn write_stats(tx: &mut PgConnection, batch: &Batch, live: LiveDays) -> Re
     Ok(())
 }
 
-async fn write_dead(tx: &mut PgConnection, lane: u16, batch: &Batch) -> Result<(), StoreError> {
+async fn write_dead(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(), StoreError> {
     let journals: Vec<Uuid> = batch.dead.iter().map(|row| row.journal).collect();
     let seqs: Vec<i64> = batch.dead.iter().map(|row| signed(row.seq)).collect();
     let projects: Vec<i64> = batch.dead.iter().map(|row| row.project_id).collect();
@@ -107,8 +112,8 @@ async fn write_dead(tx: &mut PgConnection, lane: u16, batch: &Batch) -> Result<(
     let raw: Vec<&[u8]> = batch.dead.iter().map(|row| row.raw.as_slice()).collect();
     sqlx::query_file!(
         "queries/batch/dead.sql",
-        EPOCH,
-        i32::from(lane),
+        claim.epoch,
+        i32::from(claim.lane),
         &journals,
         &seqs,
         &projects,
@@ -123,14 +128,14 @@ async fn write_dead(tx: &mut PgConnection, lane: u16, batch: &Batch) -> Result<(
     Ok(())
 }
 
-async fn remove_revived(tx: &mut PgConnection, lane: u16, batch: &Batch) -> Result<(), StoreError> {
+async fn remove_revived(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(), StoreError> {
     let journals: Vec<Uuid> = batch.revived.iter().map(|(journal, _)| *journal).collect();
     let seqs: Vec<i64> = batch.revived.iter().map(|(_, seq)| signed(*seq)).collect();
     let removed = sqlx::query!(
         "delete from dead_notice d using unnest($3::uuid[], $4::bigint[]) as given (journal, seq)
          where d.epoch = $1 and d.lane = $2 and d.journal = given.journal and d.seq = given.seq",
-        EPOCH,
-        i32::from(lane),
+        claim.epoch,
+        i32::from(claim.lane),
         &journals,
         &seqs,
     )
@@ -144,7 +149,7 @@ async fn remove_revived(tx: &mut PgConnection, lane: u16, batch: &Batch) -> Resu
     }
 }
 
-async fn write_incidents(tx: &mut PgConnection, lane: u16, batch: &Batch) -> Result<(), StoreError> {
+async fn write_incidents(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(), StoreError> {
     let gone = || batch.gone.iter().filter(|gone| gone.record_count > 0);
     let kinds: Vec<String> = gone().map(|_| "declared_gone".to_owned()).collect();
     let journals: Vec<Uuid> = gone().map(|row| row.journal).collect();
@@ -152,13 +157,21 @@ async fn write_incidents(tx: &mut PgConnection, lane: u16, batch: &Batch) -> Res
     let details: Vec<String> = gone()
         .map(|row| format!("the gateway has nothing below record {} any more, and these never arrived", row.base))
         .collect();
-    sqlx::query_file!("queries/batch/incidents.sql", EPOCH, i32::from(lane), &kinds, &journals, &counts, &details)
-        .execute(tx)
-        .await?;
+    sqlx::query_file!(
+        "queries/batch/incidents.sql",
+        claim.epoch,
+        i32::from(claim.lane),
+        &kinds,
+        &journals,
+        &counts,
+        &details
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
-async fn write_cursors(tx: &mut PgConnection, lane: u16, batch: &Batch) -> Result<(), StoreError> {
+async fn write_cursors(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<(), StoreError> {
     let mut journals = Vec::with_capacity(batch.cursors.len());
     let mut watermarks = Vec::with_capacity(batch.cursors.len());
     let mut runs = Vec::with_capacity(batch.cursors.len());
@@ -175,8 +188,8 @@ async fn write_cursors(tx: &mut PgConnection, lane: u16, batch: &Batch) -> Resul
     }
     sqlx::query_file!(
         "queries/batch/cursors.sql",
-        EPOCH,
-        i32::from(lane),
+        claim.epoch,
+        i32::from(claim.lane),
         &journals,
         &watermarks,
         &runs,
