@@ -30,6 +30,10 @@ pub(super) async fn inject(fleet: &Fleet, log: &Log, poison: &Poison, fault: Fau
         Victim::Worker(number) => on_service(fleet, log, &fleet.workers[number], fault).await,
         Victim::Redis => on_redis(fleet, log, fault).await,
         Victim::Postgres => on_postgres(fleet, log, fault).await,
+        Victim::Lanes if fault.kind == Kind::Reshard => {
+            let number = log.begins(fault);
+            log.ends(number, reshard(fleet, fault).await);
+        }
         Victim::Lanes => {
             let number = log.begins(fault);
             let entry_count = poison.spread().await;
@@ -119,6 +123,18 @@ async fn on_service(fleet: &Fleet, log: &Log, member: &Member, fault: Fault) {
         other => unreachable!("{other:?} is no fault of a service"),
     }
     log.ends(number, note);
+}
+
+/// Changes the number of lanes, as far as PostgreSQL lets an operator do anything just now; answers what came of it.
+async fn reshard(fleet: &Fleet, fault: Fault) -> String {
+    let lanes = fault.amount.as_millis().to_string();
+    let mut croak = fleet.croak.croak_command(&["lanes", "reshard", "--lanes", &lanes]);
+    let output = tokio::task::spawn_blocking(move || croak.output()).await.expect("it does not panic");
+    let output = output.expect("croak starts");
+    if output.status.success() {
+        return format!("{lanes} lanes");
+    }
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
 async fn on_redis(fleet: &Fleet, log: &Log, fault: Fault) {

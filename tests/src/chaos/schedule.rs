@@ -61,6 +61,8 @@ pub enum Kind {
     WorkerClockBack,
     /// Entries that no gateway ever made lie in the lanes.
     PoisonLanes,
+    /// An operator changes the number of lanes.
+    Reshard,
 }
 
 /// How often each kind comes, beside the others.
@@ -84,6 +86,7 @@ pub const EVERY_KIND: &[Kind] = &[
     Kind::GatewayClockBack,
     Kind::WorkerClockBack,
     Kind::PoisonLanes,
+    Kind::Reshard,
 ];
 
 /// Whom a fault hits: each is hit by one at a time.
@@ -132,7 +135,7 @@ impl Kind {
             Kind::GatewayClockBack | Kind::WorkerClockBack => 3_000..8_000,
             // What it takes until the gateway has noticed and is started again.
             Kind::BreakDisk => 2_000..3_000,
-            Kind::EmptyRedis | Kind::PoisonLanes => 1..2,
+            Kind::EmptyRedis | Kind::PoisonLanes | Kind::Reshard => 1..2,
         }
     }
 
@@ -142,6 +145,8 @@ impl Kind {
             // A sync later than this and the gateway refuses, as it should.
             Kind::SlowDisk => 100..3_000,
             Kind::GatewayClockBack | Kind::WorkerClockBack => 1_000..7_200_000,
+            // The number of lanes.
+            Kind::Reshard => 16..97,
             _ => 0..1,
         }
     }
@@ -158,7 +163,7 @@ impl Kind {
             Kind::FillDisk => vec![Victim::Gateway(GATEWAYS - 1)],
             Kind::KillRedis | Kind::EmptyRedis | Kind::FreezeRedis | Kind::FillRedis => vec![Victim::Redis],
             Kind::RestartPostgres | Kind::FreezePostgres => vec![Victim::Postgres],
-            Kind::PoisonLanes => vec![Victim::Lanes],
+            Kind::PoisonLanes | Kind::Reshard => vec![Victim::Lanes],
         }
     }
 }
@@ -244,6 +249,7 @@ impl fmt::Display for Kind {
             Kind::BreakDisk => "fdatasync fails",
             Kind::GatewayClockBack | Kind::WorkerClockBack => "clock back",
             Kind::PoisonLanes => "poisoned",
+            Kind::Reshard => "another number",
         })
     }
 }
