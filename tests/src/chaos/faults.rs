@@ -11,6 +11,7 @@ use crate::wait_until;
 
 use super::fleet::{Fleet, Member, REDIS_MB};
 use super::log::Log;
+use super::measures;
 use super::poison::Poison;
 use super::schedule::{Fault, Kind, Victim};
 
@@ -103,13 +104,19 @@ async fn on_service(fleet: &Fleet, log: &Log, member: &Member, fault: Fault) {
         }
         Kind::BreakDisk => {
             switch().broken_disk(true);
+            // What was under way when it broke is over.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let before = measures::accepted(service.admin_address()).await;
             let ended = tokio::time::timeout(ABORT_LIMIT, service.process.ended()).await;
+            let after = measures::accepted(service.admin_address()).await;
             switch().broken_disk(false);
             match ended {
                 Ok(status) if status.signal() == Some(Signal::ABORT.as_raw()) => note = "it has aborted".to_owned(),
                 Ok(status) => {
                     log.fails(format!("{} ended with {status} instead of aborting when fdatasync failed", member.name));
                 }
+                // One that has no segment cannot begin one on such a disk, and refuses everybody: nothing is lost by trying again.
+                Err(_) if before.is_some() && before == after => note = "it has refused everybody".to_owned(),
                 Err(_) => log.fails(format!("{} goes on although fdatasync failed", member.name)),
             }
             service.process.kill();

@@ -74,6 +74,15 @@ impl Measures {
     }
 }
 
+/// Records that a gateway has answered with 2xx in this life of its; `None` when it does not say.
+pub(super) async fn accepted(gateway: SocketAddr) -> Option<u64> {
+    let answer =
+        reqwest::Client::new().get(format!("http://{gateway}/metrics")).timeout(ANSWER_LIMIT).send().await.ok()?;
+    let text = answer.text().await.ok()?;
+    let counts = text.lines().filter(|line| line.starts_with("gateway_accepted_total{"));
+    Some(counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())
+}
+
 fn value_of(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
