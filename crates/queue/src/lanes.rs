@@ -90,7 +90,7 @@ impl Lanes {
     ///
     /// A project that floods fills these and no others.
     pub fn subset(&self, project_id: u64, k: u16) -> Vec<u16> {
-        let mut lanes: Vec<(u64, u16)> = self.current().map(|lane| (score(project_id, lane), lane)).collect();
+        let mut lanes = self.scored(project_id);
         lanes.sort_unstable_by(|a, b| b.cmp(a));
         lanes.truncate(usize::from(k.max(1)));
         lanes.into_iter().map(|(_, lane)| lane).collect()
@@ -98,12 +98,20 @@ impl Lanes {
 
     /// The lane for a hash of class and culprit: equal hashes of a project always meet in one.
     pub fn lane_for(&self, project_id: u64, k: u16, hash: u64) -> u16 {
-        let lanes = self.subset(project_id, k);
         let mut input = [0; 16];
         input[..8].copy_from_slice(&project_id.to_le_bytes());
         input[8..].copy_from_slice(&hash.to_le_bytes());
-        let at = xxh3_64(&input) % lanes.len() as u64;
-        lanes[usize::try_from(at).expect("below the number of lanes")]
+        let mut lanes = self.scored(project_id);
+        let subset = usize::from(k.max(1)).min(lanes.len());
+        let at = usize::try_from(xxh3_64(&input) % subset as u64).expect("below the number of lanes");
+        // The one at this place of the subset; the order of the others is not asked for.
+        let (_, (_, lane), _) = lanes.select_nth_unstable_by(at, |a, b| b.cmp(a));
+        *lane
+    }
+
+    /// The lanes of the current epoch, and how much each is this project's.
+    fn scored(&self, project_id: u64) -> Vec<(u64, u16)> {
+        self.current().map(|lane| (score(project_id, lane), lane)).collect()
     }
 }
 

@@ -34,6 +34,9 @@ pub(crate) struct Gateway {
     /// Turns for work on big bodies, in bytes: more at a time would only share the same processors, and the memory that
     /// the work needs would not be bounded.
     turns: Arc<Semaphore>,
+    /// Bytes that a turn takes at least, so that there are no more at a time than processors. Each is done by a thread of
+    /// its own, whose compressor and whose part of the heap keep megabytes long after a big body.
+    turn_bytes_min: usize,
 }
 
 /// What is needed to take anything in: who may send, and where to put it.
@@ -54,6 +57,7 @@ impl Gateway {
             rates: Rates::default(),
             body_bytes_max: config.body_bytes_max,
             turns: Arc::new(Semaphore::new(config.body_bytes_max)),
+            turn_bytes_min: config.body_bytes_max / std::thread::available_parallelism().map_or(1, usize::from),
         }
     }
 
@@ -97,7 +101,7 @@ impl Gateway {
         if work_bytes <= BIG_BYTES {
             return work();
         }
-        let share = u32::try_from(work_bytes).unwrap_or(u32::MAX);
+        let share = u32::try_from(work_bytes.max(self.turn_bytes_min)).unwrap_or(u32::MAX);
         let turn = Arc::clone(&self.turns).acquire_many_owned(share).await.expect("the semaphore is never closed");
         let in_turn = move || {
             let _turn = turn;
