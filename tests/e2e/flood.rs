@@ -21,7 +21,7 @@ const TIMES: u32 = 10;
 const PER_SECOND_MIN: u32 = 500;
 
 /// What part of a core these may have: the sender and the servers need the others of this machine.
-const GATEWAY_SHARE: f64 = if cfg!(debug_assertions) { 0.5 } else { 0.2 };
+const GATEWAY_SHARE: f64 = 0.5;
 const WORKER_SHARE: f64 = 0.1;
 
 /// Connections that wait for answers at the same time. More than a slow gateway answers within a second.
@@ -31,8 +31,8 @@ const JOURNAL_BYTES_MAX: u64 = if cfg!(debug_assertions) { 4 << 20 } else { 96 <
 const REDIS_MB: u32 = 96;
 
 /// What each may have resident, in MiB.
-const GATEWAY_MIB_MAX: u64 = 256;
-const WORKER_MIB_MAX: u64 = 256;
+const GATEWAY_MIB_MAX: u64 = 384;
+const WORKER_MIB_MAX: u64 = 288;
 const WEB_MIB_MAX: u64 = 128;
 
 /// Within this a page is there, in 99 of 100 cases.
