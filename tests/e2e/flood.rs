@@ -31,8 +31,8 @@ const JOURNAL_BYTES_MAX: u64 = if cfg!(debug_assertions) { 4 << 20 } else { 96 <
 const REDIS_MB: u32 = 96;
 
 /// What each may have resident, in MiB.
-const GATEWAY_MIB_MAX: u64 = 384;
-const WORKER_MIB_MAX: u64 = 288;
+const GATEWAY_MIB_MAX: u64 = 256;
+const WORKER_MIB_MAX: u64 = 256;
 const WEB_MIB_MAX: u64 = 128;
 
 /// Within this a page is there, in 99 of 100 cases.
