@@ -2,10 +2,15 @@
 //!
 //! Bodies lie in chunks, one per fingerprint and batch. Batches overlap in time, so a list is a merge of the chunks
 //! around its place: a notice is handed out only when no chunk that has not been opened can hold a newer one.
+//!
+//! Places are looked up first and bodies fetched afterwards, and housekeep may merge chunks in between: a page is therefore
+//! read in one snapshot. (To begin anew when a body is not there any more would not do. A chunk that was opened can since have
+//! taken in others that have not been listed yet, and those would be missed without a sign.)
 
 use std::collections::{BinaryHeap, VecDeque};
 
 use notice::{Item, NoticeId};
+use sqlx::PgConnection;
 use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -59,6 +64,9 @@ impl Ord for Found {
 
 impl Reader {
     /// The notice of this id, which says itself in which lane and when it was accepted.
+    ///
+    /// Needs no snapshot: looks go upwards by last id, within one lane and stretch, and a merge moves notices only to a chunk of
+    /// the same whose last id is at least as great. What has not been met yet stays ahead.
     pub(super) async fn find(&self, opened: &Opened, id: NoticeId) -> Result<Option<(Identity, Item)>, ReadError> {
         if id.as_uuid().get_version_num() != 7 {
             return Ok(None);
@@ -136,6 +144,7 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<Found>, ReadError> {
         let fingerprint_ids: Vec<i64> = identities.iter().map(|identity| identity.id).collect();
+        let mut snapshot = self.snapshot().await?;
         let mut waiting: BinaryHeap<Found> = BinaryHeap::new();
         let mut places: VecDeque<Place> = VecDeque::new();
         let mut is_last_look = false;
@@ -143,7 +152,7 @@ impl Reader {
         let mut found = Vec::new();
         loop {
             if places.is_empty() && !is_last_look {
-                let rows = self.places_before(opened, &fingerprint_ids, before, after).await?;
+                let rows = places_before(&mut snapshot, opened, &fingerprint_ids, before, after).await?;
                 is_last_look = rows.len() < CHUNKS_PER_LOOK;
                 after = rows.last().map(|place| (place.last_id, place.id));
                 places = rows.into();
@@ -162,7 +171,7 @@ impl Reader {
                 return Ok(found);
             }
             let chunks = take_enough(&mut places, limit - found.len());
-            for (fingerprint_id, items) in self.open_chunks(opened, &chunks).await? {
+            for (fingerprint_id, items) in open_chunks(&mut snapshot, opened, &chunks).await? {
                 let items = items.into_iter().filter(|item| before.is_none_or(|before| item.id < before));
                 waiting.extend(items.map(|item| Found { item, fingerprint_id }));
             }
@@ -177,15 +186,17 @@ impl Reader {
         id: NoticeId,
     ) -> Result<Option<NoticeId>, ReadError> {
         let fingerprint_ids: Vec<i64> = identities.iter().map(|identity| identity.id).collect();
+        let mut snapshot = self.snapshot().await?;
         let nearest =
             sqlx::query_file_as!(Place, "queries/read_chunk_after.sql", opened.id(), &fingerprint_ids, id.as_uuid())
-                .fetch_optional(&self.pool)
+                .fetch_optional(&mut *snapshot)
                 .await?;
         let Some(nearest) = nearest else { return Ok(None) };
         let oldest_after = |chunks: Vec<(i64, Vec<Item>)>| {
             chunks.into_iter().flat_map(|(_, items)| items).map(|item| item.id).filter(|other| *other > id).min()
         };
-        let Some(candidate) = oldest_after(self.open_chunks(opened, std::slice::from_ref(&nearest)).await?) else {
+        let Some(candidate) = oldest_after(open_chunks(&mut snapshot, opened, std::slice::from_ref(&nearest)).await?)
+        else {
             return Ok(None);
         };
         // A chunk that ends later may begin earlier.
@@ -199,62 +210,60 @@ impl Reader {
             span_end(candidate),
             nearest.id
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *snapshot)
         .await?;
-        let earlier = oldest_after(self.open_chunks(opened, &straddling).await?);
+        let earlier = oldest_after(open_chunks(&mut snapshot, opened, &straddling).await?);
         Ok(Some(earlier.map_or(candidate, |earlier| earlier.min(candidate))))
     }
+}
 
-    async fn places_before(
-        &self,
-        opened: &Opened,
-        fingerprint_ids: &[i64],
-        before: Option<NoticeId>,
-        after: Option<(Uuid, i64)>,
-    ) -> Result<Vec<Place>, ReadError> {
-        let places = sqlx::query_file_as!(
-            Place,
-            "queries/read_chunks_before.sql",
-            opened.id(),
-            fingerprint_ids,
-            before.map(|id| id.as_uuid()),
-            before.map(span_end),
-            after.map(|(last_id, _)| last_id),
-            after.map(|(_, chunk_id)| chunk_id),
-            CHUNKS_PER_LOOK as i64
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(places)
-    }
+async fn places_before(
+    snapshot: &mut PgConnection,
+    opened: &Opened,
+    fingerprint_ids: &[i64],
+    before: Option<NoticeId>,
+    after: Option<(Uuid, i64)>,
+) -> Result<Vec<Place>, ReadError> {
+    let places = sqlx::query_file_as!(
+        Place,
+        "queries/read_chunks_before.sql",
+        opened.id(),
+        fingerprint_ids,
+        before.map(|id| id.as_uuid()),
+        before.map(span_end),
+        after.map(|(last_id, _)| last_id),
+        after.map(|(_, chunk_id)| chunk_id),
+        CHUNKS_PER_LOOK as i64
+    )
+    .fetch_all(snapshot)
+    .await?;
+    Ok(places)
+}
 
-    /// Fetches and decodes chunks: fingerprint and notices of each.
-    async fn open_chunks(&self, opened: &Opened, places: &[Place]) -> Result<Vec<(i64, Vec<Item>)>, ReadError> {
-        if places.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
-        let fingerprint_ids: Vec<i64> = places.iter().map(|place| place.fingerprint_id).collect();
-        let last_ids: Vec<Uuid> = places.iter().map(|place| place.last_id).collect();
-        let last_ats: Vec<OffsetDateTime> = places.iter().map(|place| place.last_at).collect();
-        let rows = sqlx::query_file!(
-            "queries/read_chunk_bodies.sql",
-            opened.id(),
-            &ids,
-            &fingerprint_ids,
-            &last_ids,
-            &last_ats
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                let items = chunk::decode(row.codec, &row.body)
-                    .map_err(|source| ReadError::Chunk { chunk_id: row.id, source })?;
-                Ok((row.fingerprint_id, items))
-            })
-            .collect()
+/// Fetches and decodes chunks: fingerprint and notices of each.
+async fn open_chunks(
+    snapshot: &mut PgConnection,
+    opened: &Opened,
+    places: &[Place],
+) -> Result<Vec<(i64, Vec<Item>)>, ReadError> {
+    if places.is_empty() {
+        return Ok(Vec::new());
     }
+    let ids: Vec<i64> = places.iter().map(|place| place.id).collect();
+    let fingerprint_ids: Vec<i64> = places.iter().map(|place| place.fingerprint_id).collect();
+    let last_ids: Vec<Uuid> = places.iter().map(|place| place.last_id).collect();
+    let last_ats: Vec<OffsetDateTime> = places.iter().map(|place| place.last_at).collect();
+    let rows =
+        sqlx::query_file!("queries/read_chunk_bodies.sql", opened.id(), &ids, &fingerprint_ids, &last_ids, &last_ats)
+            .fetch_all(snapshot)
+            .await?;
+    rows.into_iter()
+        .map(|row| {
+            let items =
+                chunk::decode(row.codec, &row.body).map_err(|source| ReadError::Chunk { chunk_id: row.id, source })?;
+            Ok((row.fingerprint_id, items))
+        })
+        .collect()
 }
 
 /// The next chunks that together may hold `wanted` notices, within the limit of bytes.
@@ -273,6 +282,7 @@ fn take_enough(places: &mut VecDeque<Place>, wanted: usize) -> Vec<Place> {
     taken
 }
 
+/// The least id of this moment.
 fn first_id_at(ms: i64) -> Uuid {
     Uuid::from_u64_pair(ms.cast_unsigned() << 16, 0)
 }

@@ -20,8 +20,8 @@ mod stats;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
 
 pub use cursor::CursorError;
 pub use deploys::Deploy;
@@ -80,6 +80,16 @@ impl Reader {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
         Ok(Reader { pool })
+    }
+
+    /// Begins to read one state of the database with several statements. Dropped when it has served.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, ReadError> {
+        let pool = self.pool.clone();
+        // In a task of its own: sqlx cannot tell whether a BEGIN whose future was dropped has reached the server, and a
+        // connection that still sits in a transaction would go on to show that state for ever.
+        let begun =
+            tokio::spawn(async move { pool.begin_with("begin isolation level repeatable read, read only").await });
+        Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
     }
 
     /// Asks the database for a sign of life.
