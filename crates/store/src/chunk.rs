@@ -73,7 +73,8 @@ thread_local! {
         RefCell::new(zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("there is memory for a compressor"));
 }
 
-/// Packs notices, sorted by id, into as many chunks as the limits ask for.
+/// Packs notices, in the order in which they are given, into as many chunks as the limits ask for. Sorted by id they make the
+/// fewest; nobody who reads a chunk relies on their order, but the list of what became visible on that it stays.
 ///
 /// A chunk holds at most [`NOTICES_MAX`] notices, [`RAW_BYTES_MAX`] bytes and one [`SPAN_MS`] of accepted_at.
 pub fn encode(items: &[Item]) -> Vec<Encoded> {

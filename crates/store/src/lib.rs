@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod batch;
 pub mod chunk;
+pub mod compaction;
 mod error;
 pub mod housekeeper;
 mod lane_epochs;

@@ -283,7 +283,7 @@ fn take_enough(places: &mut VecDeque<Place>, wanted: usize) -> Vec<Place> {
 }
 
 /// The least id of this moment.
-fn first_id_at(ms: i64) -> Uuid {
+pub(crate) fn first_id_at(ms: i64) -> Uuid {
     Uuid::from_u64_pair(ms.cast_unsigned() << 16, 0)
 }
 

@@ -23,6 +23,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 
+pub(crate) use chunks::first_id_at;
 pub use cursor::CursorError;
 pub use deploys::Deploy;
 pub use group::{Bar, Change, Facet, FacetValue, Grid, GroupParts, Mark};

@@ -4,6 +4,10 @@
 //! saw skips what was committed late. This list goes by (transaction, chunk, place in it) and ends before the oldest
 //! transaction that is still running: nothing can appear behind it. Transactions of other databases of the same server
 //! count, too: a long one elsewhere makes the list late, never wrong.
+//!
+//! Chunks are merged when their stretch of time is over. The one that became visible last takes the others in, behind its own
+//! notices: whoever has not come to it yet meets all of them, whoever stands in it goes on where they stood, and may then meet
+//! again what they had from the others.
 
 use sqlx::types::time::OffsetDateTime;
 
@@ -28,6 +32,8 @@ pub struct SincePage {
 
 impl Reader {
     /// Notices of all groups of a project accepted since a time; `cursor` is an earlier page's.
+    ///
+    /// Whoever follows the list misses nothing. Notices of a stretch of time whose chunks are merged meanwhile may come again.
     pub async fn notices_since(
         &self,
         opened: &Opened,
