@@ -8,6 +8,10 @@ use clap::{Parser, ValueEnum};
 use queue::QueueArgs;
 use service::{BadConfig, ServiceArgs};
 
+/// Seconds for which a stretch of time must have been over before its chunks are merged: gateways keep what is committed for ten
+/// minutes and send it again when the database was set back.
+const COMPACT_AFTER_S: u32 = 30 * 60;
+
 /// Folds notices into groups, executes what people do, delivers what they are told, keeps house.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "batch-worker", version)]
@@ -60,6 +64,11 @@ pub struct Config {
     #[arg(long, env = "CROAK_LANES_QUIET_S", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..))]
     pub lanes_quiet_s: u32,
 
+    /// Role housekeep: seconds after the end of a stretch of ten minutes in which notices of it may still come in. Then its small
+    /// chunks are merged, once; what comes later stays as it came.
+    #[arg(long, env = "CROAK_COMPACT_AFTER_S", default_value_t = COMPACT_AFTER_S, value_parser = clap::value_parser!(u32).range(1..))]
+    pub compact_after_s: u32,
+
     /// Role fold: most records of one batch.
     #[arg(long, env = "CROAK_BATCH_RECORDS_MAX", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_records_max: u32,
@@ -90,7 +99,7 @@ pub enum Role {
     Command,
     /// Sends webhooks.
     Deliver,
-    /// Makes and drops partitions, publishes projects to the gateways.
+    /// Makes and drops partitions, merges small chunks, publishes projects to the gateways.
     Housekeep,
 }
 
@@ -114,6 +123,15 @@ pub(crate) struct BatchLimits {
     pub(crate) wait: Duration,
 }
 
+/// How long role housekeep waits before it touches something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HouseTimes {
+    /// Without a word of the lanes of an older epoch.
+    pub(crate) lanes_quiet: Duration,
+    /// From the end of a stretch of time until its chunks are merged.
+    pub(crate) compact_after: Duration,
+}
+
 impl Config {
     pub(crate) fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
@@ -133,8 +151,11 @@ impl Config {
         }
     }
 
-    pub(crate) fn lanes_quiet(&self) -> Duration {
-        Duration::from_secs(self.lanes_quiet_s.into())
+    pub(crate) fn house_times(&self) -> HouseTimes {
+        HouseTimes {
+            lanes_quiet: Duration::from_secs(self.lanes_quiet_s.into()),
+            compact_after: Duration::from_secs(self.compact_after_s.into()),
+        }
     }
 
     /// What one flag cannot say alone.

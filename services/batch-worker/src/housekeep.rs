@@ -1,4 +1,5 @@
-//! Role housekeep: partitions ahead and behind, roll-ups, retention, and the snapshot of projects for the gateways.
+//! Role housekeep: partitions ahead and behind, roll-ups, retention, merging of small chunks, and the snapshot of projects for
+//! the gateways.
 //!
 //! Any number of workers may have the role; the one that holds the lock in PostgreSQL does the work.
 
@@ -10,6 +11,8 @@ use store::{StoreError, Writer};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::compaction::Compacting;
+use crate::config::HouseTimes;
 use crate::lanes::{self, Retiring};
 use crate::training::{Training, restore_published};
 
@@ -23,12 +26,12 @@ const ROUND_EVERY: Duration = Duration::from_secs(60);
 const STANDBY: Duration = Duration::from_secs(2);
 
 /// Keeps house until told to stop.
-pub(crate) async fn run(writer: Writer, queue: Queue, lanes_quiet: Duration, shutdown: CancellationToken) {
+pub(crate) async fn run(writer: Writer, queue: Queue, times: HouseTimes, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         match writer.housekeeper().await {
             Ok(Some(housekeeper)) => {
                 tracing::info!("this worker keeps house");
-                if let Err(error) = keep(housekeeper, &queue, lanes_quiet, &shutdown).await {
+                if let Err(error) = keep(housekeeper, &queue, times, &shutdown).await {
                     tracing::warn!(error = service::causes(&error), "housekeeping interrupted");
                 }
             }
@@ -44,7 +47,7 @@ pub(crate) async fn run(writer: Writer, queue: Queue, lanes_quiet: Duration, shu
 async fn keep(
     mut housekeeper: Housekeeper,
     queue: &Queue,
-    lanes_quiet: Duration,
+    times: HouseTimes,
     shutdown: &CancellationToken,
 ) -> Result<(), StoreError> {
     let mut next_round = Instant::now();
@@ -52,7 +55,8 @@ async fn keep(
     let mut training = Training::new();
     restore_published(&mut housekeeper, queue).await?;
     lanes::restore_published(&mut housekeeper, queue).await?;
-    let mut retiring = Retiring::begin(lanes_quiet, &mut housekeeper).await?;
+    let mut retiring = Retiring::begin(times.lanes_quiet, &mut housekeeper).await?;
+    let mut compacting = Compacting::new(times.compact_after);
     while !shutdown.is_cancelled() {
         publish(&mut housekeeper, queue, &mut is_silent).await?;
         if Instant::now() >= next_round {
@@ -61,6 +65,7 @@ async fn keep(
         }
         training.look(&mut housekeeper).await?;
         retiring.look(&mut housekeeper, queue).await?;
+        compacting.look(&mut housekeeper).await?;
         let _ = tokio::time::timeout(SNAPSHOT_EVERY, shutdown.cancelled()).await;
     }
     Ok(())

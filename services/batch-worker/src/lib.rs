@@ -4,9 +4,10 @@
 //! - `fold` reads lanes, folds notices and writes them, exactly once;
 //! - `command` executes what people do on the web, at most once;
 //! - `deliver` sends what people are told, at least once;
-//! - `housekeep` makes and drops partitions and publishes the projects to the gateways.
+//! - `housekeep` makes and drops partitions, merges small chunks and publishes the projects to the gateways.
 
 mod command;
+mod compaction;
 mod config;
 mod deliver;
 mod fold;
@@ -57,6 +58,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     config.check()?;
     fold::describe();
+    compaction::describe();
     let health = Health::new();
     let worker_id = config.worker_id();
     let about = serde_json::json!({ "worker_id": worker_id, "roles": config.role_names() });
@@ -126,7 +128,7 @@ async fn work(
         });
     }
     if config.has(Role::Housekeep) {
-        roles.spawn(housekeep::run(writer.clone(), queue.clone(), config.lanes_quiet(), stop.clone()));
+        roles.spawn(housekeep::run(writer.clone(), queue.clone(), config.house_times(), stop.clone()));
     }
     let me = store::writer::WorkerRow {
         id: worker_id,

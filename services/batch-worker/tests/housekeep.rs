@@ -115,3 +115,33 @@ async fn gateways_hear_of_a_new_project_within_a_second() {
     bench.until("Redis knows it again", async || knows(9).await).await;
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn small_chunks_of_a_stretch_that_is_over_are_merged_while_the_rest_of_the_house_is_kept() {
+    let bench = Bench::new().await;
+    let journal = Uuid::now_v7();
+    let stretch_us = store::chunk::SPAN_MS * 1_000;
+    let from_us = (now_us() / stretch_us - 2) * stretch_us;
+    let fold = bench.worker_with("fold", &["--batch-wait-ms", "0"]).await;
+    for seq in 1..=20 {
+        let at_us = from_us + i64::try_from(seq).unwrap() * 1_000_000;
+        bench.ship(journal, 1, &record_at(LANE, seq, at_us, &notice("Timeout"))).await;
+        bench.drained(LANE).await;
+    }
+    fold.stop().await;
+    let chunk_count = "select count(*) from chunk";
+    let written = bench.number(chunk_count).await;
+    assert!(written > 10, "{written}");
+    bench.run("update compaction set merged_until = now() - interval '40 minutes'").await;
+    let version = "select snapshot_version from installation";
+    let before = bench.number(version).await;
+
+    let keeper = bench.worker_with("housekeep", &["--compact-after-s", "1"]).await;
+    bench.until("the chunks are merged", async || bench.number(chunk_count).await == 1).await;
+    let is_done = "select (merged_until > now() - interval '11 minutes')::int::bigint from compaction";
+    bench.until("what is over is done", async || bench.number(is_done).await == 1).await;
+    assert_eq!(bench.number(version).await, before, "gateways are told nothing new");
+    keeper.stop().await;
+    assert_eq!(bench.number("select notice_count::bigint from chunk").await, 20);
+    bench.audit().await;
+}
