@@ -102,7 +102,7 @@ impl Stretch {
 struct Listing {
     project_id: i64,
     lane: i32,
-    after: (Uuid, i64),
+    after: Uuid,
     chunk_counts: HashMap<i64, u32>,
 }
 
@@ -157,8 +157,7 @@ impl Housekeeper {
             "queries/compaction_small.sql",
             listing.project_id,
             listing.lane,
-            listing.after.0,
-            listing.after.1,
+            listing.after,
             stretch.end_id(),
             stretch.from(),
             stretch.end(),
@@ -172,7 +171,7 @@ impl Housekeeper {
             *listing.chunk_counts.entry(row.fingerprint_id).or_default() += 1;
         }
         if let Some(last) = rows.last() {
-            listing.after = (last.last_id, last.id);
+            listing.after = last.last_id;
         }
         Ok(rows.len() as i64 == CHUNKS_PER_STEP)
     }
@@ -310,7 +309,7 @@ impl Compaction {
             return Ok(Step::Looked);
         }
         if let Some((project_id, lane)) = self.lanes.pop() {
-            let after = (self.stretch.first_id(), 0);
+            let after = self.stretch.first_id();
             self.listing = Some(Listing { project_id, lane, after, chunk_counts: HashMap::new() });
             return Ok(Step::Looked);
         }
