@@ -24,7 +24,7 @@ const CHUNKS_PER_LOOK: usize = 128;
 const RAW_BYTES_PER_LOOK: i64 = 8 << 20;
 /// Chunks of a lane that may hold one id, opened at once.
 const CANDIDATES_PER_LOOK: i64 = 32;
-/// A chunk that holds a notice nearly always ends within this time after it.
+/// A chunk that holds a notice nearly always ends within this time after it, until it is merged: then it ends anywhere in its stretch.
 const NEAR_MS: i64 = 10_000;
 /// How far the partition key may lie from an id's own time, when no clock was wrong.
 const CLOCK_SLACK_MS: i64 = 1_000;
