@@ -15,6 +15,7 @@ pub mod logs;
 pub mod measure;
 pub mod process;
 pub mod proto;
+pub mod start;
 pub mod stop;
 
 pub use args::ServiceArgs;
@@ -22,4 +23,5 @@ pub use control::Control;
 pub use exit::{BadConfig, exit_code};
 pub use health::{Check, Health};
 pub use logs::{causes, init_tracing};
-pub use stop::{raise_open_files, shutdown_token};
+pub use start::{raise_open_files, use_small_pages};
+pub use stop::shutdown_token;

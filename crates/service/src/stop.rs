@@ -1,8 +1,7 @@
-//! The stop signal, and the number of sockets a process may have.
+//! The stop signal.
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -28,17 +27,4 @@ pub fn shutdown_token() -> io::Result<CancellationToken> {
         }
     });
     Ok(token)
-}
-
-/// Raises the limit of open files to what the system allows: the usual soft limit of 1,024 is fewer sockets
-/// than a busy door has. Failing is no reason not to start.
-pub fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return;
-    }
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "cannot raise the limit of open files");
-    }
 }

@@ -19,6 +19,7 @@ async fn main() -> ExitCode {
 async fn start(config: Config) -> anyhow::Result<()> {
     let log_level = service::init_tracing(&config.service)?;
     service::raise_open_files();
+    service::use_small_pages();
     let shutdown = service::shutdown_token().context("cannot listen for signals")?;
 
     let admin_address = config.service.admin_address(ADMIN_PORT);

@@ -81,7 +81,9 @@ pub async fn run(plan: &Plan) -> Report {
     let flooding = project(2);
     let quiet: Vec<Project> = (3..3 + QUIET_PROJECTS).map(project).collect();
     let projects = [std::slice::from_ref(&flooding), &quiet].concat();
-    let settings: Vec<_> = plan.mutant.iter().map(|mutant| ("CROAK_MUTANT", mutant.clone())).collect();
+    // Of a stretch of ten minutes that ends during the run the small chunks are merged while everything else goes on.
+    let mut settings = vec![("CROAK_COMPACT_AFTER_S", "1".to_owned())];
+    settings.extend(plan.mutant.iter().map(|mutant| ("CROAK_MUTANT", mutant.clone())));
     let fleet = Fleet::start(&projects, &settings).await;
     fleet.lacks.iter().for_each(|lack| println!("skipped: {lack}"));
     let pool = fleet.croak.pool();
