@@ -32,8 +32,6 @@ pub struct Project {
 /// Everything that runs.
 #[derive(Debug)]
 pub struct Fleet {
-    /// Database, web and the rest.
-    pub croak: Installation,
     /// The gateways.
     pub gateways: Vec<Member>,
     /// The workers.
@@ -46,6 +44,8 @@ pub struct Fleet {
     pub small_disk: Option<SmallDisk>,
     /// What cannot be had on this machine, and why.
     pub lacks: Vec<String>,
+    /// Database, web and the rest. Goes last: its folder can be removed when nobody writes there and no disk is mounted in it.
+    pub croak: Installation,
 }
 
 /// A service that is made to fail. Faults hold it while they last.
