@@ -54,7 +54,7 @@ impl Journal {
     /// Blocks while it reads: of each older segment its footer, and whole segments that a crash left without one.
     pub fn open(dir: &Path, options: JournalOptions) -> Result<Journal, OpenError> {
         check(&options)?;
-        let dir_file = lock(dir)?;
+        let dir_lock = lock(dir)?;
         let mut state = State::default();
         let disk_bytes = load(dir, &mut state)?;
         let own = Uuid::now_v7();
@@ -62,7 +62,7 @@ impl Journal {
 
         let mut shared = Shared {
             dir: dir.to_owned(),
-            dir_file,
+            dir_lock,
             bytes_max: BYTES_MAX,
             own,
             unacked_bytes: AtomicU64::new(state.unacked_bytes()),
@@ -260,8 +260,26 @@ fn check(options: &JournalOptions) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// A directory that no other process may use as long as this is held.
+pub(crate) struct DirLock(File);
+
+impl DirLock {
+    /// The directory itself, for `fsync` and `fstatvfs`.
+    pub(crate) fn file(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing the file would not do: a process that is being started has a copy of it until its program begins, and a lock lasts as
+        // long as any copy of the file is open.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 /// Makes the directory if it is not there, and locks it.
-fn lock(dir: &Path) -> Result<File, OpenError> {
+fn lock(dir: &Path) -> Result<DirLock, OpenError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir))?;
     if let Err(error) = std::fs::set_permissions(dir, Permissions::from_mode(0o700)) {
         // A mounted volume may belong to somebody else and still be ours to use.
@@ -269,7 +287,7 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     }
     let dir_file = File::open(dir).map_err(OpenError::io(dir))?;
     match rustix::fs::flock(&dir_file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(dir_file),
+        Ok(()) => Ok(DirLock(dir_file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(dir.to_owned())),
         Err(error) => Err(OpenError::io(dir)(error.into())),
     }
@@ -302,4 +320,20 @@ fn load(dir: &Path, state: &mut State) -> Result<u64, OpenError> {
     state.volumes =
         journals.into_iter().map(|(journal, segments)| (journal, Volume::from_segments(segments))).collect();
     Ok(disk_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_with_the_journal_even_if_a_process_just_started_has_the_file() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let held = lock(dir.path()).unwrap();
+        let copy_of_a_child = held.file().try_clone().unwrap();
+        assert!(matches!(lock(dir.path()), Err(OpenError::InUse(_))));
+        drop(held);
+        assert!(lock(dir.path()).is_ok());
+        drop(copy_of_a_child);
+    }
 }

@@ -88,7 +88,7 @@ impl Shared {
     }
 
     pub(crate) fn free_disk_bytes(&self) -> io::Result<u64> {
-        let disk = rustix::fs::fstatvfs(&self.dir_file)?;
+        let disk = rustix::fs::fstatvfs(self.dir_lock.file())?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }

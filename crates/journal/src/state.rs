@@ -1,7 +1,6 @@
 //! What appenders, readers and the writer share.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
+use crate::journal::DirLock;
 use crate::volume::Volume;
 use crate::{AppendError, JournalOptions};
 
@@ -19,7 +19,7 @@ const SHARES_AGE_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     /// Holds the lock for as long as anything of the journal is in use.
-    pub(crate) dir_file: File,
+    pub(crate) dir_lock: DirLock,
     pub(crate) options: JournalOptions,
     pub(crate) bytes_max: u64,
     pub(crate) own: Uuid,

@@ -194,7 +194,7 @@ impl Writer {
         let begun = allocate(&file, shared.options.segment_bytes)
             .and_then(|()| file.write_all_at(&header, 0))
             .and_then(|()| file.sync_all())
-            .and_then(|()| shared.dir_file.sync_all());
+            .and_then(|()| shared.dir_lock.file().sync_all());
         if let Err(error) = begun {
             let _ = std::fs::remove_file(&path);
             return Err(error);
