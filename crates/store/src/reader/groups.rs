@@ -191,33 +191,44 @@ impl GroupRow {
 }
 
 /// The one statement of the list; only the order, and with it where a page goes on, is different for each sort.
+///
+/// The page is found first, without anything that nobody searches: with its filters absent the text's join falls away. What
+/// its rows show is looked up after that, row by row, however little the database knows of tables that grow by the minute.
 macro_rules! groups_query {
     ($after:literal, $order:literal, $($argument:expr),*) => {
         sqlx::query_as!(
             GroupRow,
-            r#"select g.id, g.state, g.version, g.notice_count, g.user_count, g.count_bucket, g.user_bucket,
+            r#"with page as materialized (
+                select g.*
+                from grp g
+                left join grp_text t on t.project_id = g.project_id and t.group_id = g.id
+                where g.project_id = $1
+                    and ($2::text is null or g.state = $2)
+                    and ($3::text is null or t.words @@ to_tsquery('simple', $3))
+                    and ($4::text[] = '{}' or not exists (select from unnest($4) as c(part)
+                        where position(lower(c.part) in lower(t.class)) = 0))
+                    and ($5::text[] = '{}' or not exists (select from unnest($5) as p(part)
+                        where position(lower(p.part) in lower(t.class || ': ' || t.message || ' ' || t.culprit)) = 0))
+                    and ($6::text[] = '{}' or not exists (select from unnest($6, $7::text[]) as w(key, value)
+                        where not exists (select from fingerprint p
+                            join facet f on f.project_id = p.project_id and f.fingerprint_id = p.id
+                            where p.project_id = $1 and p.group_id = g.id
+                                and f.key = w.key and f.value = w.value and not f.is_other)))
+                    and ($8::float8 is null or g.first_seen_at > now() - $8 * interval '1 second')
+                    and ($9::float8 is null or g.last_seen_at > now() - $9 * interval '1 second')
+                    and ($10::float8 is null or g.last_seen_at <= now() - $10 * interval '1 second')
+                    and ($11::bigint is null or "# + $after + ") order by " + $order + r#" limit $14
+            )
+            select g.id, g.state, g.version, g.notice_count, g.user_count, g.count_bucket, g.user_bucket,
                 g.first_seen_at, g.last_seen_at, g.last_seen_bucket, g.resolved_at, g.assignee_id,
                 (select coalesce(nullif(u.name, ''), u.email) from user_account u where u.id = g.assignee_id) as assignee_name,
                 t.class, t.message, t.culprit,
                 coalesce(g.state = 'unresolved' and (select h.kind = 'reopened' and h.actor_id is null from grp_history h
                     where h.project_id = g.project_id and h.group_id = g.id order by h.at desc, h.id desc limit 1), false) as "came_back!"
-            from grp g
-            join grp_text t on t.project_id = g.project_id and t.group_id = g.id
-            where g.project_id = $1
-                and ($2::text is null or g.state = $2)
-                and ($3::text is null or t.words @@ to_tsquery('simple', $3))
-                and not exists (select from unnest($4::text[]) as c(part) where position(lower(c.part) in lower(t.class)) = 0)
-                and not exists (select from unnest($5::text[]) as p(part)
-                    where position(lower(p.part) in lower(t.class || ': ' || t.message || ' ' || t.culprit)) = 0)
-                and not exists (select from unnest($6::text[], $7::text[]) as w(key, value)
-                    where not exists (select from fingerprint p
-                        join facet f on f.project_id = p.project_id and f.fingerprint_id = p.id
-                        where p.project_id = $1 and p.group_id = g.id
-                            and f.key = w.key and f.value = w.value and not f.is_other))
-                and ($8::float8 is null or g.first_seen_at > now() - $8 * interval '1 second')
-                and ($9::float8 is null or g.last_seen_at > now() - $9 * interval '1 second')
-                and ($10::float8 is null or g.last_seen_at <= now() - $10 * interval '1 second')
-                and ($11::bigint is null or "# + $after + ") order by " + $order + " limit $14",
+            from page g
+            cross join lateral (select t.class, t.message, t.culprit from grp_text t
+                where t.project_id = g.project_id and t.group_id = g.id offset 0) t
+            order by "# + $order,
             $($argument),*
         )
     };
