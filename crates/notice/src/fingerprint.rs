@@ -81,7 +81,7 @@ fn default_parts(notice: &Notice) -> Vec<Part> {
     let is_named = !class.is_empty() && !PLACEHOLDER_CLASSES.contains(&class);
     let is_placed = places.iter().any(|place| place.has_function);
     if !is_named || !is_placed {
-        parts.push(Part::new("message", template(error.message.as_deref().unwrap_or_default())));
+        parts.push(Part::new("message", message_of(error)));
     }
     parts.extend(places.into_iter().map(|place| Part::new("frame", place.text)));
     parts
@@ -106,11 +106,15 @@ fn hoptoad_parts(notice: &Notice) -> Vec<Part> {
         }
         // Hoptoad had nothing more to go by and put every message of a class into one group.
         None => {
-            let message = error.and_then(|error| error.message.as_deref()).unwrap_or_default();
-            parts.push(Part::new("message", template(message)));
+            parts.push(Part::new("message", error.map(message_of).unwrap_or_default()));
         }
     }
     parts
+}
+
+/// The message without its variables. A client that knows where it put them knows better than we do.
+fn message_of(error: &Error) -> Cow<'_, str> {
+    template(error.template.as_deref().or(error.message.as_deref()).unwrap_or_default())
 }
 
 /// The places of the application's own frames (of all, if none is its own), innermost first, each once: a recursion is the same however deep it went.

@@ -45,6 +45,11 @@ pub fn fold_key(notice: &Notice) -> FoldKey {
             hash.number(frame.line);
             hash.number(frame.in_app.map(u32::from));
         }
+        // Clients that have neither keep the keys that they had before there were these.
+        if error.template.is_some() || error.module.is_some() {
+            hash.text(error.template.as_deref());
+            hash.text(error.module.as_deref());
+        }
     }
     FoldKey(hash.0.digest128().to_be_bytes())
 }

@@ -58,6 +58,7 @@ pub fn to_json(stored: &Stored<'_>) -> Value {
             "headers": embedded(request.headers_json.as_deref()),
             "cgi": embedded(request.cgi_json.as_deref()),
             "body": embedded(request.body_json.as_deref()),
+            "cookies": embedded(request.cookies_json.as_deref()),
         })),
         "user": notice.user.as_ref().map(|user| json!({
             "id": user.id, "name": user.name, "username": user.username, "email": user.email, "ip": user.ip,
@@ -75,6 +76,20 @@ pub fn to_json(stored: &Stored<'_>) -> Value {
         if !notice.client_fingerprint.is_empty() {
             out.insert("client_fingerprint".into(), json!(notice.client_fingerprint));
         }
+        for (name, text) in [("logger", &notice.logger), ("dist", &notice.dist)] {
+            if let Some(text) = text {
+                out.insert(name.into(), text.as_str().into());
+            }
+        }
+        for (name, json) in [
+            ("threads", &notice.threads_json),
+            ("modules", &notice.modules_json),
+            ("debug_images", &notice.debug_images_json),
+        ] {
+            if json.is_some() {
+                out.insert(name.into(), embedded(json.as_deref()));
+            }
+        }
         if let Some(unmapped) = &notice.unmapped_json {
             let unmapped = embedded(Some(unmapped));
             if let Some(framework) = unmapped.get("framework").filter(|framework| framework.is_string()) {
@@ -87,12 +102,23 @@ pub fn to_json(stored: &Stored<'_>) -> Value {
 }
 
 fn error(error: &Error) -> Value {
-    json!({
+    let mut out = json!({
         "class": error.class,
         "message": error.message,
         "handled": error.handled,
         "frames": error.frames.iter().map(frame).collect::<Vec<_>>(),
-    })
+    });
+    if let Value::Object(out) = &mut out {
+        for (name, text) in [("template", &error.template), ("module", &error.module)] {
+            if let Some(text) = text {
+                out.insert(name.into(), text.as_str().into());
+            }
+        }
+        if error.mechanism_json.is_some() {
+            out.insert("mechanism".into(), embedded(error.mechanism_json.as_deref()));
+        }
+    }
+    out
 }
 
 fn frame(frame: &Frame) -> Value {

@@ -80,6 +80,8 @@ impl Limits {
         self.text(notice.release.as_mut(), "release");
         self.text(notice.language.as_mut(), "language");
         self.text(notice.platform.as_mut(), "platform");
+        self.text(notice.logger.as_mut(), "logger");
+        self.text(notice.dist.as_mut(), "dist");
         self.count(&mut notice.errors, ERRORS_MAX, "errors");
         for error in &mut notice.errors {
             self.error(error);
@@ -95,6 +97,7 @@ impl Limits {
             self.json(&mut request.headers_json, "request.headers");
             self.json(&mut request.cgi_json, "request.cgi");
             self.json(&mut request.body_json, "request.body");
+            self.json(&mut request.cookies_json, "request.cookies");
         }
         if let Some(user) = &mut notice.user {
             self.text(user.id.as_mut(), "user.id");
@@ -112,6 +115,9 @@ impl Limits {
         self.json(&mut notice.breadcrumbs_json, "breadcrumbs");
         self.json(&mut notice.contexts_json, "contexts");
         self.json(&mut notice.extra_json, "extra");
+        self.json(&mut notice.threads_json, "threads");
+        self.json(&mut notice.modules_json, "modules");
+        self.json(&mut notice.debug_images_json, "debug_images");
         self.json(&mut notice.unmapped_json, "unmapped");
         if let Some(trace) = &mut notice.trace {
             self.text(trace.trace_id.as_mut(), "trace.trace_id");
@@ -126,6 +132,9 @@ impl Limits {
     fn error(&mut self, error: &mut Error) {
         self.text(error.class.as_mut(), "class");
         self.text_up_to(error.message.as_mut(), "message", MESSAGE_BYTES_MAX);
+        self.text(error.template.as_mut(), "template");
+        self.text(error.module.as_mut(), "module");
+        self.json(&mut error.mechanism_json, "mechanism");
         let frame_count = error.frames.len();
         if frame_count > FRAMES_MAX {
             let dropped = frame_count - FRAMES_MAX;
@@ -244,14 +253,17 @@ fn drop_part(notice: &mut Notice, step: usize) -> &'static str {
         }
         2 => {
             notice.unmapped_json = None;
-            "unmapped"
+            notice.threads_json = None;
+            notice.modules_json = None;
+            "unmapped, threads and modules"
         }
         3 => {
             if let Some(request) = &mut notice.request {
                 request.cgi_json = None;
                 request.body_json = None;
             }
-            "request.cgi and request.body"
+            notice.debug_images_json = None;
+            "request.cgi, request.body and debug_images"
         }
         4 => {
             notice.errors.iter_mut().for_each(|error| error.frames.truncate(FRAMES_MAX / 10));

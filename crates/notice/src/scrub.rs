@@ -23,6 +23,8 @@ pub fn scrub(notice: &mut Notice) {
     for error in &mut notice.errors {
         found.cards_of(error.class.as_mut());
         found.text(error.message.as_mut());
+        found.text(error.template.as_mut());
+        found.json(error.mechanism_json.as_mut());
         for frame in &mut error.frames {
             found.cards_of(frame.file.as_mut());
             frame.code.iter_mut().for_each(|code| found.code(&mut code.text));
@@ -42,6 +44,7 @@ pub fn scrub(notice: &mut Notice) {
         ] {
             found.json(json.as_mut());
         }
+        found.cookies_of(request.cookies_json.as_mut());
     }
     if let Some(server) = &mut notice.server {
         found.json(server.extra_json.as_mut());
@@ -51,6 +54,7 @@ pub fn scrub(notice: &mut Notice) {
         &mut notice.breadcrumbs_json,
         &mut notice.contexts_json,
         &mut notice.extra_json,
+        &mut notice.threads_json,
         &mut notice.unmapped_json,
     ] {
         found.json(json.as_mut());
@@ -152,6 +156,16 @@ impl Found {
             }
         }
         self.numbers(&mut out, at, json.len());
+        if let Some(rewritten) = out.finish() {
+            *json = rewritten;
+        }
+    }
+
+    /// JSON that holds nothing but cookies.
+    fn cookies_of(&mut self, json: Option<&mut String>) {
+        let Some(json) = json else { return };
+        let mut out = Rewritten { json, out: String::new(), copied: 0 };
+        self.cookies(&mut out, 0, json.len());
         if let Some(rewritten) = out.finish() {
             *json = rewritten;
         }

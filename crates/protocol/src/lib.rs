@@ -6,7 +6,9 @@
 //! - a parsed notice is neither normalised nor scrubbed: callers do both, in this order.
 
 pub mod airbrake;
+mod breadcrumbs;
 pub mod hoptoad;
+mod json;
 mod unmapped;
 
 use notice::Notice;

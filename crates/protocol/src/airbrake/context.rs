@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use notice::json_tree::Tree;
 use notice::{Notice, Request, Server, User};
 
-use super::{breadcrumbs, part, read_notifier, set};
+use super::read_notifier;
+use crate::breadcrumbs;
+use crate::json::{part, set};
 use crate::unmapped::Unmapped;
 
 /// Reads the context into the notice and its request; what has no field there stays as it is.

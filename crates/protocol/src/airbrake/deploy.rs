@@ -2,8 +2,8 @@
 
 use notice::Deploy;
 
-use super::{read, set, text_of};
 use crate::ParseError;
+use crate::json::{read, set, text_of};
 
 /// Reads a deploy. No field of it must be there.
 pub fn parse_deploy(body: &[u8]) -> Result<Deploy, ParseError> {

@@ -3,7 +3,7 @@
 use notice::json_tree::Tree;
 use notice::{CodeLine, Error, Frame};
 
-use super::set;
+use crate::json::{number, set};
 use crate::unmapped::Unmapped;
 
 /// Reads the chain. Every entry becomes an error, so that their number stays what it was.
@@ -86,15 +86,4 @@ fn read_frame<'a>(value: Tree<'a>, error: usize, line: usize, unmapped: &mut Unm
         }
     }
     frame
-}
-
-/// Sets a number that was written as a number or as a string. Says whether the value needs no other place.
-fn number(field: &mut Option<u32>, value: &Tree<'_>) -> bool {
-    match value.scalar().map(|text| text.trim().parse()) {
-        Some(Ok(number)) if field.is_none() => {
-            *field = Some(number);
-            true
-        }
-        _ => value.is_empty(),
-    }
 }

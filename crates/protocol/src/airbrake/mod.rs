@@ -1,7 +1,6 @@
 //! Airbrake JSON: notices of version 3, deploys of version 4, statistics of version 5, remote configuration.
 
 mod answer;
-mod breadcrumbs;
 mod context;
 mod deploy;
 mod errors;
@@ -13,9 +12,10 @@ pub use stats::check_stats;
 
 use std::borrow::Cow;
 
-use notice::json_tree::{self, Tree};
+use notice::json_tree::Tree;
 use notice::{Notice, Notifier, Request};
 
+use crate::json::{part, read, set, text_of};
 use crate::unmapped::Unmapped;
 use crate::{ParseError, Parsed};
 
@@ -57,49 +57,6 @@ pub fn parse_notice(body: &[u8]) -> Result<Parsed, ParseError> {
     notice.unmapped_json = unmapped.finish(&mut notes);
     notice.notes = notes;
     Ok(Parsed { notice, api_key, project_id, salvaged: false })
-}
-
-/// The text of a body; what is not UTF-8 becomes U+FFFD.
-fn text_of<'a>(body: &'a [u8], notes: &mut Vec<String>) -> Cow<'a, str> {
-    match std::str::from_utf8(body) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => {
-            notes.push("bytes that are not UTF-8 were replaced by U+FFFD".to_owned());
-            String::from_utf8_lossy(body)
-        }
-    }
-}
-
-/// Reads an object.
-fn read<'a>(text: &'a str, notes: &mut Vec<String>) -> Result<Tree<'a>, ParseError> {
-    if text.trim().is_empty() {
-        return Err(ParseError::Empty);
-    }
-    let read = json_tree::read(text)
-        .map_err(|malformed| ParseError::Malformed(format!("the body is not JSON: {malformed}")))?;
-    notes.extend(read.notes.into_iter().map(str::to_owned));
-    match read.tree {
-        Tree::Map(_) => Ok(read.tree),
-        _ => Err(ParseError::Malformed("the body is JSON, but not an object".to_owned())),
-    }
-}
-
-/// The JSON of a part, unless there is nothing in it.
-fn part(tree: Option<Tree<'_>>) -> Option<String> {
-    tree.filter(|tree| !tree.is_empty()).map(|tree| tree.to_text())
-}
-
-/// Sets a field from a scalar. Says whether the value needs no other place.
-fn set(field: &mut Option<String>, value: &Tree<'_>) -> bool {
-    match value.scalar() {
-        Some(text) if field.is_none() => {
-            if !text.is_empty() {
-                *field = Some(text.to_owned());
-            }
-            true
-        }
-        _ => value.is_empty(),
-    }
 }
 
 fn read_notifier<'a>(value: Tree<'a>, path: &str, notice: &mut Notice, unmapped: &mut Unmapped<'a>) {

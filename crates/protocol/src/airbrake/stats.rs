@@ -3,8 +3,8 @@
 use notice::Stats;
 use notice::json_tree::Tree;
 
-use super::{read, text_of};
 use crate::ParseError;
+use crate::json::{read, text_of};
 
 /// Checks statistics of this kind (`routes-stats`, `routes-breakdowns`, `queries-stats`, `queues-stats`); what is missing is named.
 pub fn check_stats(kind: &str, body: &[u8]) -> Result<Stats, ParseError> {

@@ -1,11 +1,11 @@
-//! `context.history`: what the browser did before.
+//! What the program did before.
 
 use std::borrow::Cow;
 
 use notice::json_tree::Tree;
 
-/// The history as breadcrumbs: `{at, category, level, message, data}`. Every other key of an entry goes to its data.
-pub(super) fn read(history: Tree<'_>) -> Option<String> {
+/// A list of them, whatever the client calls their parts, as `{at, category, level, message, data}`. Every other key of an entry goes to its data.
+pub(crate) fn read(history: Tree<'_>) -> Option<String> {
     let Tree::List(entries) = history else { return None };
     let crumbs: Vec<Tree<'_>> = entries.into_iter().map(breadcrumb).collect();
     (!crumbs.is_empty()).then(|| Tree::List(crumbs).to_text())
