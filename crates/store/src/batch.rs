@@ -7,6 +7,7 @@ use notice::{NoticeId, UserSketch};
 use uuid::Uuid;
 
 use crate::chunk;
+use crate::client_ids::ClientIdEntry;
 
 /// A lane that is held, and what proves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,10 @@ pub struct Batch {
     pub ledger_records: u64,
     /// Statistics.
     pub stats: Vec<StatsRow>,
+    /// The ids that clients gave to the notices, by project.
+    pub client_ids: BTreeMap<i64, ClientIdRun>,
+    /// How many records brought what is stored already.
+    pub repeat_records: u64,
     /// Records that could not become what they were sent as.
     pub dead: Vec<DeadRow>,
     /// What gateways declared gone.
@@ -117,6 +122,15 @@ pub struct Identity {
     pub culprit: String,
     /// What a search finds the group by.
     pub words: String,
+}
+
+/// The clients' ids of the notices of one project in one batch.
+#[derive(Debug, Clone, Default)]
+pub struct ClientIdRun {
+    /// Each with its place.
+    pub entries: Vec<ClientIdEntry>,
+    /// Greatest accepted_at of these notices.
+    pub last_at_us: i64,
 }
 
 /// A deploy.

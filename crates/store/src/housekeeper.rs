@@ -243,6 +243,7 @@ impl Housekeeper {
             .execute(&mut self.connection)
             .await?
             .rows_affected();
+        swept += self.sweep_client_ids().await?;
         Ok(swept)
     }
 
@@ -292,7 +293,9 @@ impl Housekeeper {
 }
 
 /// One slice of a project's rows, table by table. `$1` is the project, `$2` the most rows.
-const PROJECT_ROWS: [&str; 16] = [
+const PROJECT_ROWS: [&str; 18] = [
+    "delete from client_id_run where ctid in (select ctid from client_id_run where project_id = $1 limit $2)",
+    "delete from client_id_index where ctid in (select ctid from client_id_index where project_id = $1 limit $2)",
     "delete from chunk where (tableoid, ctid) in (select tableoid, ctid from chunk where project_id = $1 limit $2)",
     "delete from stats_record where (tableoid, ctid) in (select tableoid, ctid from stats_record where project_id = $1 limit $2)",
     "delete from fingerprint_minute where (tableoid, ctid) in (select tableoid, ctid from fingerprint_minute where project_id = $1 limit $2)",

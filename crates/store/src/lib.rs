@@ -11,6 +11,8 @@
 pub mod admin;
 pub mod batch;
 pub mod chunk;
+mod client_id_index;
+pub mod client_ids;
 pub mod compaction;
 mod error;
 pub mod housekeeper;

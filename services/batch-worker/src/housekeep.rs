@@ -100,12 +100,14 @@ async fn round(housekeeper: &mut Housekeeper) -> Result<(), StoreError> {
     let made = housekeeper.ensure_partitions().await?;
     let rolled_up_days = housekeeper.roll_up_minutes().await?;
     let expired = housekeeper.expire().await?;
+    let indexed_ids = housekeeper.index_client_ids().await?;
     let swept = housekeeper.sweep().await? + housekeeper.sweep_deleted_projects().await?;
     tracing::info!(
         made,
         rolled_up_days,
         expired_days = expired.days,
         expired_notices = expired.notices,
+        indexed_ids,
         swept,
         "house kept"
     );

@@ -14,6 +14,8 @@ pub struct Sums {
     pub declared_gone: i64,
     /// Of these, deploys, ledgers and statistics.
     pub others: i64,
+    /// Of these, repeats of notices that had been stored before.
+    pub repeated: i64,
     /// What groups say that they have.
     pub in_groups: i64,
     /// What chunks say that they hold.
@@ -35,6 +37,7 @@ const SUMS: &str = "
         (select count(*) from dead_notice where journal <> '00000000-0000-0000-0000-000000000000') as dead,
         (select coalesce(sum(record_count), 0)::bigint from incident where kind = 'declared_gone') as declared_gone,
         (select sum(deploy_records + ledger_records + stats_records)::bigint from lane_state) as others,
+        (select sum(repeat_records)::bigint from lane_state) as repeated,
         (select coalesce(sum(notice_count), 0)::bigint from grp) as in_groups,
         (select coalesce(sum(notice_count), 0)::bigint from chunk) as in_chunks,
         (select coalesce(sum(notice_count), 0)::bigint from fingerprint_minute)
@@ -54,6 +57,7 @@ impl Sums {
             dead: row.get("dead"),
             declared_gone: row.get("declared_gone"),
             others: row.get("others"),
+            repeated: row.get("repeated"),
             in_groups: row.get("in_groups"),
             in_chunks: row.get("in_chunks"),
             in_minutes: row.get("in_minutes"),
@@ -64,7 +68,7 @@ impl Sums {
 
     /// Notices that must be there.
     pub fn expected(&self) -> i64 {
-        self.accounted - self.dead - self.declared_gone - self.others
+        self.accounted - self.dead - self.declared_gone - self.others - self.repeated
     }
 
     /// Whether everything adds up.

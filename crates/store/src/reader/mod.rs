@@ -5,6 +5,7 @@
 //! that belongs to a project asks for the [`Opened`] project that it answers with.
 
 mod chunks;
+mod client_ids;
 mod cursor;
 mod deploys;
 mod group;

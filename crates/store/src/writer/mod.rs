@@ -1,5 +1,6 @@
 //! Everything that changes the database while services run.
 
+mod client_ids;
 mod command;
 mod commit;
 mod lanes;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+pub use client_ids::NamedNotice;
 pub use command::{CommandResult, CommandStatus, GroupAction, GroupCommand};
 pub use lanes::{Claimed, Owned};
 pub use live::{Installation, ProjectRules};

@@ -1,21 +1,23 @@
 //! One lane that this worker holds: read, fold, commit, trim, publish.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use journal::Record;
 use queue::body::CODEC_ZSTD;
 use queue::{Entry, QueueError};
 use store::batch::{Batch, Claim};
-use store::writer::{Claimed, DeadRecord, ProjectRules};
+use store::client_ids::ClientIdEntry;
+use store::writer::{Claimed, DeadRecord, NamedNotice, ProjectRules};
 use store::{ErrorClass, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::accounts::{Accounts, Sifted};
+use super::client_ids::ClientIds;
 use super::limit::Limit;
-use super::prepare::prepare;
+use super::prepare::{Known, Prepared, prepare};
 use super::record::{self, Death};
 use super::standing::Standing;
 use super::{Fold, measure};
@@ -81,6 +83,8 @@ pub(crate) struct Lane {
     claim: Claim,
     attempts: u32,
     accounts: Accounts,
+    /// Read when the first notice comes that has a name.
+    client_ids: Option<Arc<RwLock<ClientIds>>>,
     standing: Arc<Standing>,
     /// Whether the sets in memory are those in the database. Not after a commit whose end is not known.
     is_certain: bool,
@@ -97,6 +101,7 @@ impl Lane {
             claim: claimed.claim,
             attempts: claimed.attempts,
             accounts: Accounts::from_claimed(claimed),
+            client_ids: None,
             standing,
             is_certain: true,
             published_all_at: None,
@@ -287,7 +292,7 @@ impl Lane {
         }
     }
 
-    async fn prepare(&self, sifted: &Sifted<'_>) -> Result<Result<Batch, String>, Trouble> {
+    async fn prepare(&mut self, sifted: &Sifted<'_>) -> Result<Result<Batch, String>, Trouble> {
         if sifted.fresh.is_empty() {
             return Ok(Ok(Batch::default()));
         }
@@ -306,16 +311,45 @@ impl Lane {
         Ok(prepared)
     }
 
+    /// Prepares, and finds out what has to be known for it on the way.
     async fn prepare_with(
-        &self,
+        &mut self,
         fresh: Arc<[queue::Shipped]>,
         rules: Arc<ProjectRules>,
     ) -> Result<Result<Batch, String>, Trouble> {
         self.learn_dictionaries(&fresh).await?;
-        let fold = Arc::clone(&self.fold);
         let lane = self.claim.lane;
-        let prepared = move || prepare(&fresh, lane, &rules, &fold.dictionaries, &fold.identities);
-        Ok(tokio::task::spawn_blocking(prepared).await?)
+        let mut asked: Option<HashMap<NamedNotice, bool>> = None;
+        loop {
+            let (fold, fresh, rules) = (Arc::clone(&self.fold), Arc::clone(&fresh), Arc::clone(&rules));
+            let (client_ids, answers) = (self.client_ids.clone(), asked.take());
+            let work = move || {
+                let client_ids = client_ids.as_deref().map(|ids| ids.read().unwrap_or_else(PoisonError::into_inner));
+                let known = Known { client_ids: client_ids.as_deref(), asked: answers.as_ref() };
+                prepare(&fresh, lane, &rules, &fold.dictionaries, &fold.identities, known)
+            };
+            match tokio::task::spawn_blocking(work).await? {
+                Err(panic) => return Ok(Err(panic)),
+                Ok(Prepared::Batch(batch)) => return Ok(Ok(*batch)),
+                Ok(Prepared::NeedsClientIds) => self.learn_client_ids().await?,
+                Ok(Prepared::NeedsAsking(suspects)) => {
+                    let stored = self.fold.writer.stored_in_lane(lane, &suspects).await?;
+                    let answer = |suspect: NamedNotice| (suspect.clone(), stored.contains(&suspect));
+                    asked = Some(suspects.into_iter().map(answer).collect());
+                }
+            }
+        }
+    }
+
+    /// Reads the names of the lane's notices of the last two days.
+    async fn learn_client_ids(&mut self) -> Result<(), Trouble> {
+        let mut ids = ClientIds::new(Arc::clone(&self.fold.remembered));
+        let take = |at: time::OffsetDateTime, entry: ClientIdEntry| {
+            ids.add(i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or_default(), entry.hash);
+        };
+        self.fold.writer.client_ids_of_lane(self.claim.lane, take).await?;
+        self.client_ids = Some(Arc::new(RwLock::new(ids)));
+        Ok(())
     }
 
     /// Reads the dictionaries that these records name and that are not known yet. What names one that there is not stays
@@ -350,6 +384,9 @@ impl Lane {
         self.attempts = 0;
         self.claim.accounted = written.accounted;
         self.standing.holds(self.claim);
+        if let Some(ids) = &self.client_ids {
+            ids.write().unwrap_or_else(PoisonError::into_inner).add_batch(&batch);
+        }
         measure::committed(self.claim.lane, &batch, written, &sifted, entry_count, started.elapsed());
         self.accounts.advance(sifted);
         Ok(())

@@ -9,7 +9,10 @@ use super::accounts::Sifted;
 /// Says what each metric tells.
 pub(crate) fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
-    describe_counter!("worker_records_total", "Records by how they ended: stored, repeated, dead, gone.");
+    describe_counter!(
+        "worker_records_total",
+        "Records by how they ended: stored, repeated (the same record again), named_before (another with the id that its client gave), dead, gone."
+    );
     describe_counter!("worker_groups_total", "Groups that are new or came back.");
     describe_counter!("worker_dead_total", "Records that could not become what they were sent as, by reason.");
     describe_counter!("worker_batches_total", "Batches committed.");
@@ -38,6 +41,7 @@ pub(super) fn committed(
     };
     ended("stored", written.notice_count + others);
     ended("repeated", sifted.repeated as u64);
+    ended("named_before", batch.repeat_records);
     ended("dead", batch.dead.len() as u64);
     ended("gone", gone);
     for dead in &batch.dead {
@@ -63,6 +67,7 @@ pub(super) fn committed(
         new_groups = written.fresh_group_count,
         reopened = written.reopened_group_count,
         repeated = sifted.repeated,
+        named_before = batch.repeat_records,
         dead = batch.dead.len(),
         took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         "batch written"

@@ -4,6 +4,7 @@
 //! token and the accounted sets: leases, shares and signs of life only save work.
 
 mod accounts;
+mod client_ids;
 mod identity;
 mod lane;
 mod limit;
@@ -26,6 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use self::client_ids::Remembered;
 use self::identity::Identities;
 use self::lane::{Ended, Lane};
 use self::standing::Standing;
@@ -47,6 +49,8 @@ pub(crate) struct Fold {
     projects: Projects,
     dictionaries: Dictionaries,
     identities: Identities,
+    /// How many names of notices the lanes of this worker remember together.
+    remembered: Arc<Remembered>,
     limits: BatchLimits,
     /// How many batches may be in memory at once.
     slots: Semaphore,
@@ -70,6 +74,7 @@ impl Fold {
             queue,
             dictionaries: Dictionaries::default(),
             identities: Identities::default(),
+            remembered: Arc::default(),
             limits,
             slots: Semaphore::new(usize::from(batches_at_once)),
             owner,

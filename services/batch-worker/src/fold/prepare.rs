@@ -1,6 +1,6 @@
 //! From the fresh entries of a batch to what is written: reading, folding, grouping, packing. Pure work, no waiting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use notice::prost::DecodeError;
@@ -9,10 +9,32 @@ use queue::Shipped;
 use queue::body::Dictionaries;
 use store::batch::{Batch, FacetCount, FingerprintBatch};
 use store::chunk;
-use store::writer::ProjectRules;
+use store::client_ids::ClientIdEntry;
+use store::writer::{NamedNotice, ProjectRules};
 
+use super::client_ids::ClientIds;
 use super::identity::Identities;
 use super::record::{self, Read};
+
+/// What is known of the names that clients gave to notices.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known<'a> {
+    /// The names of this lane; `None` as long as nobody has asked for them.
+    pub(crate) client_ids: Option<&'a ClientIds>,
+    /// Those that look known, after the database was asked: whether each is stored.
+    pub(crate) asked: Option<&'a HashMap<NamedNotice, bool>>,
+}
+
+/// What came of fresh entries.
+#[derive(Debug)]
+pub(crate) enum Prepared {
+    /// All of them can be written.
+    Batch(Box<Batch>),
+    /// Some have names, and the names of the lane must be known first.
+    NeedsClientIds,
+    /// Some may be stored already: the database must be asked for these first.
+    NeedsAsking(HashSet<NamedNotice>),
+}
 
 /// What the fresh entries bring. An error is why they cannot be folded although each could be read, or what a panic said:
 /// whoever calls looks for the entry that causes it.
@@ -22,37 +44,85 @@ pub(crate) fn prepare(
     rules: &ProjectRules,
     dictionaries: &Dictionaries,
     identities: &Identities,
-) -> Result<Batch, String> {
-    let mut batch = Batch::default();
+    known: Known<'_>,
+) -> Result<Prepared, String> {
+    let mut taking =
+        Taking { batch: Batch::default(), known, named: HashSet::new(), suspects: HashSet::new(), needs_ids: false };
     // One at a time: what a notice says takes many times its room once it is decoded, and is needed only to fold it.
     let folded = catch_unwind(AssertUnwindSafe(|| {
-        let notices =
-            fresh.iter().filter_map(|shipped| take(&mut batch, record::read(shipped, lane, rules, dictionaries)));
+        let notices = fresh.iter().filter_map(|shipped| taking.take(record::read(shipped, lane, rules, dictionaries)));
         group(notice::fold(notices), rules, identities)
     }));
-    batch.groups = folded.map_err(|panic| record::panic_text(panic.as_ref()))?.map_err(|error| error.to_string())?;
-    Ok(batch)
+    let groups = folded.map_err(|panic| record::panic_text(panic.as_ref()))?.map_err(|error| error.to_string())?;
+    if taking.needs_ids {
+        return Ok(Prepared::NeedsClientIds);
+    }
+    if !taking.suspects.is_empty() {
+        return Ok(Prepared::NeedsAsking(taking.suspects));
+    }
+    Ok(Prepared::Batch(Box::new(Batch { groups, ..taking.batch })))
 }
 
-/// Puts what a record says where it belongs; gives back a notice, to be folded.
-fn take(batch: &mut Batch, read: Read) -> Option<Accepted> {
-    match read {
-        Read::Notice(notice) => {
-            saw(batch, notice.accepted_at_us);
-            return Some(*notice);
+/// A batch while it is filled.
+struct Taking<'a> {
+    batch: Batch,
+    known: Known<'a>,
+    /// Names in this batch.
+    named: HashSet<NamedNotice>,
+    suspects: HashSet<NamedNotice>,
+    needs_ids: bool,
+}
+
+impl Taking<'_> {
+    /// Puts what a record says where it belongs; gives back a notice, to be folded.
+    fn take(&mut self, read: Read) -> Option<Accepted> {
+        let batch = &mut self.batch;
+        match read {
+            Read::Notice(notice) => {
+                saw(batch, notice.accepted_at_us);
+                return self.is_first(&notice).then_some(*notice);
+            }
+            Read::Deploy(deploy) => {
+                saw(batch, deploy.at_us);
+                batch.deploys.push(deploy);
+            }
+            Read::Ledger(lines) => {
+                batch.ledger.extend(lines);
+                batch.ledger_records += 1;
+            }
+            Read::Stats(stats) => batch.stats.push(stats),
+            Read::Dead(dead) => batch.dead.push(dead),
         }
-        Read::Deploy(deploy) => {
-            saw(batch, deploy.at_us);
-            batch.deploys.push(deploy);
-        }
-        Read::Ledger(lines) => {
-            batch.ledger.extend(lines);
-            batch.ledger_records += 1;
-        }
-        Read::Stats(stats) => batch.stats.push(stats),
-        Read::Dead(dead) => batch.dead.push(dead),
+        None
     }
-    None
+
+    /// Whether the notice is the first of its name, or has none.
+    fn is_first(&mut self, notice: &Accepted) -> bool {
+        let Some(client_id) = notice.facts.client_id.as_deref().filter(|id| !id.is_empty()) else { return true };
+        let Some(client_ids) = self.known.client_ids else {
+            self.needs_ids = true;
+            return true;
+        };
+        let named = NamedNotice { project_id: notice.project_id, client_id: client_id.to_owned() };
+        let hash = named.hash();
+        let is_stored = match self.known.asked.and_then(|asked| asked.get(&named)) {
+            Some(is_stored) => *is_stored,
+            None => {
+                if client_ids.may_know(hash) {
+                    self.suspects.insert(named.clone());
+                }
+                false
+            }
+        };
+        if is_stored || !self.named.insert(named) {
+            self.batch.repeat_records += 1;
+            return false;
+        }
+        let run = self.batch.client_ids.entry(notice.project_id).or_default();
+        run.entries.push(ClientIdEntry::new(hash, notice.id));
+        run.last_at_us = run.last_at_us.max(notice.accepted_at_us);
+        true
+    }
 }
 
 fn saw(batch: &mut Batch, at_us: i64) {

@@ -58,10 +58,17 @@ pub(super) async fn one(
     Path((project_id, id)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let opened = app.open(caller.viewer, number(&project_id)?).await?;
-    let id = notice_id(&id)?;
     let reader = app.reader.clone();
     let answer = app.answers.get(format!("{} notice {id}", opened.id()), None, || async move {
-        let notice = reader.notice(&opened, id).await?;
+        let mut notice = match notice_id(&id) {
+            Ok(id) => reader.notice(&opened, id).await?,
+            Err(_) => None,
+        };
+        if notice.is_none()
+            && let Some(id) = reader.named(&opened, &id).await?
+        {
+            notice = reader.notice(&opened, id).await?;
+        }
         Ok::<_, Rejection>(notice.map(|notice| notice.to_json().to_string().into()))
     });
     Ok(json(answer.await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
@@ -73,10 +80,16 @@ pub(super) async fn status(
     Path((project_id, id)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let opened = app.open(caller.viewer, number(&project_id)?).await?;
-    let stage = match notice_id(&id) {
+    let mut stage = match notice_id(&id) {
         Ok(id) => app.reader.stage(&opened, id).await?,
         Err(_) => Stage::Unknown,
     };
+    // A client's id does not say when its notice was accepted: until it is stored, nobody knows of it.
+    if stage == Stage::Unknown
+        && let Some(id) = app.reader.named(&opened, &id).await?
+    {
+        stage = app.reader.stage(&opened, id).await?;
+    }
     let (stage, group_id) = match stage {
         Stage::Queued => ("queued", None),
         Stage::Stored(group_id) => ("stored", Some(group_id.to_string())),

@@ -1,4 +1,4 @@
-//! From a notice's id to its page. Answers to clients carry this address.
+//! From a notice's id, or the one that its client gave it, to its page. Answers to clients carry this address.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -28,26 +28,35 @@ pub(crate) async fn locate(
     Path(notice_id): Path<String>,
     uri: Uri,
 ) -> Result<Response, Rejection> {
-    let id = NoticeId::from(Uuid::try_parse(&notice_id).map_err(|_| Rejection::NotFound)?);
+    let id = Uuid::try_parse(&notice_id).ok().map(NoticeId::from);
     let mut is_queued = false;
     for project in app.reader.projects(visitor.viewer(), 0, PROJECTS_MAX).await? {
         let opened = app.open(visitor.viewer(), project.id).await?;
-        match app.reader.stage(&opened, id).await? {
-            Stage::Stored(group_id) => {
+        let mut id = id;
+        let mut stage = match id {
+            Some(id) => app.reader.stage(&opened, id).await?,
+            None => Stage::Unknown,
+        };
+        if stage == Stage::Unknown
+            && let Some(named) = app.reader.named(&opened, &notice_id).await?
+        {
+            (id, stage) = (Some(named), app.reader.stage(&opened, named).await?);
+        }
+        match (stage, id) {
+            (Stage::Stored(group_id), Some(id)) => {
                 let address = format!("/projects/{}/groups/{group_id}/notices/{id}", project.id);
                 return Ok(Redirect::to(&address).into_response());
             }
-            Stage::Queued => is_queued = true,
-            Stage::Dead | Stage::Unknown => {}
+            (Stage::Queued, _) => is_queued = true,
+            _ => {}
         }
     }
     if !is_queued {
         return Err(Rejection::NotFound);
     }
-    let id = id.to_string();
     let piece = Piece {
         title: "On its way".to_owned(),
-        body: rendered(&OnItsWay { id: &id }),
+        body: rendered(&OnItsWay { id: &notice_id }),
         refresh_seconds: Some(2),
         ..Piece::default()
     };

@@ -1,5 +1,6 @@
 //! One batch of one lane in one transaction.
 
+mod client_ids;
 mod counts;
 pub(super) mod facets;
 mod groups;
@@ -94,6 +95,7 @@ async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<i64
         count(numbered_dead) - count(batch.revived.len()),
         signed(gone),
         claim.accounted,
+        signed(batch.repeat_records),
     )
     .fetch_optional(tx)
     .await?;
@@ -117,6 +119,9 @@ async fn write(
         written.notice_count = batch.groups.iter().map(|group| group.notice_count).sum();
         written.fresh_group_count = placed.iter().filter(|place| place.is_fresh).count() as u64;
         written.reopened_group_count = told::reopened(&placed).len() as u64;
+    }
+    if !batch.client_ids.is_empty() {
+        client_ids::write(tx, claim.lane, batch).await?;
     }
     records::write(tx, claim, batch, live).await?;
     Ok((written, learned))
