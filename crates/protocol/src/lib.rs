@@ -9,6 +9,8 @@ pub mod airbrake;
 mod breadcrumbs;
 pub mod hoptoad;
 mod json;
+pub mod sentry;
+mod timestamp;
 mod unmapped;
 
 use notice::Notice;

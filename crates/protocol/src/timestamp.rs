@@ -1,0 +1,143 @@
+//! Points in time as clients write them.
+
+use notice::json_tree::Tree;
+use time::{Date, Month};
+
+/// Unix microseconds of RFC 3339 (without a zone it is UTC) or of seconds since 1970, whether they are a number or a string.
+pub(crate) fn micros_of(value: &Tree<'_>) -> Option<i64> {
+    match value {
+        Tree::Number(number) => epoch_micros(number),
+        Tree::Text(text) => rfc_3339_micros(text.trim()).or_else(|| epoch_micros(text.trim())),
+        _ => None,
+    }
+}
+
+/// Seconds with a fraction, as they are written: a double would not hold every microsecond.
+fn epoch_micros(number: &str) -> Option<i64> {
+    if number.contains(['e', 'E']) {
+        let micros = number.parse::<f64>().ok()? * 1e6;
+        return (micros.abs() < 9e15).then_some(micros as i64);
+    }
+    let (sign, digits) = number.strip_prefix('-').map_or((1, number), |digits| (-1, digits));
+    let (seconds, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let seconds: i64 = seconds.parse::<u32>().ok()?.into();
+    Some(sign * (seconds * 1_000_000 + fraction_micros(fraction)?))
+}
+
+/// Microseconds of the digits behind the point; further ones are cut off.
+fn fraction_micros(digits: &str) -> Option<i64> {
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    Some(
+        (0..6).fold(0, |micros, at| micros * 10 + digits.as_bytes().get(at).map_or(0, |digit| i64::from(digit - b'0'))),
+    )
+}
+
+fn rfc_3339_micros(text: &str) -> Option<i64> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let date = date_of(date)?;
+    let clock = rest.strip_prefix(['T', 't', ' '])?;
+    let (clock, rest) = clock.split_at_checked(8)?;
+    let [hours, minutes, seconds] = three(clock, ":")?;
+    if hours > 23 || minutes > 59 || seconds > 60 {
+        return None;
+    }
+    let (fraction, zone) = match rest.strip_prefix('.') {
+        Some(rest) => rest.split_at(rest.find(|other: char| !other.is_ascii_digit()).unwrap_or(rest.len())),
+        None => ("", rest),
+    };
+    let days = i64::from(date.to_julian_day()) - i64::from(Date::from_ordinal_date(1970, 1).ok()?.to_julian_day());
+    let seconds = days * 86_400 + i64::from(hours * 3_600 + minutes * 60 + seconds) - zone_seconds(zone)?;
+    Some(seconds * 1_000_000 + fraction_micros(fraction)?)
+}
+
+fn date_of(text: &str) -> Option<Date> {
+    let (year, rest) = text.split_at_checked(4)?;
+    let rest = rest.strip_prefix('-')?;
+    let (month, day) = rest.split_once('-')?;
+    let month = Month::try_from(u8::try_from(digits(month, 2)?).ok()?).ok()?;
+    Date::from_calendar_date(digits(year, 4)? as i32, month, u8::try_from(digits(day, 2)?).ok()?).ok()
+}
+
+/// How far east the zone is. None at all is UTC: Python's `utcnow().isoformat()` has none.
+fn zone_seconds(zone: &str) -> Option<i64> {
+    let zone = zone.trim();
+    if matches!(zone, "" | "Z" | "z" | "UTC") {
+        return Some(0);
+    }
+    let (sign, zone) = match zone.strip_prefix('+') {
+        Some(zone) => (1, zone),
+        None => (-1, zone.strip_prefix('-')?),
+    };
+    let (hours, minutes) = zone.split_at_checked(2)?;
+    let minutes = minutes.strip_prefix(':').unwrap_or(minutes);
+    let minutes = if minutes.is_empty() { 0 } else { digits(minutes, 2)? };
+    Some(sign * i64::from(digits(hours, 2)? * 3_600 + minutes * 60))
+}
+
+fn three(text: &str, mark: &str) -> Option<[u32; 3]> {
+    let mut parts = text.split(mark);
+    let three = [digits(parts.next()?, 2)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?];
+    parts.next().is_none().then_some(three)
+}
+
+fn digits(text: &str, count: usize) -> Option<u32> {
+    let is_number = text.len() == count && text.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    fn text(text: &str) -> Option<i64> {
+        micros_of(&Tree::Text(Cow::Borrowed(text)))
+    }
+
+    #[test]
+    fn all_forms_are_the_same_moment() {
+        for same in [
+            "2026-11-22T02:59:48.564007Z",
+            "2026-11-22t02:59:48.564007z",
+            "2026-11-22 02:59:48.564007",
+            "2026-11-22T02:59:48.564007123",
+            "2026-11-22T03:59:48.564007+01:00",
+            "2026-11-22T03:59:48.564007+0100",
+            "2026-11-21T22:29:48.564007-04:30",
+            "1795316388.564007",
+        ] {
+            assert_eq!(text(same), Some(1_795_316_388_564_007), "{same}");
+        }
+        assert_eq!(text("1970-01-01T00:00:00"), Some(0));
+        assert_eq!(text("1969-12-31T23:59:59.5Z"), Some(-500_000));
+        assert_eq!(micros_of(&Tree::Number(Cow::Borrowed("1795316388.5640071"))), Some(1_795_316_388_564_007));
+        assert_eq!(micros_of(&Tree::Number(Cow::Borrowed("1.795316388e9"))), Some(1_795_316_388_000_000));
+        assert_eq!(micros_of(&Tree::Number(Cow::Borrowed("-1"))), Some(-1_000_000));
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for other in [
+            "",
+            "now",
+            "2026-13-01T00:00:00Z",
+            "2026-02-30T00:00:00Z",
+            "2026-11-22",
+            "2026-11-22T25:00:00Z",
+            "2026-11-22T02:59Z",
+            "2026-11-22T02:59:48.564x",
+            "2026-11-22T02:59:48+1",
+            "99999999999999999999",
+            "+026-11-22T02:59:48Z",
+            "ä026-11-22T02:59:48Z",
+            "1.-5",
+            "1e400",
+        ] {
+            assert_eq!(text(other), None, "{other}");
+        }
+        assert_eq!(micros_of(&Tree::Bool(true)), None);
+    }
+}
