@@ -153,7 +153,7 @@ pub struct LedgerRow {
     pub project_id: i64,
     /// When the gateway told.
     pub at_us: i64,
-    /// `refused` or `lost_in_client`.
+    /// `refused`, `lost_in_client` or `not_kept`.
     pub ending: &'static str,
     /// Why.
     pub reason: String,

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use http::request::Parts;
-use journal::Draft;
+use journal::{Draft, Kind};
+use notice::ledger_line::Ending;
 use service::Health;
 use service::http::{Body, ClientAddress};
 use tokio::sync::Semaphore;
@@ -14,7 +15,7 @@ use crate::Config;
 use crate::admission::{Admission, Hold};
 use crate::body::Posted;
 use crate::intake::Intake;
-use crate::ledger::Refused;
+use crate::ledger::Unkept;
 use crate::measures;
 use crate::projects::{Known, Project, Projects};
 use crate::rate::Rates;
@@ -26,7 +27,7 @@ pub(crate) struct Gateway {
     /// Set once, when the lanes are known.
     pub(crate) intake: OnceLock<Intake>,
     pub(crate) admission: Admission,
-    pub(crate) refused: Refused,
+    pub(crate) unkept: Unkept,
     pub(crate) health: Health,
     pub(crate) public_url: String,
     rates: Rates,
@@ -39,7 +40,8 @@ pub(crate) struct Gateway {
     turn_bytes_min: usize,
 }
 
-/// What is needed to take anything in: who may send, and where to put it.
+/// What is needed to take anything in: who may send, and where to put it. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Taking {
     pub(crate) projects: Arc<Projects>,
     pub(crate) intake: Intake,
@@ -51,7 +53,7 @@ impl Gateway {
             known,
             intake: OnceLock::new(),
             admission: Admission::new(config.in_flight_bytes_max),
-            refused: Refused::default(),
+            unkept: Unkept::default(),
             health,
             public_url: config.public_url.clone(),
             rates: Rates::default(),
@@ -126,13 +128,29 @@ impl Gateway {
         Ok(())
     }
 
+    /// The same for all that one request brought: all of it or nothing.
+    pub(crate) async fn keep_all(&self, intake: &Intake, drafts: Vec<Draft>) -> Result<(), Refusal> {
+        let Some(project_id) = drafts.first().map(|draft| draft.project_id) else { return Ok(()) };
+        let kinds: Vec<u8> = drafts.iter().map(|draft| draft.kind as u8).collect();
+        intake.keep_all(drafts).await.map_err(|error| Rejection::from(error).of_project(project_id))?;
+        journal::failpoint::hit("gateway.before_answer");
+        kinds.into_iter().for_each(|kind| measures::accepted(kind_name(kind)));
+        Ok(())
+    }
+
+    /// Counts something of which nothing is kept.
+    pub(crate) fn count_only(&self, project: &Project, what: &'static str) {
+        measures::counted(what);
+        self.unkept.add(project.id, Ending::NotKept, what);
+    }
+
     /// Counts and logs a refusal.
     pub(crate) fn account(&self, refusal: &Refusal, client: Client) {
         let Refusal { rejection, project_id } = refusal;
         rejection.log(client, *project_id);
         measures::refused(client, rejection.reason());
         if let Some(project_id) = project_id {
-            self.refused.add(*project_id, rejection.reason());
+            self.unkept.add(*project_id, Ending::Refused, rejection.reason());
         }
     }
 
@@ -144,5 +162,16 @@ impl Gateway {
     fn hold(&self, parts: &Parts) -> Hold {
         let client = parts.extensions.get::<ClientAddress>();
         self.admission.begin(client.expect("the listener sets the address of every request").0)
+    }
+}
+
+/// The label of a record's kind in metrics.
+fn kind_name(kind: u8) -> &'static str {
+    match kind {
+        kind if kind == Kind::Notice as u8 => "notice",
+        kind if kind == Kind::Ledger as u8 => "ledger",
+        kind if kind == Kind::Deploy as u8 => "deploy",
+        kind if kind == Kind::Stats as u8 => "stats",
+        _ => "other",
     }
 }

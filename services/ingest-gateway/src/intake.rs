@@ -64,8 +64,13 @@ impl Intake {
 
     /// Puts it on the disk. Only after this may a client be told that it was accepted.
     pub(crate) async fn keep(&self, draft: Draft) -> Result<(), AppendError> {
+        self.keep_all(vec![draft]).await
+    }
+
+    /// Puts all of them on the disk, or none.
+    pub(crate) async fn keep_all(&self, drafts: Vec<Draft>) -> Result<(), AppendError> {
         let began = Instant::now();
-        let kept = self.journal.append(vec![draft]).await;
+        let kept = self.journal.append(drafts).await;
         measures::appended(began.elapsed());
         kept
     }

@@ -1,4 +1,4 @@
-//! What was refused, by project and reason, until it is written to the journal.
+//! What was refused or only counted, by project and reason, until it is written to the journal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,15 +15,15 @@ use crate::projects::Known;
 ///
 /// Bounded by the number of projects and of reasons: refusals of unknown projects are only counted in the metrics.
 #[derive(Clone, Default)]
-pub(crate) struct Refused(Arc<Mutex<Lines>>);
+pub(crate) struct Unkept(Arc<Mutex<Lines>>);
 
 type Lines = HashMap<u64, BTreeMap<(Ending, &'static str), u64>>;
 
-impl Refused {
-    /// One notice of this project was refused.
-    pub(crate) fn add(&self, project_id: u64, reason: &'static str) {
+impl Unkept {
+    /// One more of this project came to this end.
+    pub(crate) fn add(&self, project_id: u64, ending: Ending, reason: &'static str) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *lines.entry(project_id).or_default().entry((Ending::Refused, reason)).or_default() += 1;
+        *lines.entry(project_id).or_default().entry((ending, reason)).or_default() += 1;
     }
 
     /// Writes one record for each project. What the journal does not take now is kept for the next time.

@@ -9,6 +9,7 @@ use crate::rejection::Client;
 /// Says what each metric tells; to be called once.
 pub(crate) fn describe() {
     describe_counter!("gateway_accepted_total", "Records on the disk and answered with 2xx, by kind.");
+    describe_counter!("gateway_counted_total", "Items that were taken and only counted, by what they are.");
     describe_counter!("gateway_refused_total", "Requests refused, by kind of client and reason.");
     describe_histogram!("gateway_append_seconds", "Time that an accepted record waited for the disk.");
     describe_histogram!("gateway_answer_seconds", "Time from a request's head to its answer, by door.");
@@ -22,11 +23,17 @@ pub(crate) fn accepted(kind: &'static str) {
     counter!("gateway_accepted_total", "kind" => kind).increment(1);
 }
 
+/// Something was taken of which nothing is kept.
+pub(crate) fn counted(what: &'static str) {
+    counter!("gateway_counted_total", "what" => what).increment(1);
+}
+
 /// A request was refused.
 pub(crate) fn refused(client: Client, reason: &'static str) {
     let client = match client {
         Client::Hoptoad => "hoptoad",
         Client::Airbrake => "airbrake",
+        Client::Sentry => "sentry",
         Client::Plain => "plain",
     };
     counter!("gateway_refused_total", "client" => client, "reason" => reason).increment(1);

@@ -13,6 +13,12 @@ const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 10..=60;
 /// What pauses Airbrake's clients; all of them ignore Retry-After.
 pub(crate) const RATE_LIMIT_DELAY: HeaderName = HeaderName::from_static("x-ratelimit-delay");
 
+/// What Sentry's clients read a pause from, and log as the reason of a refusal.
+pub(crate) const SENTRY_RATE_LIMITS: HeaderName = HeaderName::from_static("x-sentry-rate-limits");
+pub(crate) const SENTRY_ERROR: HeaderName = HeaderName::from_static("x-sentry-error");
+/// The categories that an operator's limit of notices is about.
+const SENTRY_LIMITED: &str = "default;error;security";
+
 /// Who is refused: decides what a refusal looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Client {
@@ -20,6 +26,8 @@ pub(crate) enum Client {
     Hoptoad,
     /// Airbrake's JSON clients: they read `message`, and send again after 502 but not after 503.
     Airbrake,
+    /// Sentry's clients: they send nothing again, and a 429 without categories silences them for a minute.
+    Sentry,
     /// Scripts and people, who read plain text.
     Plain,
 }
@@ -32,11 +40,18 @@ pub(crate) enum Rejection {
         allow: &'static str,
     },
     MissingKey,
+    /// Several places of the request have different keys.
+    SeveralKeys,
+    /// There is something in the place of a key, and it is none.
+    UnreadableKey,
     UnknownKey,
     /// The key is good, but for another project than the address says.
     OtherProject,
     Disabled,
     Unparsable(ParseError),
+    /// A version of the protocol that there was not when this was written.
+    UnsupportedProtocol,
+    UnknownType,
     UnknownEncoding,
     Unpackable,
     TooLarge {
@@ -72,18 +87,29 @@ impl Rejection {
     /// The status that this client can bear.
     pub(crate) fn status(&self, client: Client) -> StatusCode {
         let is_airbrake = client == Client::Airbrake;
+        let is_sentry = client == Client::Sentry;
         match self {
+            Rejection::MissingKey | Rejection::SeveralKeys | Rejection::UnreadableKey => {
+                if is_airbrake || is_sentry {
+                    StatusCode::UNAUTHORIZED
+                } else {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                }
+            }
+            Rejection::UnknownKey | Rejection::OtherProject if is_sentry => StatusCode::FORBIDDEN,
+            Rejection::Unparsable(_) if is_sentry => StatusCode::BAD_REQUEST,
+            // Only a limit that the operator set may silence them.
+            Rejection::ProjectShare if is_sentry => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::UnsupportedProtocol => StatusCode::BAD_REQUEST,
             Rejection::NoSuchPath => StatusCode::NOT_FOUND,
             Rejection::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Rejection::MissingKey | Rejection::UnknownKey | Rejection::OtherProject if is_airbrake => {
-                StatusCode::UNAUTHORIZED
-            }
+            Rejection::UnknownKey | Rejection::OtherProject if is_airbrake => StatusCode::UNAUTHORIZED,
             Rejection::Unparsable(_) if is_airbrake => StatusCode::BAD_REQUEST,
-            Rejection::MissingKey | Rejection::UnknownKey | Rejection::OtherProject | Rejection::Unparsable(_) => {
+            Rejection::UnknownKey | Rejection::OtherProject | Rejection::Unparsable(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Rejection::Disabled => StatusCode::FORBIDDEN,
-            Rejection::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Rejection::UnknownEncoding | Rejection::UnknownType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejection::Unpackable | Rejection::BrokenOff => StatusCode::BAD_REQUEST,
             Rejection::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Rejection::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -103,12 +129,16 @@ impl Rejection {
             Rejection::NoSuchPath => "no_such_path",
             Rejection::WrongMethod { .. } => "wrong_method",
             Rejection::MissingKey => "missing_key",
+            Rejection::SeveralKeys => "several_keys",
+            Rejection::UnreadableKey => "unreadable_key",
             Rejection::UnknownKey => "unknown_key",
             Rejection::OtherProject => "other_project",
             Rejection::Disabled => "disabled",
             Rejection::Unparsable(ParseError::Empty) => "empty",
             Rejection::Unparsable(ParseError::UnsupportedVersion(_)) => "unsupported_version",
             Rejection::Unparsable(_) => "malformed",
+            Rejection::UnsupportedProtocol => "unsupported_protocol",
+            Rejection::UnknownType => "unknown_type",
             Rejection::UnknownEncoding => "unknown_encoding",
             Rejection::Unpackable => "unpackable",
             Rejection::TooLarge { .. } => "too_large",
@@ -129,10 +159,14 @@ impl Rejection {
             Rejection::NoSuchPath => "there is nothing at this address".into(),
             Rejection::WrongMethod { allow } => format!("this address takes {allow}"),
             Rejection::MissingKey => "the project's API key is missing".into(),
+            Rejection::SeveralKeys => "the request names several keys".into(),
+            Rejection::UnreadableKey => "the project's API key cannot be read".into(),
             Rejection::UnknownKey => "the project's API key is unknown".into(),
             Rejection::OtherProject => "the API key belongs to another project than the address".into(),
             Rejection::Disabled => "this project takes no notices: it is disabled".into(),
             Rejection::Unparsable(error) => error.to_string(),
+            Rejection::UnsupportedProtocol => "this version of the protocol is not understood: 7 is the newest".into(),
+            Rejection::UnknownType => "this Content-Type is not taken here".into(),
             Rejection::UnknownEncoding => {
                 "this Content-Encoding is not understood: gzip, deflate, br and zstd are, one at a time".into()
             }
@@ -155,19 +189,31 @@ impl Rejection {
         let (content_type, body) = match client {
             Client::Hoptoad => ("text/xml; charset=utf-8", protocol::hoptoad::refused(&[told.as_str()])),
             Client::Airbrake => ("application/json", protocol::airbrake::refused(&told)),
+            Client::Sentry => ("application/json", protocol::sentry::refused(&told)),
             Client::Plain => ("text/plain; charset=utf-8", told + "\n"),
         };
         let mut response = Response::new(Full::from(body));
         *response.status_mut() = self.status(client);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if client == Client::Sentry
+            && let Ok(told) = HeaderValue::from_str(&self.told())
+        {
+            headers.insert(SENTRY_ERROR, told);
+        }
         match self {
             Rejection::WrongMethod { allow } => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
             // Without a delay Ruby's client keeps the notice and goes on with the next ones.
             Rejection::RateLimited { delay_s } => {
-                headers.insert(RATE_LIMIT_DELAY, HeaderValue::from(*delay_s));
+                if client == Client::Sentry {
+                    // Named, because some clients forget a pause without names once they have known one with.
+                    let limits = format!("{delay_s}:{SENTRY_LIMITED}:project:notices_per_minute");
+                    headers.extend(HeaderValue::from_str(&limits).map(|limits| (SENTRY_RATE_LIMITS, limits)));
+                } else {
+                    headers.insert(RATE_LIMIT_DELAY, HeaderValue::from(*delay_s));
+                }
                 headers.insert(RETRY_AFTER, HeaderValue::from(*delay_s));
             }
             Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot | Rejection::ProjectShare => {

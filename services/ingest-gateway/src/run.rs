@@ -84,7 +84,7 @@ pub async fn run(
 
     let stopping = Instant::now();
     doors.await?;
-    gateway.refused.write(&intake, &known).await;
+    gateway.unkept.write(&intake, &known).await;
     let left = config.service.stop_within().saturating_sub(stopping.elapsed());
     hand_over(&shipper, config.drain || control.is_draining(), left).await;
     intake.journal.close().await;
@@ -129,7 +129,7 @@ async fn keep_ledger(
     every_ms: u64,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    gateway.refused.write_every(Duration::from_millis(every_ms), &intake, &gateway.known, stop).await;
+    gateway.unkept.write_every(Duration::from_millis(every_ms), &intake, &gateway.known, stop).await;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use super::{Opened, ReadError, Reader};
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the columns")]
 pub struct Ending {
-    /// `refused` or `lost_in_client`.
+    /// `refused`, `lost_in_client` or `not_kept`.
     pub ending: String,
     pub reason: String,
     pub count: i64,

@@ -55,6 +55,8 @@ pub struct Bucket {
     pub refused: BTreeMap<String, i64>,
     /// Lost before they were sent, as clients say: reason and number.
     pub lost_in_client: BTreeMap<String, i64>,
+    /// Taken and only counted: what it was and how many.
+    pub not_kept: BTreeMap<String, i64>,
 }
 
 impl Bucket {
@@ -96,6 +98,7 @@ impl Reader {
             match row.ending.as_str() {
                 "stored" => bucket.stored += row.count,
                 "dead" => bucket.dead += row.count,
+                "not_kept" => *bucket.not_kept.entry(row.reason).or_default() += row.count,
                 "refused" => *bucket.refused.entry(row.reason).or_default() += row.count,
                 _ => *bucket.lost_in_client.entry(row.reason).or_default() += row.count,
             }

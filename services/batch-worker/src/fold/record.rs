@@ -131,6 +131,7 @@ fn ledger_row(project_id: i64, at_us: i64, line: LedgerLine) -> LedgerRow {
     let ending = match line.ending() {
         ledger_line::Ending::Refused => "refused",
         ledger_line::Ending::LostInClient => "lost_in_client",
+        ledger_line::Ending::NotKept => "not_kept",
     };
     LedgerRow { project_id, at_us, ending, reason: line.reason, count: line.count }
 }

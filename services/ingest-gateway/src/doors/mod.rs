@@ -3,6 +3,7 @@
 mod airbrake;
 mod hoptoad;
 mod scripts;
+mod sentry;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,6 +42,20 @@ enum Door<'a> {
     AirbrakeStats(&'a str, &'a str),
     /// What clients ask for at their start.
     RemoteConfig(&'a str),
+    /// An envelope for this project.
+    SentryEnvelope(&'a str),
+    /// An event for this project.
+    SentryStore(&'a str),
+    /// An event for the project of the key.
+    SentryStoreOfKey,
+    /// A browser's report of a policy, for this project.
+    SentrySecurity(&'a str),
+    /// A browser's report of its network, for this project.
+    SentryNel(&'a str),
+    /// A check-in for this project, with the key if the address has it.
+    SentryCheckIn(&'a str, Option<&'a str>),
+    /// What somebody wrote.
+    SentryFeedback,
     /// The way to the page of this notice.
     Locate(&'a str),
     /// Errbit's check of a key.
@@ -74,6 +89,14 @@ impl Door<'_> {
                 kind @ ("routes-stats" | "routes-breakdowns" | "queries-stats" | "queues-stats"),
             ] => Door::AirbrakeStats(project, kind),
             ["2020-06-18", "config", project, "config.json"] => Door::RemoteConfig(project),
+            ["api", project, "envelope"] => Door::SentryEnvelope(project),
+            ["api", "store"] => Door::SentryStoreOfKey,
+            ["api", project, "store"] => Door::SentryStore(project),
+            ["api", project, "security" | "csp-report"] => Door::SentrySecurity(project),
+            ["api", project, "nel"] => Door::SentryNel(project),
+            ["api", project, "cron", _] => Door::SentryCheckIn(project, None),
+            ["api", project, "cron", _, key] => Door::SentryCheckIn(project, Some(key)),
+            ["api", "embed", "error-page"] => Door::SentryFeedback,
             ["locate", id] => Door::Locate(id),
             ["health", "api-key-tester"] => Door::KeyTester,
             ["up"] => Door::Up,
@@ -86,6 +109,10 @@ impl Door<'_> {
         match self {
             Door::HoptoadNotice => "GET, POST, OPTIONS",
             Door::HoptoadDeploy | Door::AirbrakeNotice(_) | Door::AirbrakeDeploy(_) => "POST, OPTIONS",
+            Door::SentryEnvelope(_) | Door::SentrySecurity(_) | Door::SentryNel(_) | Door::SentryFeedback => {
+                "POST, OPTIONS"
+            }
+            Door::SentryStore(_) | Door::SentryStoreOfKey | Door::SentryCheckIn(..) => "GET, POST, OPTIONS",
             Door::AirbrakeStats(..) => "POST, PUT, OPTIONS",
             Door::RemoteConfig(_) | Door::Locate(_) | Door::KeyTester | Door::Up | Door::Nowhere => "GET, OPTIONS",
         }
@@ -100,6 +127,13 @@ impl Door<'_> {
         match self {
             Door::HoptoadNotice => Client::Hoptoad,
             Door::AirbrakeNotice(_) | Door::AirbrakeDeploy(_) | Door::AirbrakeStats(..) => Client::Airbrake,
+            Door::SentryEnvelope(_)
+            | Door::SentryStore(_)
+            | Door::SentryStoreOfKey
+            | Door::SentrySecurity(_)
+            | Door::SentryNel(_)
+            | Door::SentryCheckIn(..)
+            | Door::SentryFeedback => Client::Sentry,
             _ => Client::Plain,
         }
     }
@@ -113,6 +147,12 @@ impl Door<'_> {
             Door::AirbrakeDeploy(_) => "airbrake_deploy",
             Door::AirbrakeStats(..) => "airbrake_stats",
             Door::RemoteConfig(_) => "remote_config",
+            Door::SentryEnvelope(_) => "sentry_envelope",
+            Door::SentryStore(_) | Door::SentryStoreOfKey => "sentry_store",
+            Door::SentrySecurity(_) => "sentry_security",
+            Door::SentryNel(_) => "sentry_nel",
+            Door::SentryCheckIn(..) => "sentry_check_in",
+            Door::SentryFeedback => "sentry_feedback",
             Door::Locate(_) => "locate",
             Door::KeyTester => "key_tester",
             Door::Up => "up",
@@ -159,6 +199,13 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
         Door::AirbrakeDeploy(project) => airbrake::deploy(gateway, parts, body, project).await,
         Door::AirbrakeStats(project, kind) => airbrake::stats(gateway, parts, body, project, kind).await,
         Door::RemoteConfig(project) => airbrake::remote_config(gateway, project),
+        Door::SentryEnvelope(project) => sentry::envelope(gateway, parts, body, project).await,
+        Door::SentryStore(project) => sentry::store(gateway, parts, body, project).await,
+        Door::SentryStoreOfKey => sentry::store_of_key(gateway, parts, body).await,
+        Door::SentrySecurity(project) => sentry::security(gateway, parts, body, project).await,
+        Door::SentryNel(project) => sentry::nel(gateway, parts, body, project).await,
+        Door::SentryCheckIn(project, key) => sentry::check_in(gateway, parts, body, project, key).await,
+        Door::SentryFeedback => sentry::feedback_form(gateway, parts, body).await,
         Door::Locate(id) => scripts::locate(gateway, id),
         Door::KeyTester => scripts::key_tester(gateway, parts),
         Door::Up => Ok(scripts::up(gateway)),
@@ -169,9 +216,9 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
 /// Lets scripts of any web page read the answer, refusals too: a 429 that a browser hides from its notifier does not
 /// slow it down. Nothing here rests on cookies, so there is nothing that a foreign page could misuse.
 fn share_with_browsers(door: Door<'_>, answer: &mut Answer) {
-    const REQUEST_HEADERS: &str =
-        "origin, content-type, content-encoding, accept, cache-control, authorization, x-airbrake-token";
-    const RESPONSE_HEADERS: &str = "X-RateLimit-Delay, Retry-After";
+    const REQUEST_HEADERS: &str = "origin, referer, content-type, content-encoding, transfer-encoding, accept, cache-control, \
+         authorization, authentication, x-requested-with, x-forwarded-for, x-airbrake-token, x-sentry-auth";
+    const RESPONSE_HEADERS: &str = "X-RateLimit-Delay, Retry-After, X-Sentry-Error, X-Sentry-Rate-Limits";
     const MAX_AGE_S: &str = "3600";
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -210,6 +257,13 @@ mod tests {
             ("/2020-06-18/config/1/config.json", Door::RemoteConfig("1")),
             ("/locate/x", Door::Locate("x")),
             ("/up", Door::Up),
+            ("/api/1/envelope/", Door::SentryEnvelope("1")),
+            ("/api/1/envelope", Door::SentryEnvelope("1")),
+            ("/api/1/store/", Door::SentryStore("1")),
+            ("/api/store/", Door::SentryStoreOfKey),
+            ("/api/1/csp-report/", Door::SentrySecurity("1")),
+            ("/api/1/cron/nightly/abc/", Door::SentryCheckIn("1", Some("abc"))),
+            ("/api/embed/error-page/", Door::SentryFeedback),
             ("/", Door::Nowhere),
             ("/api/v3/projects/1/notices/2/3/4/5", Door::Nowhere),
         ] {

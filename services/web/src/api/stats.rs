@@ -57,5 +57,6 @@ fn bucket(at: OffsetDateTime, bucket: &Bucket) -> Value {
         "dead": bucket.dead,
         "refused": bucket.refused,
         "lost_in_client": bucket.lost_in_client,
+        "not_kept": bucket.not_kept,
     })
 }

@@ -1,0 +1,210 @@
+//! `POST /api/{project}/envelope/`: an event and whatever belongs to it.
+
+use std::io::BufRead;
+use std::sync::Arc;
+
+use http::request::Parts;
+use journal::{Draft, Kind};
+use notice::{Ledger, Stats};
+use protocol::sentry::{self, Envelope, EnvelopeError, EventContext, Feedback, Item, ItemHead, ReportContext};
+use serde_json::{Value, json};
+use service::http::Body;
+
+use super::{Desk, EVENT_BYTES_MAX, accepted, key};
+use crate::doors::{Answer, Answered};
+use crate::gateway::{Gateway, Taking};
+use crate::rejection::{Refusal, Rejection};
+
+/// Most bytes of a client report, of what somebody wrote, of a report of a browser.
+const SMALL_ITEM_BYTES_MAX: usize = 64 * 1024;
+
+/// Records of one envelope; a client makes two or three.
+const DRAFTS_MAX: usize = 200;
+
+/// What is taken and only counted, until there is something to show of it. What else may come is counted as `other`.
+const COUNTED: [&str; 18] = [
+    "transaction",
+    "session",
+    "sessions",
+    "check_in",
+    "log",
+    "trace_metric",
+    "span",
+    "otel_span",
+    "otel_log",
+    "statsd",
+    "metric_buckets",
+    "profile",
+    "profile_chunk",
+    "replay_event",
+    "replay_recording",
+    "replay_video",
+    "attachment",
+    "minidump",
+];
+
+pub(in crate::doors) async fn envelope(
+    gateway: &Arc<Gateway>,
+    parts: &Parts,
+    body: &mut Body,
+    named: &str,
+) -> Answered {
+    let taking = gateway.taking()?;
+    let shown = key::in_head(parts)?.map(|key| key::open(&taking.projects, &key, named)).transpose()?;
+    let project_id = shown.as_ref().map(|project| project.id);
+    let taken = async {
+        let posted = gateway.read(parts, body).await?;
+        let (gateway, parts, named) = (Arc::clone(gateway), parts.clone(), named.to_owned());
+        let takes = gateway.clone();
+        let read = move |body: &[u8]| {
+            let desk = |key: Option<&str>| desk(&takes, &taking, &parts, shown.as_ref(), key, &named);
+            Ok(read(body, desk))
+        };
+        let taken = gateway.understand(posted, read).await?;
+        finish(&gateway, taken?).await
+    };
+    taken.await.map_err(|refusal: Refusal| refusal.or_of(project_id))
+}
+
+/// The project: the one whose key the request's head showed, else the one that the envelope names.
+fn desk(
+    gateway: &Arc<Gateway>,
+    taking: &Taking,
+    parts: &Parts,
+    shown: Option<&Arc<crate::projects::Project>>,
+    key: Option<&str>,
+    named: &str,
+) -> Result<Desk, Refusal> {
+    let project = match (shown, key) {
+        (Some(project), _) => Arc::clone(project),
+        (None, Some(key)) => key::open(&taking.projects, key, named)?,
+        (None, None) => return Err(Rejection::MissingKey.into()),
+    };
+    Ok(Desk::new(gateway, taking.clone(), project, parts))
+}
+
+/// What came of an envelope.
+struct Taken {
+    desk: Desk,
+    /// The id that is answered.
+    event_id: Option<String>,
+    drafts: Vec<Draft>,
+    /// Why a notice in it was not taken. The rest is.
+    refused: Option<Refusal>,
+}
+
+/// Reads all of an envelope. What was good before it broke off is taken.
+fn read<R: BufRead>(reader: R, desk: impl FnOnce(Option<&str>) -> Result<Desk, Refusal>) -> Result<Taken, Refusal> {
+    let mut envelope = Envelope::begin(reader).map_err(broken)?;
+    let desk = desk(envelope.public_key.as_deref())?;
+    let project_id = desk.project.id;
+    let mut taken = Taken { desk, event_id: envelope.event_id.clone(), drafts: Vec::new(), refused: None };
+    let mut is_first_event = true;
+    loop {
+        let item = match envelope.next_item(bytes_max) {
+            Ok(Some(item)) => item,
+            Ok(None) => break,
+            Err(_) if !taken.drafts.is_empty() => break,
+            Err(error) => return Err(broken(error).or_of(Some(project_id))),
+        };
+        let head_id = envelope.event_id.as_deref().filter(|_| is_first_event);
+        is_first_event &= item.head.kind != "event";
+        if let Err(refusal) = take(&mut taken, &item, head_id) {
+            taken.refused.get_or_insert(refusal.or_of(Some(project_id)));
+        }
+        if taken.drafts.len() >= DRAFTS_MAX {
+            break;
+        }
+    }
+    Ok(taken)
+}
+
+/// How much of an item is needed.
+fn bytes_max(head: &ItemHead) -> usize {
+    match head.kind.as_str() {
+        "event" => EVENT_BYTES_MAX,
+        "client_report" | "user_report" | "feedback" | "raw_security" | "nel" => SMALL_ITEM_BYTES_MAX,
+        _ => 0,
+    }
+}
+
+fn take(taken: &mut Taken, item: &Item, head_id: Option<&str>) -> Result<(), Refusal> {
+    let kind = item.head.kind.as_str();
+    let bytes_max = bytes_max(&item.head);
+    if bytes_max > 0 && !item.is_whole() {
+        return Err(Rejection::TooLarge { bytes_max }.into());
+    }
+    let desk = taken.desk.clone();
+    match kind {
+        "event" => {
+            let context = EventContext { event_id: head_id, peer_ip: Some(&desk.peer_ip) };
+            let parsed = sentry::parse_event(&item.payload, &context).map_err(Rejection::from)?;
+            let (client_id, draft) = desk.notice(parsed.notice)?;
+            taken.event_id.get_or_insert(client_id);
+            taken.drafts.push(draft);
+        }
+        "raw_security" | "nel" => {
+            let context = ReportContext::default();
+            let reports = match kind {
+                "nel" => sentry::nel_report(&item.payload, &context),
+                _ => sentry::security_report(
+                    &item.payload,
+                    item.head.content_type.as_deref().unwrap_or_default(),
+                    &context,
+                ),
+            };
+            for parsed in reports.map_err(Rejection::from)? {
+                let (client_id, draft) = desk.notice(parsed.notice)?;
+                taken.event_id.get_or_insert(client_id);
+                taken.drafts.push(draft);
+            }
+        }
+        "client_report" => {
+            let lines = sentry::client_report(&item.payload);
+            if !lines.is_empty() {
+                let (_, draft) = desk.taking.intake.draft(Kind::Ledger, &desk.project, &Ledger { lines });
+                taken.drafts.push(draft);
+            }
+        }
+        "user_report" => {
+            taken.drafts.push(feedback(&desk, &sentry::user_report(&item.payload).map_err(Rejection::from)?))
+        }
+        "feedback" => taken.drafts.push(feedback(&desk, &sentry::feedback(&item.payload).map_err(Rejection::from)?)),
+        kind => {
+            let kind = COUNTED.into_iter().find(|counted| *counted == kind).unwrap_or("other");
+            desk.gateway.count_only(&desk.project, kind);
+        }
+    }
+    Ok(())
+}
+
+/// What somebody wrote, as a record.
+pub(super) fn feedback(desk: &Desk, feedback: &Feedback) -> Draft {
+    let rest: Value =
+        feedback.rest_json.as_deref().and_then(|rest| serde_json::from_str(rest).ok()).unwrap_or_default();
+    let json = json!({
+        "event_id": feedback.event_id,
+        "name": feedback.name,
+        "email": feedback.email,
+        "comments": feedback.comments,
+        "rest": rest,
+    });
+    let stats = Stats { kind: "feedback".to_owned(), json: json.to_string() };
+    desk.taking.intake.draft(Kind::Stats, &desk.project, &stats).1
+}
+
+/// Puts all of it on the disk, and answers.
+async fn finish(gateway: &Gateway, taken: Taken) -> Result<Answer, Refusal> {
+    gateway.keep_all(&taken.desk.taking.intake, taken.drafts).await?;
+    match taken.refused {
+        Some(refusal) => Err(refusal),
+        None => Ok(accepted(taken.event_id.as_deref())),
+    }
+}
+
+fn broken(error: EnvelopeError) -> Refusal {
+    match error {
+        EnvelopeError::Parse(error) => Rejection::from(error).into(),
+        EnvelopeError::Io(_) => Rejection::Unpackable.into(),
+    }
+}

@@ -1,0 +1,133 @@
+//! The project's key, in each place where Sentry's clients put it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, HeaderName};
+use http::request::Parts;
+
+use crate::keys;
+use crate::projects::{Project, Projects};
+use crate::rejection::{Refusal, Rejection};
+
+const SENTRY_AUTH: HeaderName = HeaderName::from_static("x-sentry-auth");
+
+/// The newest version of the protocol that there is.
+const VERSION_MAX: u32 = 7;
+
+/// The key in a request's head: `X-Sentry-Auth`, `Authorization: Sentry …` or `Basic`, `?sentry_key=`. Clients name one; several are
+/// refused, unless they are the same.
+pub(super) fn in_head(parts: &Parts) -> Result<Option<String>, Rejection> {
+    let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let mut keys = Vec::new();
+    keys.extend(header(SENTRY_AUTH).map(|value| of_pairs(without_scheme(value).unwrap_or(value))).transpose()?);
+    if let Some(value) = header(AUTHORIZATION) {
+        if let Some(pairs) = without_scheme(value) {
+            keys.push(of_pairs(pairs)?);
+        } else if let Some(basic) = scheme(value, "basic") {
+            keys.push(of_basic(basic)?);
+        } else if let Some(token) = scheme(value, "bearer") {
+            keys.push(token.trim().to_owned());
+        }
+    }
+    keys.extend(parts.uri.query().and_then(|query| keys::in_form(query.as_bytes(), "sentry_key")));
+    keys.retain(|key| !key.is_empty());
+    keys.dedup();
+    match keys.len() {
+        0 | 1 => Ok(keys.pop()),
+        _ => Err(Rejection::SeveralKeys),
+    }
+}
+
+/// The project that a key opens, at the address that names it.
+pub(super) fn open(projects: &Projects, key: &str, named: &str) -> Result<Arc<Project>, Refusal> {
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Rejection::UnreadableKey.into());
+    }
+    keys::open_at(projects, key, named)
+}
+
+/// `sentry_key=…, sentry_version=7, …` in any order.
+fn of_pairs(pairs: &str) -> Result<String, Rejection> {
+    let mut key = None;
+    for pair in pairs.split(',') {
+        let Some((name, value)) = pair.trim().split_once('=') else { continue };
+        let value: Cow<'_, str> = Cow::Borrowed(value.trim().trim_matches('"'));
+        match name.trim() {
+            "sentry_key" => key = Some(value.into_owned()),
+            // Some write "2.0".
+            "sentry_version" => {
+                let major = value.split('.').next().and_then(|major| major.parse::<u32>().ok());
+                if major.is_none_or(|major| major > VERSION_MAX) {
+                    return Err(Rejection::UnsupportedProtocol);
+                }
+            }
+            _ => {}
+        }
+    }
+    key.filter(|key| !key.is_empty()).ok_or(Rejection::UnreadableKey)
+}
+
+/// The user of basic authentication.
+fn of_basic(basic: &str) -> Result<String, Rejection> {
+    let decoded = STANDARD.decode(basic.trim()).map_err(|_| Rejection::UnreadableKey)?;
+    let text = String::from_utf8(decoded).map_err(|_| Rejection::UnreadableKey)?;
+    Ok(text.split(':').next().unwrap_or_default().to_owned())
+}
+
+fn without_scheme(value: &str) -> Option<&str> {
+    scheme(value, "sentry")
+}
+
+fn scheme<'a>(value: &'a str, name: &str) -> Option<&'a str> {
+    let (scheme, rest) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case(name).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use http::Request;
+
+    use super::*;
+
+    fn key(target: &str, headers: &[(&str, &str)]) -> Result<Option<String>, String> {
+        let mut request = Request::builder().uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        in_head(&request.body(()).unwrap().into_parts().0).map_err(|rejection| rejection.reason().to_owned())
+    }
+
+    #[test]
+    fn every_form_of_a_key_is_found() {
+        let abc = Ok(Some("abc".to_owned()));
+        assert_eq!(key("/x?sentry_version=7&sentry_key=abc&sentry_client=x", &[]), abc);
+        for (name, value) in [
+            ("x-sentry-auth", "Sentry sentry_key=abc, sentry_version=7, sentry_client=raven/1"),
+            ("x-sentry-auth", "sentry sentry_version=6,sentry_secret=def,sentry_key=abc"),
+            ("x-sentry-auth", "sentry_key=abc"),
+            ("x-sentry-auth", "Sentry sentry_version=2.0, sentry_key=\"abc\""),
+            ("authorization", "Sentry sentry_key=abc"),
+            ("authorization", "Basic YWJjOmRlZg=="),
+            ("authorization", "Bearer abc"),
+        ] {
+            assert_eq!(key("/x", &[(name, value)]), abc, "{name}: {value}");
+        }
+        assert_eq!(key("/x", &[]), Ok(None));
+        assert_eq!(key("/x?sentry_key=abc", &[("x-sentry-auth", "Sentry sentry_key=abc")]), abc);
+    }
+
+    #[test]
+    fn several_keys_and_what_cannot_be_read_are_refused() {
+        let refused = |reason: &str| Err(reason.to_owned());
+        assert_eq!(key("/x?sentry_key=abc", &[("x-sentry-auth", "Sentry sentry_key=b")]), refused("several_keys"));
+        assert_eq!(key("/x", &[("x-sentry-auth", "Sentry sentry_version=7")]), refused("unreadable_key"));
+        assert_eq!(key("/x", &[("authorization", "Basic !")]), refused("unreadable_key"));
+        let newer = [("x-sentry-auth", "Sentry sentry_version=8, sentry_key=a")];
+        assert_eq!(key("/x", &newer), refused("unsupported_protocol"));
+    }
+}

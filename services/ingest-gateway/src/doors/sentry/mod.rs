@@ -1,0 +1,58 @@
+//! Sentry's doors: envelopes, the older store, reports of browsers, check-ins, what people wrote.
+
+mod envelope;
+mod key;
+mod reports;
+mod store;
+
+pub(super) use envelope::envelope;
+pub(super) use reports::{check_in, feedback_form, nel, security};
+pub(super) use store::{store, store_of_key};
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::request::Parts;
+use journal::Draft;
+use notice::Notice;
+use protocol::sentry;
+use service::http::ClientAddress;
+use uuid::Uuid;
+
+use super::{Answer, with_body};
+use crate::gateway::{Gateway, Taking};
+use crate::projects::Project;
+use crate::rejection::Refusal;
+
+/// Most bytes of one event, decompressed.
+const EVENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a door needs to make records of what it reads. Cheap to clone.
+#[derive(Clone)]
+struct Desk {
+    gateway: Arc<Gateway>,
+    taking: Taking,
+    project: Arc<Project>,
+    peer_ip: String,
+}
+
+impl Desk {
+    fn new(gateway: &Arc<Gateway>, taking: Taking, project: Arc<Project>, parts: &Parts) -> Desk {
+        let peer = parts.extensions.get::<ClientAddress>();
+        let peer_ip = peer.map(|address| address.0.to_string()).unwrap_or_default();
+        Desk { gateway: Arc::clone(gateway), taking, project, peer_ip }
+    }
+
+    /// Makes a notice ready for the journal; says by which id its client knows it. One that came without gets one.
+    fn notice(&self, mut notice: Notice) -> Result<(String, Draft), Refusal> {
+        self.gateway.pace(&self.project)?;
+        let client_id = notice.client_id.get_or_insert_with(|| Uuid::new_v4().simple().to_string()).clone();
+        let (_, draft) =
+            self.taking.intake.draft_notice(&self.project, self.taking.projects.dictionary.clone(), notice);
+        Ok((client_id, draft))
+    }
+}
+
+fn accepted(event_id: Option<&str>) -> Answer {
+    with_body(StatusCode::OK, "application/json", sentry::accepted(event_id))
+}
