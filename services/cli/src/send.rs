@@ -26,7 +26,7 @@ pub(crate) struct Send {
     /// Key of the project
     #[arg(long, env = "CROAK_PROJECT_KEY", required_unless_present = "files")]
     key: Option<String>,
-    /// Number of the project (Airbrake's clients send it, Hoptoad's do not)
+    /// Number of the project (Airbrake's and Sentry's clients send it, Hoptoad's do not)
     #[arg(long, default_value_t = 1)]
     project: i64,
     /// Class of the error
@@ -49,6 +49,8 @@ pub(crate) enum Protocol {
     Hoptoad,
     /// Airbrake's JSON, version 3
     Airbrake,
+    /// Sentry's envelope
+    Sentry,
 }
 
 /// What the gateway said.
@@ -91,6 +93,7 @@ impl Send {
         let captured = match self.protocol {
             Protocol::Hoptoad => self.as_hoptoad(),
             Protocol::Airbrake => self.as_airbrake(),
+            Protocol::Sentry => self.as_sentry(),
         };
         let answer = self.post(client, captured?).await?;
         let accepted = (200..300).contains(&answer.status);
@@ -170,6 +173,37 @@ impl Send {
         );
         let target = format!("/api/v3/projects/{}/notices", self.project);
         Captured::post(&target, "application/json", headers, body.to_string())
+    }
+}
+
+impl Send {
+    fn as_sentry(&self) -> anyhow::Result<Captured> {
+        let event = serde_json::json!({
+            "platform": "rust",
+            "level": "error",
+            "environment": self.environment,
+            "sdk": { "name": "croak send", "version": env!("CARGO_PKG_VERSION") },
+            "exception": { "values": [{
+                "type": self.class,
+                "value": self.message,
+                "stacktrace": { "frames": [
+                    { "filename": "services/cli/src/send.rs", "lineno": line!(), "function": "send", "in_app": true },
+                ] },
+            }] },
+        });
+        let event_id = uuid::Uuid::new_v4().simple().to_string();
+        let head = serde_json::json!({ "event_id": event_id });
+        let envelope = format!("{head}\n{{\"type\":\"event\"}}\n{event}\n");
+        let mut headers = HeaderMap::new();
+        let key = self.key.as_deref().unwrap_or_default();
+        headers.insert(
+            "x-sentry-auth",
+            format!("Sentry sentry_key={key}, sentry_version=7")
+                .parse()
+                .context("the key has characters that no key has")?,
+        );
+        let target = format!("/api/{}/envelope/", self.project);
+        Captured::post(&target, "application/x-sentry-envelope", headers, envelope)
     }
 }
 

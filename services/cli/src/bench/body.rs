@@ -18,7 +18,7 @@ pub(crate) struct BodyArgs {
     /// As which kind of client
     #[arg(long, value_enum, default_value_t = Protocol::Hoptoad)]
     protocol: Protocol,
-    /// Bytes of a notice
+    /// Bytes of a notice, before it is packed
     #[arg(long, default_value_t = 4_096)]
     body_bytes: usize,
     /// Key of the project
@@ -42,7 +42,16 @@ impl BodyArgs {
                 format!("/api/v3/projects/{}/notices", self.project),
                 format!("Content-Type: application/json\r\nAuthorization: Bearer {key}\r\n"),
             ),
+            Protocol::Sentry => (
+                format!("/api/{}/envelope/", self.project),
+                format!(
+                    "Content-Type: application/x-sentry-envelope\r\nContent-Encoding: gzip\r\n\
+                     X-Sentry-Auth: Sentry sentry_key={key}, sentry_version=7, sentry_client=croak-bench/1\r\n"
+                ),
+            ),
         };
+        // As its clients do.
+        let body = if matches!(self.protocol, Protocol::Sentry) { body.gzipped() } else { body };
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: croak-bench/{}\r\n{headers}{}Content-Length: {}\r\n\r\n",
             env!("CARGO_PKG_VERSION"),
@@ -133,6 +142,16 @@ impl Shape {
                 },
                 padding: |words| format!(r#","HTTP_X_NOTE":"{words}""#),
             },
+            Protocol::Sentry => Shape {
+                text: include_str!("bodies/sentry.envelope"),
+                frame: |line, place| {
+                    let (file, number, method) = parts(line, place);
+                    format!(
+                        r#"{{"filename":"{file}","abs_path":"/usr/lib/{file}","function":"{method}","lineno":{number},"in_app":false,"context_line":"    return {method}(self, *args, **kwargs)","vars":{{"self":"<Application at 0x7f2c>"}}}},"#
+                    )
+                },
+                padding: |words| format!(r#","X-Note":"{words}""#),
+            },
         }
     }
 }
@@ -163,8 +182,10 @@ mod tests {
 
     #[test]
     fn a_notice_has_exactly_the_bytes_that_were_asked_for() {
-        for protocol in [Protocol::Hoptoad, Protocol::Airbrake] {
-            for bytes in [2_500, 4_096, 4_097, 4_200, 11_000, 60_000] {
+        for (protocol, bytes_min) in
+            [(Protocol::Hoptoad, 2_500), (Protocol::Airbrake, 2_500), (Protocol::Sentry, 3_600)]
+        {
+            for bytes in [bytes_min, 4_096, 4_097, 4_200, 11_000, 60_000] {
                 assert_eq!(args(protocol, bytes).body().unwrap().len(), bytes, "{protocol:?}");
             }
             assert!(args(protocol, 500).body().is_err());

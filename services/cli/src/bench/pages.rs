@@ -75,11 +75,14 @@ impl Pages {
             bail!("nothing is read: give --token for the list, --email and --password for the pages");
         }
         let mut report = self.report.begin("croak bench pages");
-        let slowest = reads.iter().map(|read| read.reads_per_s).fold(f64::MAX, f64::min);
+        let slowest = |scheme: &str| {
+            reads.iter().filter(|read| read.scheme == scheme).map(|read| read.reads_per_s).reduce(f64::min)
+        };
         let p99_ms_max = reads.iter().map(|read| read.times.p99_ms).fold(0.0, f64::max);
         let figures = serde_json::json!({
             "reads": reads,
-            "slowest_per_s": slowest,
+            "slowest_http_per_s": slowest("http"),
+            "slowest_https_per_s": slowest("https"),
             "p99_ms_max": p99_ms_max,
             "https_to_http": https_to_http(&reads),
         });

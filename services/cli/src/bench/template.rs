@@ -63,6 +63,14 @@ impl Field {
 pub(crate) struct Template {
     bytes: Vec<u8>,
     slots: Vec<(usize, Field)>,
+    packed: Option<Packed>,
+}
+
+/// What a packed text has at its end: a sum over the text as it was.
+#[derive(Clone, Debug)]
+struct Packed {
+    text: Box<Template>,
+    sum_at: usize,
 }
 
 impl Template {
@@ -94,7 +102,34 @@ impl Template {
     /// The same text behind another one in which nothing changes.
     pub(crate) fn behind(self, head: &str) -> Template {
         let slots = self.slots.into_iter().map(|(at, field)| (at + head.len(), field)).collect();
-        Template { bytes: [head.as_bytes(), &self.bytes].concat(), slots }
+        let packed = self.packed.map(|packed| Packed { sum_at: packed.sum_at + head.len(), ..packed });
+        Template { bytes: [head.as_bytes(), &self.bytes].concat(), slots, packed }
+    }
+
+    /// The text packed by gzip. What changes stands in it as it is, in blocks that are not compressed (RFC 1951, 3.2.4), so that the
+    /// next text costs a few copies and a sum.
+    pub(crate) fn gzipped(self) -> Template {
+        const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+        const END: [u8; 5] = [1, 0, 0, 0xff, 0xff];
+        let mut bytes = HEAD.to_vec();
+        let mut slots = Vec::with_capacity(self.slots.len());
+        let mut done = 0;
+        for (at, field) in &self.slots {
+            deflate(&self.bytes[done..*at], &mut bytes);
+            let width = field.width() as u16;
+            bytes.push(0);
+            bytes.extend(width.to_le_bytes());
+            bytes.extend((!width).to_le_bytes());
+            slots.push((bytes.len(), *field));
+            done = at + field.width();
+            bytes.extend(&self.bytes[*at..done]);
+        }
+        deflate(&self.bytes[done..], &mut bytes);
+        bytes.extend(END);
+        let sum_at = bytes.len();
+        bytes.extend([0; 4]);
+        bytes.extend((self.bytes.len() as u32).to_le_bytes());
+        Template { bytes, slots, packed: Some(Packed { text: Box::new(self), sum_at }) }
     }
 
     /// Its length, which is that of everything made of it.
@@ -112,7 +147,24 @@ impl Template {
         for (at, field) in &self.slots {
             field.write(fresh, &mut text[*at..at + field.width()]);
         }
+        if let Some(Packed { text: unpacked, sum_at }) = &self.packed {
+            let mut whole = unpacked.to_bytes();
+            unpacked.fill(&mut whole, fresh);
+            let mut sum = flate2::Crc::new();
+            sum.update(&whole);
+            text[*sum_at..sum_at + 4].copy_from_slice(&sum.sum().to_le_bytes());
+        }
     }
+}
+
+/// Compresses for itself, up to the border of a byte and without an end.
+fn deflate(text: &[u8], into: &mut Vec<u8>) {
+    let mut compress = flate2::Compress::new(flate2::Compression::default(), false);
+    let mut packed = Vec::with_capacity(text.len() + 64);
+    compress
+        .compress_vec(text, &mut packed, flate2::FlushCompress::Sync)
+        .expect("there is room for more than the text");
+    into.extend(packed);
 }
 
 /// Writes a number in decimal, with leading zeros; of one that is too long the last digits.
@@ -146,6 +198,24 @@ mod tests {
             "HEAD <000000000000beef|0000042>{\"a\": {}} 1700000000123; 10000000000000000000000000000000 00000123";
         assert_eq!(std::str::from_utf8(&text), Ok(expected));
         assert_eq!(text.len(), template.len());
+    }
+
+    #[test]
+    fn a_packed_text_is_the_text() {
+        use std::io::Read as _;
+        let text = Template::parse("{group} some words, some words, some words {user}{user} and {time}");
+        let packed = text.clone().gzipped().behind("HEAD ");
+        let (mut plain, mut sent) = (text.to_bytes(), packed.to_bytes());
+        for user in [1, 2, 3] {
+            let fresh = Fresh { user, ..FRESH };
+            text.fill(&mut plain, &fresh);
+            packed.fill(&mut sent, &fresh);
+            let mut unpacked = Vec::new();
+            flate2::read::GzDecoder::new(&sent[5..]).read_to_end(&mut unpacked).expect("it is gzip");
+            assert_eq!(unpacked, plain);
+        }
+        let long = Template::parse(&"words and words ".repeat(1_000));
+        assert!(long.clone().gzipped().len() < long.len() / 10);
     }
 
     #[test]

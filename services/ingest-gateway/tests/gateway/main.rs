@@ -7,3 +7,4 @@ mod harness;
 mod limits;
 mod outages;
 mod refusals;
+mod sentry;
