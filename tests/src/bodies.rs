@@ -30,6 +30,47 @@ pub struct StoredBody {
     pub body: Vec<u8>,
 }
 
+impl StoredBody {
+    /// The id that its client gave it: field 3 of the message.
+    pub fn client_id(&self) -> Option<&str> {
+        const CLIENT_ID: u64 = 3;
+        let mut rest = self.body.as_slice();
+        while !rest.is_empty() {
+            let key = varint(&mut rest)?;
+            let (field, wire_type) = (key >> 3, key & 7);
+            match wire_type {
+                0 => drop(varint(&mut rest)?),
+                1 => rest = rest.get(8..)?,
+                2 => {
+                    let length = usize::try_from(varint(&mut rest)?).ok()?;
+                    let (text, after) = rest.split_at_checked(length)?;
+                    if field == CLIENT_ID {
+                        return std::str::from_utf8(text).ok();
+                    }
+                    rest = after;
+                }
+                5 => rest = rest.get(4..)?,
+                _ => return None,
+            }
+        }
+        None
+    }
+}
+
+/// A number of protobuf: seven bits in each byte, the lowest first.
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for place in 0..10 {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        number |= u64::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
 /// Every notice of every chunk, one after the other.
 pub async fn each(pool: &PgPool, mut look_at: impl FnMut(StoredBody)) {
     let mut rows = sqlx::query("select project_id, fingerprint_id, codec, notice_count, body from chunk").fetch(pool);

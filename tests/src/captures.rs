@@ -75,6 +75,11 @@ impl Capture {
         self.known["carries_error"].as_bool() == Some(true)
     }
 
+    /// Whether its client has given the notice an id.
+    pub fn names_its_notice(&self) -> bool {
+        self.known["path"].as_str().is_some_and(|path| path.contains("/envelope/") || path.contains("/store/"))
+    }
+
     /// What the client meant by a field, if it is known.
     pub fn expected(&self, field: &str) -> Option<&Value> {
         self.known["expected"].get(field).filter(|value| !value.is_null())

@@ -42,12 +42,14 @@ pub async fn compare(pool: &PgPool, ledger: &Ledger, captures: &[Capture]) -> (K
     let mut seen: HashSet<Uuid> = HashSet::new();
     bodies::each(pool, |body| {
         comparing.kept.stored += 1;
-        if !seen.insert(body.id) {
+        // Whatever its client named counts once by that name.
+        let name = body.client_id().and_then(|id| id.parse().ok()).unwrap_or(body.id);
+        if !seen.insert(name) {
             comparing.kept.doubled += 1;
-            comparing.tell("doubled", format!("{} is stored again", body.id));
+            comparing.tell("doubled", format!("{name} is stored again"));
             return;
         }
-        match ledger.accepted.get(&body.id) {
+        match ledger.accepted.get(&name) {
             None => comparing.kept.extra += 1,
             Some(accepted) => comparing.look_into(accepted, &body),
         }

@@ -236,7 +236,7 @@ fn first_lines(said: &[u8]) -> String {
 /// The lanes that the flood has used.
 fn flooded(ledger: &Ledger, flooding: &Project) -> BTreeSet<u16> {
     let of_the_flood = ledger.accepted.values().filter(|accepted| accepted.project_id == flooding.id);
-    of_the_flood.map(|accepted| visible::lane_of(accepted.id)).collect()
+    of_the_flood.filter_map(traffic::Accepted::lane).collect()
 }
 
 fn project(id: i64) -> Project {

@@ -19,6 +19,7 @@ use crate::wire::{Answer, Connection};
 
 use super::fleet::Project;
 use super::sample::Sample;
+use super::visible::lane_of;
 
 /// Connections to each gateway that flood it.
 const FLOODING: usize = 10;
@@ -38,6 +39,9 @@ const UNHEARD_PAUSE: Duration = Duration::from_millis(20);
 /// Recorded requests to each gateway, in a second.
 const RECORDED_PER_SECOND: u32 = 8;
 
+/// Of so many notices that their clients have named one is sent again, whatever became of it.
+const AGAIN_EVERY: u32 = 5;
+
 /// Notices of each quiet project to each gateway, in a second.
 const QUIET_PER_SECOND: u32 = 3;
 
@@ -56,7 +60,7 @@ pub enum Stream {
 }
 
 /// What an id stands for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum What {
     /// A made up notice.
     Sample(Sample),
@@ -69,7 +73,7 @@ pub enum What {
 /// A notice that got a 2xx.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted {
-    /// Its id.
+    /// Its id; the one that its client gave it, if it did.
     pub id: Uuid,
     /// What it is.
     pub what: What,
@@ -79,6 +83,16 @@ pub struct Accepted {
     pub gateway: usize,
     /// When the answer was read.
     pub at: Instant,
+}
+
+impl Accepted {
+    /// The lane that it travels in, as its id says.
+    pub fn lane(&self) -> Option<u16> {
+        match self.what {
+            What::Sample(sample) if sample.is_named() => None,
+            _ => Some(lane_of(self.id)),
+        }
+    }
 }
 
 /// How many requests ended how.
@@ -168,9 +182,9 @@ impl Traffic {
     }
 }
 
-/// The recorded requests that carry an error.
+/// The recorded requests that carry an error and can be sent again and again: without an id that their client gave to it.
 pub fn captures() -> Arc<[Capture]> {
-    fixtures().into_iter().flatten().filter(Capture::carries_error).collect()
+    fixtures().into_iter().flatten().filter(|capture| capture.carries_error() && !capture.names_its_notice()).collect()
 }
 
 /// One gateway, as all clients see it.
@@ -196,7 +210,11 @@ impl Door {
         let mut connection = None;
         while let Ok(permit) = permits.acquire().await {
             permit.forget();
-            self.send_sample(Stream::Flood, &project, &mut connection).await;
+            let sample = Sample::random_of_all();
+            self.send_sample(Stream::Flood, sample, &project, &mut connection).await;
+            if sample.is_named() && rand::random_ratio(1, AGAIN_EVERY) {
+                self.send_sample(Stream::Flood, sample, &project, &mut connection).await;
+            }
         }
     }
 
@@ -205,7 +223,7 @@ impl Door {
         let mut connection = None;
         while !self.is_stopping() {
             pause(QUIET_PER_SECOND).await;
-            self.send_sample(Stream::Quiet, &project, &mut connection).await;
+            self.send_sample(Stream::Quiet, Sample::random(), &project, &mut connection).await;
         }
     }
 
@@ -244,8 +262,13 @@ impl Door {
         while running.join_next().await.is_some() {}
     }
 
-    async fn send_sample(&self, stream: Stream, project: &Project, connection: &mut Option<Connection>) {
-        let sample = Sample::random();
+    async fn send_sample(
+        &self,
+        stream: Stream,
+        sample: Sample,
+        project: &Project,
+        connection: &mut Option<Connection>,
+    ) {
         let mut open = match connection.take() {
             Some(open) => open,
             None => match tokio::time::timeout(ANSWER_LIMIT, Connection::open(self.address)).await {
@@ -303,7 +326,9 @@ impl Door {
             return;
         };
         let accepted = Accepted { id, what, project_id, gateway: self.gateway, at };
-        if let Some(before) = ledger.accepted.insert(id, accepted) {
+        if let Some(before) = ledger.accepted.insert(id, accepted)
+            && !matches!(what, What::Sample(sample) if sample.is_named() && before.what == what)
+        {
             ledger.faults.push(format!("two answers name {id}: for {:?} and for {what:?}", before.what));
         }
         drop(ledger);

@@ -113,7 +113,7 @@ pub fn judge(seen: &[Seen], flooded: &BTreeSet<u16>, log: &Log, run: Duration) -
     for Seen { accepted, took } in seen {
         let at = accepted.at.saturating_duration_since(log.moment(Duration::ZERO));
         let is_disturbed = events.iter().any(|event| disturbs(event, accepted.gateway, at));
-        let which = match (is_disturbed, flooded.contains(&lane_of(accepted.id))) {
+        let which = match (is_disturbed, accepted.lane().is_some_and(|lane| flooded.contains(&lane))) {
             (true, _) => "disturbed",
             (false, false) => "undisturbed",
             (false, true) => "beside the flood",
