@@ -38,9 +38,12 @@ pub(crate) fn is_in_app(frame: &Frame, root: Option<&str>) -> bool {
     if JAVA_RUNTIME.iter().any(|package| function.starts_with(package) || module.starts_with(package)) {
         return false;
     }
-    let below = below_root(file, root);
-    let path = below.unwrap_or(file);
-    !LIBRARY_STARTS.iter().any(|start| path.starts_with(start)) && !is_in_library_folder(path)
+    !is_library_path(below_root(file, root).unwrap_or(file))
+}
+
+/// Whether only libraries lie at this path.
+pub fn is_library_path(path: &str) -> bool {
+    LIBRARY_STARTS.iter().any(|start| path.starts_with(start)) || is_in_library_folder(path)
 }
 
 /// Whether one of the folders of the path is one that only libraries are in.

@@ -36,6 +36,7 @@ pub use fingerprint::{FINGERPRINT_VERSION, Fingerprint, Grouping, Part, fingerpr
 pub use fold::{Accepted, Folded, Item, fold};
 pub use fold_key::{FOLD_KEY_VERSION, FoldKey, fold_key, lane_hash};
 pub use id::NoticeId;
+pub use in_app::is_library_path;
 pub use json::{Stored, to_json};
 pub use normalise::normalise;
 pub use scrub::scrub;

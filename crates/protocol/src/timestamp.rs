@@ -1,7 +1,9 @@
 //! Points in time as clients write them.
 
+use std::borrow::Cow;
+
 use notice::json_tree::Tree;
-use time::{Date, Month};
+use time::{Date, Month, OffsetDateTime};
 
 /// Unix microseconds of RFC 3339 (without a zone it is UTC) or of seconds since 1970, whether they are a number or a string.
 pub(crate) fn micros_of(value: &Tree<'_>) -> Option<i64> {
@@ -9,6 +11,26 @@ pub(crate) fn micros_of(value: &Tree<'_>) -> Option<i64> {
         Tree::Number(number) => epoch_micros(number),
         Tree::Text(text) => rfc_3339_micros(text.trim()).or_else(|| epoch_micros(text.trim())),
         _ => None,
+    }
+}
+
+/// Seconds since 1970 as people read them, RFC 3339 in UTC; anything else as it is.
+pub(crate) fn legible(value: Tree<'_>) -> Tree<'_> {
+    let Tree::Number(number) = &value else { return value };
+    let at = epoch_micros(number)
+        .and_then(|at_us| OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_us) * 1_000).ok());
+    match at {
+        Some(at) => Tree::Text(Cow::Owned(format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second(),
+            at.microsecond()
+        ))),
+        None => value,
     }
 }
 
@@ -89,8 +111,6 @@ fn digits(text: &str, count: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
 
     fn text(text: &str) -> Option<i64> {
@@ -116,6 +136,13 @@ mod tests {
         assert_eq!(micros_of(&Tree::Number(Cow::Borrowed("1795316388.5640071"))), Some(1_795_316_388_564_007));
         assert_eq!(micros_of(&Tree::Number(Cow::Borrowed("1.795316388e9"))), Some(1_795_316_388_000_000));
         assert_eq!(micros_of(&Tree::Number(Cow::Borrowed("-1"))), Some(-1_000_000));
+    }
+
+    #[test]
+    fn seconds_are_made_legible() {
+        let legible = |number| legible(Tree::Number(Cow::Borrowed(number)));
+        assert_eq!(legible("1795316388.564"), Tree::Text(Cow::Borrowed("2026-11-22T02:59:48.564000Z")));
+        assert_eq!(legible("1e300"), Tree::Number(Cow::Borrowed("1e300")));
     }
 
     #[test]

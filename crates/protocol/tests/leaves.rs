@@ -6,15 +6,28 @@ mod capture;
 
 use std::collections::HashMap;
 
-use capture::{Capture, captures_or_fixtures, fixtures, json_of};
-use notice::{Error, Notice};
+use capture::{Capture, PEER_IP, captures_or_fixtures, fixtures, json_of};
+use notice::{CodeLine, Error, Frame, Notice};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// What may be hidden because of its name. Spelled out here, so that a rule that hides more is found.
-const SECRET_NAMES: [&str; 8] =
-    ["session_id", "secret", "shop.session", "session", "cvv", "HTTP_COOKIE", "Cookie", "rack.request.cookie_string"];
+const SECRET_NAMES: [&str; 10] = [
+    "session_id",
+    "secret",
+    "shop.session",
+    "session",
+    "cvv",
+    "HTTP_COOKIE",
+    "'HTTP_COOKIE'",
+    "Cookie",
+    "rack.request.cookie_string",
+    // What Sentry's client says about a secret that it has hidden itself, under the name of the secret.
+    "rem",
+];
 
 /// A scalar of the wire and the name that it had there.
 #[derive(Debug)]
@@ -28,7 +41,11 @@ fn every_leaf_of_the_wire_is_kept() {
     let mut lost = Vec::new();
     let mut count = 0;
     for capture in captures_or_fixtures().iter().chain(&fixtures()).filter(|capture| capture.is_notice()) {
-        let leaves = if capture.is_xml() { xml_leaves(&capture.whole_body()) } else { json_leaves(&capture.body) };
+        let leaves = match capture.is_sentry().then(|| capture.event()).flatten() {
+            _ if capture.is_xml() => xml_leaves(&capture.whole_body()),
+            Some((event, _)) => json_leaves(&event),
+            _ => json_leaves(&capture.body),
+        };
         assert!(leaves.len() > 10, "{} has hardly any leaves: {leaves:?}", capture.name);
         count += leaves.len();
         lost.extend(lost_leaves(capture, leaves));
@@ -68,19 +85,61 @@ fn is_told_otherwise(leaf: &Leaf, notice: &Notice, capture: &Capture) -> bool {
         && notice.notes.iter().any(|note| note.starts_with("scrubbed: passwords"));
     let is_cut = text.len() > notice::normalise::MESSAGE_BYTES_MAX
         && notice.notes.iter().any(|note| note.starts_with("message: cut"));
-    is_key || is_hidden || is_cut || is_scrubbed(text, notice) || is_message_in_parts(text, error)
+    let is_filled_in = text == "{{auto}}" && json_of(notice)["user"]["ip"] == PEER_IP;
+    is_key
+        || is_hidden
+        || is_cut
+        || is_filled_in
+        || is_scrubbed(text, notice)
+        || is_message_in_parts(text, error)
+        || (leaf.name == "timestamp" && is_time_of(text, &json_of(notice)))
+        || (leaf.name == "query_string" && is_query_of(text, notice))
 }
 
-/// Whether the text without its card numbers is there, and a note says so.
+/// Whether the time is in it as people write times. On the wire it may be seconds since 1970.
+fn is_time_of(wire: &str, json: &Value) -> bool {
+    let seconds = |text: &str| {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        Some(at.unix_timestamp_nanos() as f64 / 1e9)
+    };
+    match json {
+        Value::String(text) => seconds(text).is_some_and(|at| {
+            let wanted = wire.parse().ok().or_else(|| seconds(wire));
+            wanted.is_some_and(|wanted| (at - wanted).abs() < 2e-6)
+        }),
+        Value::Array(items) => items.iter().any(|item| is_time_of(wire, item)),
+        Value::Object(entries) => entries.values().any(|value| is_time_of(wire, value)),
+        _ => false,
+    }
+}
+
+/// Whether every parameter of the query is among the parameters; several of one name are numbered.
+fn is_query_of(query: &str, notice: &Notice) -> bool {
+    let params = json_of(notice)["request"]["params"].clone();
+    let mut values: Vec<&str> =
+        params.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()).collect();
+    form_urlencoded::parse(query.as_bytes()).all(|(key, value)| {
+        let at = values.iter().position(|there| *there == value);
+        at.map(|at| values.swap_remove(at)).is_some() && params[&*key].is_string()
+    })
+}
+
+/// Whether the text without its secrets is there, as a message has it or as a line of code, and a note says so.
 fn is_scrubbed(text: &str, notice: &Notice) -> bool {
-    let mut alone =
-        Notice { errors: vec![Error { message: Some(text.to_owned()), ..Error::default() }], ..Notice::default() };
-    notice::scrub(&mut alone);
-    let scrubbed = alone.errors[0].message.as_deref().unwrap_or_default();
-    let is_there =
-        json_of(notice).to_string().contains(&serde_json::to_string(scrubbed).unwrap().trim_matches('"').to_owned())
+    let json = json_of(notice).to_string();
+    let message = Error { message: Some(text.to_owned()), ..Error::default() };
+    let code = vec![CodeLine { line: 1, text: text.to_owned() }];
+    let line = Error { frames: vec![Frame { code, ..Frame::default() }], ..Error::default() };
+    [message, line].into_iter().any(|error| {
+        let mut alone = Notice { errors: vec![error], ..Notice::default() };
+        notice::scrub(&mut alone);
+        let error = &alone.errors[0];
+        let code = error.frames.first().map(|frame| frame.code[0].text.as_str());
+        let scrubbed = error.message.as_deref().or(code).unwrap_or_default();
+        let is_there = json.contains(serde_json::to_string(scrubbed).unwrap().trim_matches('"'))
             || is_message_in_parts(scrubbed, &notice.errors[0]);
-    scrubbed != text && is_there && alone.notes.iter().all(|note| notice.notes.contains(note))
+        scrubbed != text && is_there && alone.notes.iter().all(|note| notice.notes.contains(note))
+    })
 }
 
 /// `Class: message` and `message in FILE on line N`, whose parts have fields of their own.

@@ -5,6 +5,7 @@ use std::io::{BufRead, ErrorKind, Read as _};
 use notice::json_tree::Tree;
 use thiserror::Error;
 
+use super::dsn::public_key;
 use super::event_id;
 use super::item::{Item, ItemHead};
 use crate::json::{read, text_of};
@@ -57,7 +58,7 @@ impl<R: BufRead> Envelope<R> {
             None | Some(Tree::Null) => None,
             Some(id) => Some(event_id::required(id.scalar().unwrap_or_default())?),
         };
-        let public_key = head.take("dsn").and_then(|dsn| public_key(dsn.scalar()?));
+        let public_key = head.take("dsn").and_then(|dsn| public_key(dsn.scalar()?).map(str::to_owned));
         let sent_at_us = head.take("sent_at").and_then(|at| timestamp::micros_of(&at));
         Ok(Envelope { event_id, public_key, sent_at_us, reader, item_count: 0, has_ended: false })
     }
@@ -198,12 +199,4 @@ fn fill(reader: &mut impl BufRead) -> std::io::Result<&[u8]> {
             Ok(_) => return reader.fill_buf(),
         }
     }
-}
-
-/// The user of `https://key@host/1` or `https://key:secret@host/1`.
-fn public_key(dsn: &str) -> Option<String> {
-    let (_, rest) = dsn.trim().split_once("://")?;
-    let (user, _) = rest.split_once('/').map_or(rest, |(authority, _)| authority).rsplit_once('@')?;
-    let key = user.split(':').next().unwrap_or_default();
-    (!key.is_empty()).then(|| key.to_owned())
 }

@@ -1,5 +1,8 @@
 //! The id that a client gives its event.
 
+use notice::Notice;
+use notice::json_tree::Tree;
+
 use crate::ParseError;
 
 /// The id as 32 lower-case hexadecimal digits, if it is one; dashes may be in it.
@@ -13,6 +16,13 @@ pub(super) fn event_id(text: &str) -> Option<String> {
         }
     }
     (id.len() == 32).then_some(id)
+}
+
+/// Sets the id of a notice that has none yet. Gives back what is no id, or another one.
+pub(super) fn read<'a>(value: Tree<'a>, notice: &mut Notice) -> Option<Tree<'a>> {
+    let Some(id) = value.scalar().and_then(event_id) else { return Some(value) };
+    let there = notice.client_id.get_or_insert_with(|| id.clone());
+    (*there != id).then_some(value)
 }
 
 /// The id that an envelope's head has.

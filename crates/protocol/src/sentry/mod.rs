@@ -6,22 +6,43 @@
 //! these names.
 
 mod answer;
+mod browser_report;
+mod certificate;
+mod chain;
 mod client_report;
+mod csp;
+mod debug_meta;
+mod dsn;
 mod envelope;
 mod event;
 mod event_id;
+mod exception;
 mod feedback;
+mod fingerprint;
+mod hosts;
 mod item;
+mod level;
+mod message;
 mod nel;
+mod pairs;
+mod params;
+mod report;
+mod request;
+mod sdk;
 mod security;
+mod stacktrace;
 mod store;
+mod threads;
+mod user;
 
 pub use answer::{accepted, refused};
 pub use client_report::client_report;
+pub use dsn::public_key;
 pub use envelope::{Envelope, EnvelopeError};
 pub use event::{EventContext, parse_event};
 pub use feedback::{Feedback, error_page_form, feedback, user_report};
 pub use item::{Item, ItemHead};
 pub use nel::nel_report;
-pub use security::{ReportContext, security_report};
+pub use report::ReportContext;
+pub use security::security_report;
 pub use store::decode_store_body;

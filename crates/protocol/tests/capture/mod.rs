@@ -3,11 +3,16 @@
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses another part of it")]
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use notice::{Notice, NoticeId, Stored};
+use protocol::sentry::{self, Envelope, EventContext, Item};
 use protocol::{ParseError, Parsed};
 use serde_json::Value;
+
+/// Where the requests come from.
+pub const PEER_IP: &str = "203.0.113.7";
 
 /// One request of one client.
 pub struct Capture {
@@ -17,7 +22,7 @@ pub struct Capture {
     pub client: String,
     /// What the driver and an independent parser know of it.
     pub meta: Value,
-    /// The body.
+    /// The body, unpacked.
     pub body: Vec<u8>,
     /// What came on the connection behind the body: the rest of it, when the client counted characters instead of bytes.
     pub trailing: Vec<u8>,
@@ -36,7 +41,7 @@ impl Capture {
         Capture {
             name: format!("{client}/{stem} {scenario}"),
             client,
-            body: raw[head_end + 4..].to_vec(),
+            body: unpacked(&raw[head_end + 4..], meta["content_encoding"].as_str().unwrap_or_default()),
             trailing,
             meta,
         }
@@ -44,7 +49,8 @@ impl Capture {
 
     /// Whether it is a notice that this crate reads.
     pub fn is_notice(&self) -> bool {
-        self.meta["carries_error"] == true && (self.is_xml() || self.is_json())
+        self.meta["carries_error"] == true
+            && (self.is_xml() || self.is_json() || (self.is_sentry() && self.event().is_some()))
     }
 
     pub fn is_xml(&self) -> bool {
@@ -55,8 +61,44 @@ impl Capture {
         self.meta["path"].as_str().is_some_and(|path| path.starts_with("/api/v3/"))
     }
 
+    pub fn is_envelope(&self) -> bool {
+        self.meta["path"].as_str().is_some_and(|path| path.starts_with("/api/1/envelope/"))
+    }
+
+    pub fn is_sentry(&self) -> bool {
+        self.is_envelope() || self.meta["path"].as_str().is_some_and(|path| path.starts_with("/api/1/store/"))
+    }
+
+    /// The head of the envelope, and its items.
+    pub fn envelope(&self) -> (Envelope<&[u8]>, Vec<Item>) {
+        let mut envelope = Envelope::begin(self.body.as_slice()).expect("captures are envelopes");
+        let mut items = Vec::new();
+        while let Some(item) = envelope.next_item(|_| usize::MAX).expect("captures have only sound items") {
+            items.push(item);
+        }
+        (envelope, items)
+    }
+
+    /// The JSON of the event, and what the envelope says of its id.
+    pub fn event(&self) -> Option<(Vec<u8>, Option<String>)> {
+        if !self.is_envelope() {
+            let body = sentry::decode_store_body(&self.body, usize::MAX).expect("captures are sound");
+            return Some((body.into_owned(), None));
+        }
+        let (envelope, items) = self.envelope();
+        let event = items.into_iter().find(|item| item.head.kind == "event")?;
+        Some((event.payload, envelope.event_id))
+    }
+
     pub fn parse(&self) -> Result<Parsed, ParseError> {
-        if self.is_xml() { protocol::hoptoad::parse(&self.body) } else { protocol::airbrake::parse_notice(&self.body) }
+        if self.is_xml() {
+            return protocol::hoptoad::parse(&self.body);
+        }
+        if self.is_json() {
+            return protocol::airbrake::parse_notice(&self.body);
+        }
+        let (event, id) = self.event().expect("it has an event");
+        sentry::parse_event(&event, &EventContext { event_id: id.as_deref(), peer_ip: Some(PEER_IP) })
     }
 
     /// The body and what came behind it.
@@ -83,6 +125,18 @@ impl Capture {
         notice::scrub(&mut notice);
         notice
     }
+}
+
+fn unpacked(body: &[u8], encoding: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    match encoding {
+        "gzip" => flate2::read::GzDecoder::new(body).read_to_end(&mut out).map(|_| out),
+        "deflate" => flate2::read::ZlibDecoder::new(body).read_to_end(&mut out).map(|_| out),
+        "br" => brotli::Decompressor::new(body, 4096).read_to_end(&mut out).map(|_| out),
+        "zstd" => zstd::decode_all(body),
+        _ => Ok(body.to_vec()),
+    }
+    .expect("captures are packed as they say")
 }
 
 /// A notice as the JSON API shows it.

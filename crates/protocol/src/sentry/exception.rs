@@ -1,0 +1,102 @@
+//! `exception`: what was raised, and what it was raised from.
+
+use notice::Error;
+use notice::json_tree::Tree;
+
+use super::chain::{self, Link};
+use super::event::{Named, values};
+use super::stacktrace;
+use crate::json::set;
+use crate::unmapped::Unmapped;
+
+/// Reads the errors, the raised one first. On the wire it is the last.
+pub(super) fn read<'a>(exception: Named<'a>, unmapped: &mut Unmapped<'a>) -> Vec<Error> {
+    let (path, exceptions) = match values(&exception.key, exception.value, unmapped) {
+        Ok((path, exceptions)) => (path, exceptions),
+        // The oldest clients had no list.
+        Err(Tree::Map(entries)) => {
+            return vec![read_exception(entries, &exception.key, unmapped).error];
+        }
+        Err(other) => {
+            unmapped.add(exception.key, other);
+            return Vec::new();
+        }
+    };
+    let mut links = Vec::with_capacity(exceptions.len());
+    for (at, exception) in exceptions.into_iter().enumerate() {
+        match exception {
+            Tree::Map(entries) => links.push(read_exception(entries, &format!("{path}[{at}]"), unmapped)),
+            other => unmapped.add(format!("{path}[{at}]"), other),
+        }
+    }
+    chain::raised_first(links)
+}
+
+fn read_exception<'a>(
+    entries: Vec<(std::borrow::Cow<'a, str>, Tree<'a>)>,
+    path: &str,
+    unmapped: &mut Unmapped<'a>,
+) -> Link {
+    let mut link = Link::default();
+    let error = &mut link.error;
+    for (key, value) in entries {
+        let is_taken = match &*key {
+            "type" => set(&mut error.class, &value),
+            "value" => match value {
+                // Whatever was raised, its text is the message.
+                Tree::Map(_) | Tree::List(_) if error.message.is_none() && !value.is_empty() => {
+                    error.message = Some(value.to_text());
+                    true
+                }
+                _ => set(&mut error.message, &value),
+            },
+            "module" => set(&mut error.module, &value),
+            "mechanism" if matches!(value, Tree::Map(_)) => {
+                (link.id, link.parent_id) = (number(&value, "exception_id"), number(&value, "parent_id"));
+                error.handled = handled(&value);
+                error.mechanism_json = (!value.is_empty()).then(|| value.to_text());
+                true
+            }
+            "stacktrace" => {
+                error.frames = stacktrace::read(value, &format!("{path}.stacktrace"), unmapped);
+                continue;
+            }
+            _ => false,
+        };
+        if !is_taken {
+            unmapped.add(format!("{path}.{key}"), value);
+        }
+    }
+    if error.class.is_none() {
+        split_class(error);
+    }
+    link
+}
+
+/// Clients that have only a text write `Class: message`.
+fn split_class(error: &mut Error) {
+    let Some((class, message)) = error.message.as_deref().and_then(|text| text.split_once(": ")) else { return };
+    let is_name = |class: &str| {
+        !class.is_empty() && class.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+    };
+    let is_one_line = !message.contains('\n');
+    if is_name(class) && is_one_line && class.ends_with(|last: char| last.is_ascii_alphabetic()) {
+        (error.class, error.message) = (Some(class.to_owned()), Some(message.trim().to_owned()));
+    }
+}
+
+fn field<'t, 'a>(mechanism: &'t Tree<'a>, name: &str) -> Option<&'t Tree<'a>> {
+    let Tree::Map(entries) = mechanism else { return None };
+    entries.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+fn number(mechanism: &Tree<'_>, name: &str) -> Option<u64> {
+    field(mechanism, name)?.scalar()?.parse().ok()
+}
+
+fn handled(mechanism: &Tree<'_>) -> Option<bool> {
+    match field(mechanism, "handled")? {
+        Tree::Bool(handled) => Some(*handled),
+        _ => None,
+    }
+}

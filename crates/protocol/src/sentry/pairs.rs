@@ -1,0 +1,63 @@
+//! Names and values, which clients write as an object or as a list of pairs.
+
+use std::borrow::Cow;
+
+use notice::Notice;
+use notice::json_tree::Tree;
+
+use crate::json::part;
+use crate::unmapped::Unmapped;
+
+/// The entries of an object or of a list of pairs; anything else comes back as it is.
+pub(super) fn pairs<'a>(value: Tree<'a>) -> Result<Vec<(Cow<'a, str>, Tree<'a>)>, Tree<'a>> {
+    let items = match value {
+        Tree::Map(entries) => return Ok(entries),
+        Tree::List(items) => items,
+        other => return Err(other),
+    };
+    let is_pair = |item: &Tree<'_>| match item {
+        Tree::List(pair) => matches!(pair.as_slice(), [name, _] if name.scalar().is_some()),
+        other => *other == Tree::Null,
+    };
+    if !items.iter().all(is_pair) {
+        return Err(Tree::List(items));
+    }
+    let mut entries = Vec::with_capacity(items.len());
+    for item in items {
+        if let Tree::List(pair) = item {
+            let mut pair = pair.into_iter();
+            if let (Some(name), Some(value)) = (pair.next(), pair.next()) {
+                entries.push((name_of(name), value));
+            }
+        }
+    }
+    Ok(entries)
+}
+
+fn name_of(name: Tree<'_>) -> Cow<'_, str> {
+    match name {
+        Tree::Text(text) | Tree::Number(text) => text,
+        other => Cow::Owned(other.scalar().unwrap_or_default().to_owned()),
+    }
+}
+
+/// Sets the tags. Those without a value are none; those that are no scalar are kept beside.
+pub(super) fn tags<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unmapped<'a>) -> Option<Tree<'a>> {
+    if notice.tags_json.is_some() {
+        return Some(value);
+    }
+    let entries = match pairs(value) {
+        Ok(entries) => entries,
+        Err(other) => return Some(other),
+    };
+    let mut tags = Vec::with_capacity(entries.len());
+    for (name, value) in entries {
+        match value {
+            Tree::Null => {}
+            Tree::List(_) | Tree::Map(_) => unmapped.add(format!("tags.{name}"), value),
+            value => tags.push((name, value)),
+        }
+    }
+    notice.tags_json = part(Some(Tree::map(tags)));
+    None
+}

@@ -1,0 +1,187 @@
+//! `stacktrace`: the calls, on the wire the oldest first.
+
+use std::borrow::Cow;
+
+use notice::json_tree::Tree;
+use notice::{CodeLine, Frame};
+
+use crate::json::{number, set};
+use crate::unmapped::Unmapped;
+
+/// Reads the frames, the innermost first.
+pub(super) fn read<'a>(stacktrace: Tree<'a>, path: &str, unmapped: &mut Unmapped<'a>) -> Vec<Frame> {
+    let entries = match stacktrace {
+        Tree::Map(entries) => entries,
+        other => {
+            unmapped.add(path.to_owned(), other);
+            return Vec::new();
+        }
+    };
+    let mut frames = Vec::new();
+    for (key, value) in entries {
+        match value {
+            Tree::List(list) if key == "frames" && frames.is_empty() => {
+                let rest;
+                (frames, rest) = read_frames(list);
+                unmapped.add(format!("{path}.frames"), rest);
+            }
+            other => unmapped.add(format!("{path}.{key}"), other),
+        }
+    }
+    frames
+}
+
+/// The frames, and what none of their fields takes: a list of as many objects as there are frames on the wire.
+fn read_frames(list: Vec<Tree<'_>>) -> (Vec<Frame>, Tree<'_>) {
+    let mut frames = Vec::with_capacity(list.len());
+    let mut all_rest = Vec::with_capacity(list.len());
+    for value in list {
+        match value {
+            Tree::Map(entries) => {
+                let (frame, rest) = read_frame(entries);
+                frames.push(frame);
+                all_rest.push(if rest.is_empty() { Tree::Null } else { Tree::Map(rest) });
+            }
+            other => all_rest.push(other),
+        }
+    }
+    frames.reverse();
+    let has_rest = all_rest.iter().any(|rest| !rest.is_empty());
+    (frames, Tree::List(if has_rest { all_rest } else { Vec::new() }))
+}
+
+type Entries<'a> = Vec<(Cow<'a, str>, Tree<'a>)>;
+
+fn read_frame(entries: Entries<'_>) -> (Frame, Entries<'_>) {
+    let mut frame = Frame::default();
+    let mut rest = Vec::new();
+    let mut code = Code::default();
+    let (mut filename, mut abs_path) = (None, None);
+    for (key, value) in entries {
+        let is_taken = match &*key {
+            "filename" => place(&mut filename, &value),
+            "abs_path" => place(&mut abs_path, &value),
+            "function" => set(&mut frame.function, &value),
+            "module" => set(&mut frame.module, &value),
+            "lineno" => number(&mut frame.line, &value),
+            "colno" => number(&mut frame.column, &value),
+            "in_app" => match value {
+                Tree::Bool(in_app) => {
+                    frame.in_app = Some(in_app);
+                    true
+                }
+                _ => value.is_empty(),
+            },
+            "vars" if matches!(value, Tree::Map(_)) => {
+                frame.vars_json = (!value.is_empty()).then(|| value.to_text());
+                true
+            }
+            "pre_context" => {
+                code.before = Some(value);
+                continue;
+            }
+            "context_line" => {
+                code.line = Some(value);
+                continue;
+            }
+            "post_context" => {
+                code.after = Some(value);
+                continue;
+            }
+            _ => false,
+        };
+        if !is_taken && !value.is_empty() {
+            rest.push((key, value));
+        }
+    }
+    frame.code = code.numbered(frame.line, &mut rest);
+    set_file(&mut frame, filename, abs_path, &mut rest);
+    (frame, rest)
+}
+
+fn place<'a>(field: &mut Option<Cow<'a, str>>, value: &Tree<'a>) -> bool {
+    match value {
+        Tree::Text(text) if field.is_none() => {
+            if !text.is_empty() {
+                *field = Some(text.clone());
+            }
+            true
+        }
+        _ => value.is_empty(),
+    }
+}
+
+/// The file is the short name, which is the same on every machine, unless that is only the path of a URL; then it is the
+/// URL, which leads to the source. Whether the frame is of a library only the long name tells.
+fn set_file<'a>(
+    frame: &mut Frame,
+    filename: Option<Cow<'a, str>>,
+    abs_path: Option<Cow<'a, str>>,
+    rest: &mut Entries<'a>,
+) {
+    let (Some(short), Some(long)) = (&filename, &abs_path) else {
+        frame.file = filename.or(abs_path).map(Cow::into_owned);
+        return;
+    };
+    if short == long {
+        frame.file = filename.map(Cow::into_owned);
+        return;
+    }
+    let is_path_of_url =
+        long.contains("://") && long.ends_with(short.trim_start_matches("app://").trim_start_matches('~'));
+    if frame.in_app.is_none() && notice::is_library_path(long) {
+        frame.in_app = Some(false);
+    }
+    let (file, key, other) =
+        if is_path_of_url { (abs_path, "filename", filename) } else { (filename, "abs_path", abs_path) };
+    frame.file = file.map(Cow::into_owned);
+    rest.extend(other.map(|other| (Cow::Borrowed(key), Tree::Text(other))));
+}
+
+/// The lines around a frame's line.
+#[derive(Default)]
+struct Code<'a> {
+    before: Option<Tree<'a>>,
+    line: Option<Tree<'a>>,
+    after: Option<Tree<'a>>,
+}
+
+impl<'a> Code<'a> {
+    /// All lines with their numbers. Those that cannot have one are left to the rest.
+    fn numbered(self, line: Option<u32>, rest: &mut Entries<'a>) -> Vec<CodeLine> {
+        let mut code = Vec::new();
+        let count = |lines: &Option<Tree<'_>>| if let Some(Tree::List(lines)) = lines { lines.len() } else { 0 };
+        let before_count = count(&self.before);
+        code.reserve_exact(before_count + count(&self.after) + 1);
+        let first =
+            line.and_then(|line| line.checked_sub(u32::try_from(before_count).ok()?)).filter(|first| *first > 0);
+        let last =
+            line.filter(|line| line.checked_add(u32::try_from(count(&self.after)).unwrap_or(u32::MAX)).is_some());
+        for (key, lines, first) in [
+            ("pre_context", self.before, first),
+            ("context_line", self.line, line),
+            ("post_context", self.after, last.map(|line| line + 1)),
+        ] {
+            match (first, lines) {
+                (_, None | Some(Tree::Null)) => {}
+                (Some(first), Some(Tree::List(lines))) if key != "context_line" && are_lines(&lines) => {
+                    code.extend((first..).zip(&lines).map(|(line, text)| CodeLine { line, text: text_of(text) }));
+                }
+                (Some(line), Some(text)) if key == "context_line" && text.scalar().is_some() => {
+                    code.push(CodeLine { line, text: text_of(&text) });
+                }
+                (_, Some(other)) if other.is_empty() => {}
+                (_, Some(other)) => rest.push((Cow::Borrowed(key), other)),
+            }
+        }
+        code
+    }
+}
+
+fn are_lines(lines: &[Tree<'_>]) -> bool {
+    lines.iter().all(|line| *line == Tree::Null || line.scalar().is_some())
+}
+
+fn text_of(line: &Tree<'_>) -> String {
+    line.scalar().unwrap_or_default().to_owned()
+}
