@@ -130,7 +130,7 @@ pub(in crate::doors) async fn feedback_form(gateway: &Arc<Gateway>, parts: &Part
     let taken = async {
         let posted = gateway.read(parts, body).await?;
         let read = move |form: &[u8]| {
-            let written = sentry::error_page_form(&query, form).map_err(Rejection::from)?;
+            let written = sentry::error_page_form(&query, form);
             Ok(feedback(&desk, &written))
         };
         let draft = gateway.understand(posted, read).await?;
