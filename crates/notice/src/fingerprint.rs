@@ -112,9 +112,9 @@ fn hoptoad_parts(notice: &Notice) -> Vec<Part> {
     parts
 }
 
-/// The message without its variables. A client that knows where it put them knows better than we do.
+/// The message without its variables.
 fn message_of(error: &Error) -> Cow<'_, str> {
-    template(error.template.as_deref().or(error.message.as_deref()).unwrap_or_default())
+    template(error.message.as_deref().unwrap_or_default())
 }
 
 /// The places of the application's own frames (of all, if none is its own), innermost first, each once: a recursion is the same however deep it went.

@@ -45,9 +45,8 @@ pub fn fold_key(notice: &Notice) -> FoldKey {
             hash.number(frame.line);
             hash.number(frame.in_app.map(u32::from));
         }
-        // Clients that have neither keep the keys that they had before there were these.
-        if error.template.is_some() || error.module.is_some() {
-            hash.text(error.template.as_deref());
+        // Clients that do not say it keep the keys that they had before there was this.
+        if error.module.is_some() {
             hash.text(error.module.as_deref());
         }
     }

@@ -109,7 +109,7 @@ fn error(error: &Error) -> Value {
         "frames": error.frames.iter().map(frame).collect::<Vec<_>>(),
     });
     if let Value::Object(out) = &mut out {
-        for (name, text) in [("template", &error.template), ("module", &error.module)] {
+        for (name, text) in [("formatted", &error.formatted), ("module", &error.module)] {
             if let Some(text) = text {
                 out.insert(name.into(), text.as_str().into());
             }

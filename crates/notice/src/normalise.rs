@@ -132,7 +132,7 @@ impl Limits {
     fn error(&mut self, error: &mut Error) {
         self.text(error.class.as_mut(), "class");
         self.text_up_to(error.message.as_mut(), "message", MESSAGE_BYTES_MAX);
-        self.text(error.template.as_mut(), "template");
+        self.text_up_to(error.formatted.as_mut(), "formatted", MESSAGE_BYTES_MAX);
         self.text(error.module.as_mut(), "module");
         self.json(&mut error.mechanism_json, "mechanism");
         let frame_count = error.frames.len();

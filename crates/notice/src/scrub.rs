@@ -23,7 +23,7 @@ pub fn scrub(notice: &mut Notice) {
     for error in &mut notice.errors {
         found.cards_of(error.class.as_mut());
         found.text(error.message.as_mut());
-        found.text(error.template.as_mut());
+        found.text(error.formatted.as_mut());
         found.json(error.mechanism_json.as_mut());
         for frame in &mut error.frames {
             found.cards_of(frame.file.as_mut());

@@ -169,7 +169,7 @@ impl<'a> Event<'a> {
                 if is_told || raised.message.is_some() {
                     unmapped.add(said.key, said.value);
                 } else if let Some(message) = Message::read(said, unmapped) {
-                    (raised.message, raised.template) = (Some(message.formatted), message.template);
+                    (raised.message, raised.formatted) = (Some(message.message), message.formatted);
                 }
             }
             let mut wants_stack = !has_frames;

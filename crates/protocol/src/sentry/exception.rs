@@ -29,7 +29,25 @@ pub(super) fn read<'a>(exception: Named<'a>, unmapped: &mut Unmapped<'a>) -> Vec
             other => unmapped.add(format!("{path}[{at}]"), other),
         }
     }
+    say_how_many(&mut links, &path, unmapped);
     chain::raised_first(links)
+}
+
+/// Python's groups say how many errors are in them (`str()` of `ExceptionGroup`), and its client leaves that out: what the program, its log
+/// and every other client show is put together again.
+fn say_how_many(links: &mut [Link], path: &str, unmapped: &mut Unmapped<'_>) {
+    let parents: Vec<Option<u64>> = links.iter().map(|link| link.parent_id).collect();
+    for (at, link) in links.iter_mut().enumerate() {
+        let is_group = matches!(link.error.class.as_deref(), Some("ExceptionGroup" | "BaseExceptionGroup"));
+        let count = parents.iter().filter(|parent| link.id.is_some() && **parent == link.id).count();
+        if let Some(message) = link.error.message.as_mut().filter(|_| is_group && count > 0)
+            && !message.ends_with(" sub-exception)")
+            && !message.ends_with(" sub-exceptions)")
+        {
+            unmapped.add(format!("{path}[{at}].value"), Tree::Text(message.clone().into()));
+            *message += &format!(" ({count} sub-exception{})", if count == 1 { "" } else { "s" });
+        }
+    }
 }
 
 fn read_exception<'a>(

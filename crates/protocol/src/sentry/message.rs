@@ -9,10 +9,10 @@ use crate::unmapped::Unmapped;
 
 /// What was logged.
 pub(super) struct Message {
-    /// The text, with the values in it.
-    pub(super) formatted: String,
-    /// The text without the values, if there are any.
-    pub(super) template: Option<String>,
+    /// The text as it stands in the program: what all notices of it have in common.
+    pub(super) message: String,
+    /// The text with the values in it, if there are any.
+    pub(super) formatted: Option<String>,
 }
 
 impl Message {
@@ -22,11 +22,11 @@ impl Message {
         let mut entries = match value {
             Tree::Map(entries) => entries,
             other => {
-                let formatted = other.scalar().map(str::to_owned);
-                if formatted.is_none() {
+                let message = other.scalar().map(str::to_owned);
+                if message.is_none() {
                     unmapped.add(key, other);
                 }
-                return Some(Message { formatted: formatted?, template: None });
+                return Some(Message { message: message?, formatted: None });
             }
         };
         let (mut template, mut formatted) = (None, None);
@@ -44,13 +44,24 @@ impl Message {
         for (name, value) in entries {
             unmapped.add(format!("{key}.{name}"), value);
         }
-        let formatted = formatted.or_else(|| template.clone())?;
-        let template = template.filter(|template| *template != formatted);
-        Some(Message { formatted, template })
+        // Python's older client had no log in mind, but somebody who wrote a message: there the text with its values is what was meant.
+        if is_older(&key)
+            && let Some(formatted) = formatted
+        {
+            let template = template.filter(|template| *template != formatted);
+            unmapped.add(format!("{key}.message"), template.map_or(Tree::Null, |text| Tree::Text(text.into())));
+            return Some(Message { message: formatted, formatted: None });
+        }
+        let message = template.or_else(|| formatted.clone())?;
+        Some(Message { formatted: formatted.filter(|formatted| *formatted != message), message })
     }
 }
 
 /// Python's older client, which used this name, wrote values as its `repr` does.
 fn quoting(key: &str) -> params::Quoting {
-    if key == "sentry.interfaces.Message" { params::Quoting::Python } else { params::Quoting::None }
+    if is_older(key) { params::Quoting::Python } else { params::Quoting::None }
+}
+
+fn is_older(key: &str) -> bool {
+    key == "sentry.interfaces.Message"
 }

@@ -42,6 +42,8 @@ struct Fact {
 struct ErrorView {
     class: String,
     message: String,
+    /// Whether the message has values in it that the group's has not.
+    is_formatted: bool,
     runs: Vec<Run>,
 }
 
@@ -86,7 +88,8 @@ impl NoticeView {
                 .iter()
                 .map(|error| ErrorView {
                     class: breakable(error.class.as_deref().unwrap_or("Error without a class")),
-                    message: error.message.clone().unwrap_or_default(),
+                    message: error.formatted.clone().or_else(|| error.message.clone()).unwrap_or_default(),
+                    is_formatted: error.formatted.is_some(),
                     runs: stack::runs(&error.frames),
                 })
                 .collect(),
