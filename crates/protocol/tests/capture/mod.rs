@@ -9,6 +9,13 @@ use notice::{Notice, NoticeId, Stored};
 use protocol::{ParseError, Parsed};
 use serde_json::Value;
 
+/// Reads the body of a request that has one notice.
+type Parser = fn(&[u8]) -> Result<Parsed, ParseError>;
+
+/// Where requests are sent to that have one notice, and what reads it.
+const PARSERS: &[(&str, Parser)] =
+    &[("/notifier_api/v2/notices", protocol::hoptoad::parse), ("/api/v3/", protocol::airbrake::parse_notice)];
+
 /// One request of one client.
 pub struct Capture {
     /// `client/NNN scenario`
@@ -44,19 +51,27 @@ impl Capture {
 
     /// Whether it is a notice that this crate reads.
     pub fn is_notice(&self) -> bool {
-        self.meta["carries_error"] == true && (self.is_xml() || self.is_json())
+        self.meta["carries_error"] == true && self.parser().is_some()
     }
 
     pub fn is_xml(&self) -> bool {
-        self.meta["path"].as_str().is_some_and(|path| path.starts_with("/notifier_api/v2/notices"))
+        self.is_sent_to("/notifier_api/v2/notices")
     }
 
     pub fn is_json(&self) -> bool {
-        self.meta["path"].as_str().is_some_and(|path| path.starts_with("/api/v3/"))
+        self.is_sent_to("/api/v3/")
     }
 
     pub fn parse(&self) -> Result<Parsed, ParseError> {
-        if self.is_xml() { protocol::hoptoad::parse(&self.body) } else { protocol::airbrake::parse_notice(&self.body) }
+        self.parser().expect("its path is one of a parser")(&self.body)
+    }
+
+    fn parser(&self) -> Option<Parser> {
+        PARSERS.iter().find(|(path, _)| self.is_sent_to(path)).map(|(_, parser)| *parser)
+    }
+
+    fn is_sent_to(&self, path: &str) -> bool {
+        self.meta["path"].as_str().is_some_and(|there| there.starts_with(path))
     }
 
     /// The body and what came behind it.
