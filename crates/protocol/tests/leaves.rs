@@ -11,10 +11,15 @@ use notice::{Error, Notice};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 
 /// What may be hidden because of its name. Spelled out here, so that a rule that hides more is found.
 const SECRET_NAMES: [&str; 8] =
     ["session_id", "secret", "shop.session", "session", "cvv", "HTTP_COOKIE", "Cookie", "rack.request.cookie_string"];
+
+/// What says when it happened: the notice has that in a form of its own.
+const TIME_NAMES: [&str; 2] = ["time", "timestamp"];
 
 /// A scalar of the wire and the name that it had there.
 #[derive(Debug)]
@@ -68,7 +73,14 @@ fn is_told_otherwise(leaf: &Leaf, notice: &Notice, capture: &Capture) -> bool {
         && notice.notes.iter().any(|note| note.starts_with("scrubbed: passwords"));
     let is_cut = text.len() > notice::normalise::MESSAGE_BYTES_MAX
         && notice.notes.iter().any(|note| note.starts_with("message: cut"));
-    is_key || is_hidden || is_cut || is_scrubbed(text, notice) || is_message_in_parts(text, error)
+    let is_time = TIME_NAMES.contains(&leaf.name.as_str()) && is_when_it_happened(text, notice);
+    is_key || is_hidden || is_cut || is_time || is_scrubbed(text, notice) || is_message_in_parts(text, error)
+}
+
+/// Whether the text, a number of seconds or an HTTP date, is the second in which it happened.
+fn is_when_it_happened(text: &str, notice: &Notice) -> bool {
+    let second = text.parse().ok().or_else(|| Some(OffsetDateTime::parse(text, &Rfc2822).ok()?.unix_timestamp()));
+    second.is_some() && second == notice.occurred_at_us.map(|at_us| at_us.div_euclid(1_000_000))
 }
 
 /// Whether the text without its card numbers is there, and a note says so.

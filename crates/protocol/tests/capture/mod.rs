@@ -13,10 +13,15 @@ use serde_json::Value;
 type Parser = fn(&[u8]) -> Result<Parsed, ParseError>;
 
 /// Where requests are sent to that have one notice, and what reads it.
-const PARSERS: &[(&str, Parser)] =
-    &[("/notifier_api/v2/notices", protocol::hoptoad::parse), ("/api/v3/", protocol::airbrake::parse_notice)];
+const PARSERS: &[(&str, Parser)] = &[
+    ("/notifier_api/v2/notices", protocol::hoptoad::parse),
+    ("/api/v3/", protocol::airbrake::parse_notice),
+    ("/v1/notices", protocol::honeybadger::parse_notice),
+    ("/api/1/item", protocol::rollbar::parse_item),
+];
 
 /// One request of one client.
+#[derive(Clone)]
 pub struct Capture {
     /// `client/NNN scenario`
     pub name: String,
