@@ -42,6 +42,25 @@ pub(crate) fn airbrake_json() -> Vec<Vec<u8>> {
     seeds
 }
 
+pub(crate) fn honeybadger_json() -> Vec<Vec<u8>> {
+    let mut seeds = bodies("/v1/notices");
+    seeds.extend(bodies("/v1/events"));
+    seeds
+}
+
+pub(crate) fn rollbar_json() -> Vec<Vec<u8>> {
+    bodies("/api/1/item")
+}
+
+pub(crate) fn bugsnag_json() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/bugsnag-written");
+    let files = fs::read_dir(folder).expect("there are bodies").flatten();
+    let mut seeds: Vec<_> = files.map(|file| fs::read(file.path()).expect("it is readable")).collect();
+    seeds.push(br#"{"sessions":[{"id":"a"}],"sessionCounts":[{"sessionsStarted":3}]}"#.to_vec());
+    seeds.sort();
+    seeds
+}
+
 pub(crate) fn hoptoad_deploy() -> Vec<Vec<u8>> {
     let mut seeds = bodies("/deploys");
     seeds.push(b"api_key=k&deploy[rails_env]=production&deploy[scm_revision]=abc&deploy[local_username]=eve".to_vec());

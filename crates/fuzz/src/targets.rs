@@ -7,7 +7,7 @@ use std::time::Duration;
 use journal::{Journal, JournalOptions, Record};
 use notice::prost::Message as _;
 use notice::{Accounted, Grouping, Notice, NoticeFacts, NoticeId, Stored, UserSketch};
-use protocol::{airbrake, hoptoad};
+use protocol::{airbrake, bugsnag, honeybadger, hoptoad, rollbar};
 use queue::body::{self, Dictionaries};
 use store::chunk;
 use store::reader::search::Search;
@@ -42,6 +42,27 @@ pub(crate) fn hoptoad_deploy(bytes: &[u8]) {
     if let Ok((_, deploy)) = hoptoad::parse_deploy(bytes) {
         deploy.encode_to_vec();
     }
+}
+
+pub(crate) fn honeybadger_json(bytes: &[u8]) {
+    if let Ok(parsed) = honeybadger::parse_notice(bytes) {
+        accept(parsed.notice);
+    }
+    let _ = honeybadger::count_events(bytes);
+}
+
+pub(crate) fn rollbar_json(bytes: &[u8]) {
+    if let Ok(parsed) = rollbar::parse_item(bytes) {
+        accept(parsed.notice);
+    }
+}
+
+pub(crate) fn bugsnag_json(bytes: &[u8]) {
+    if let Ok(events) = bugsnag::parse_notify(bytes) {
+        assert!(!events.is_empty(), "a request that is taken has an event");
+        events.into_iter().for_each(|parsed| accept(parsed.notice));
+    }
+    let _ = bugsnag::count_sessions(bytes);
 }
 
 /// What the gateway does with a notice before the journal, and what the worker and the web do with what lies there.

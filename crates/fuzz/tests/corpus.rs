@@ -36,6 +36,9 @@ fn seeds_are_what_they_should_be() {
     let all = |name: &str| (fuzz::target(name).expect("it is a target").seeds)();
     assert!(all("hoptoad_xml").iter().filter(|body| protocol::hoptoad::parse(body).is_ok()).count() > 20);
     assert!(all("airbrake_json").iter().filter(|body| protocol::airbrake::parse_notice(body).is_ok()).count() >= 10);
+    assert!(all("honeybadger_json").iter().any(|body| protocol::honeybadger::parse_notice(body).is_ok()));
+    assert!(all("rollbar_json").iter().all(|body| protocol::rollbar::parse_item(body).is_ok()));
+    assert_eq!(all("bugsnag_json").iter().filter(|body| protocol::bugsnag::parse_notify(body).is_ok()).count(), 3);
     assert!(all("record").iter().all(|bytes| journal::Record::decode(bytes).is_ok()));
     assert!(all("segment").len() > 2);
 }

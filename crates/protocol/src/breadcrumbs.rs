@@ -53,3 +53,47 @@ fn breadcrumb(entry: Tree<'_>) -> Tree<'_> {
     }
     Tree::Map(crumb)
 }
+
+/// What a client calls the parts of a breadcrumb.
+pub(crate) struct Names {
+    pub(crate) at: &'static str,
+    pub(crate) category: &'static str,
+    pub(crate) level: &'static str,
+    pub(crate) message: &'static str,
+    /// The map of all that is particular to this one; the message may be in there.
+    pub(crate) data: &'static str,
+}
+
+/// As [`read`], for a client that has one name for each part and a map for the rest.
+pub(crate) fn read_as(trail: Tree<'_>, names: &Names) -> Option<String> {
+    let Tree::List(entries) = trail else { return None };
+    let crumbs: Vec<Tree<'_>> = entries.into_iter().map(|entry| breadcrumb_as(entry, names)).collect();
+    (!crumbs.is_empty()).then(|| Tree::List(crumbs).to_text())
+}
+
+fn breadcrumb_as<'a>(entry: Tree<'a>, names: &Names) -> Tree<'a> {
+    let Tree::Map(entries) = entry else {
+        return Tree::Map(vec![(Cow::Borrowed("message"), entry)]);
+    };
+    let parts = [(names.at, "at"), (names.category, "category"), (names.level, "level"), (names.message, "message")];
+    let mut crumb = Vec::with_capacity(5);
+    let mut data = Vec::new();
+    for (key, value) in entries {
+        match value {
+            Tree::Map(more) if key == names.data => data.extend(more),
+            value => match parts.iter().find(|(name, _)| key == *name) {
+                Some((_, part)) => crumb.push((Cow::Borrowed(*part), value)),
+                None => data.push((key, value)),
+            },
+        }
+    }
+    if !crumb.iter().any(|(part, _)| part == "message")
+        && let Some(at) = data.iter().position(|(key, _)| key == names.message)
+    {
+        crumb.push((Cow::Borrowed("message"), data.remove(at).1));
+    }
+    if !data.is_empty() {
+        crumb.push((Cow::Borrowed("data"), Tree::map(data)));
+    }
+    Tree::Map(crumb)
+}

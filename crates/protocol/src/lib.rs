@@ -7,8 +7,14 @@
 
 pub mod airbrake;
 mod breadcrumbs;
+pub mod bugsnag;
+mod code;
+pub mod honeybadger;
 pub mod hoptoad;
 mod json;
+mod message;
+mod place;
+pub mod rollbar;
 pub mod sentry;
 mod timestamp;
 mod unmapped;

@@ -3,13 +3,17 @@
 use std::borrow::Cow;
 
 use notice::json_tree::Tree;
+use time::format_description::well_known::Rfc2822;
 use time::{Date, Month, OffsetDateTime};
 
-/// Unix microseconds of RFC 3339 (without a zone it is UTC) or of seconds since 1970, whether they are a number or a string.
+/// Unix microseconds of RFC 3339 (without a zone it is UTC), of a date as HTTP writes it, or of seconds since 1970, whether they are a number or a string.
 pub(crate) fn micros_of(value: &Tree<'_>) -> Option<i64> {
     match value {
         Tree::Number(number) => epoch_micros(number),
-        Tree::Text(text) => rfc_3339_micros(text.trim()).or_else(|| epoch_micros(text.trim())),
+        Tree::Text(text) => {
+            let text = text.trim();
+            rfc_3339_micros(text).or_else(|| epoch_micros(text)).or_else(|| http_date_micros(text))
+        }
         _ => None,
     }
 }
@@ -74,6 +78,11 @@ fn rfc_3339_micros(text: &str) -> Option<i64> {
     Some(seconds * 1_000_000 + fraction_micros(fraction)?)
 }
 
+/// `Sun, 22 Nov 2026 02:59:48 GMT`
+fn http_date_micros(text: &str) -> Option<i64> {
+    OffsetDateTime::parse(text, &Rfc2822).ok()?.unix_timestamp().checked_mul(1_000_000)
+}
+
 fn date_of(text: &str) -> Option<Date> {
     let (year, rest) = text.split_at_checked(4)?;
     let rest = rest.strip_prefix('-')?;
@@ -130,6 +139,11 @@ mod tests {
             "1795316388.564007",
         ] {
             assert_eq!(text(same), Some(1_795_316_388_564_007), "{same}");
+        }
+        for same in
+            ["Sun, 22 Nov 2026 02:59:48 GMT", "22 Nov 2026 03:59:48 +0100", "2026-11-22 02:59:48 UTC", "1795316388"]
+        {
+            assert_eq!(text(same), Some(1_795_316_388_000_000), "{same}");
         }
         assert_eq!(text("1970-01-01T00:00:00"), Some(0));
         assert_eq!(text("1969-12-31T23:59:59.5Z"), Some(-500_000));

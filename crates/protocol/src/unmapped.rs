@@ -27,6 +27,17 @@ impl<'a> Unmapped<'a> {
         }
     }
 
+    /// The entries of an object; anything else is kept under its path.
+    pub(crate) fn entries(&mut self, path: &str, value: Tree<'a>) -> Vec<(Cow<'a, str>, Tree<'a>)> {
+        match value {
+            Tree::Map(entries) => entries,
+            other => {
+                self.add(path.to_owned(), other);
+                Vec::new()
+            }
+        }
+    }
+
     /// The JSON of all of it, if there is any, and a note when some had to be dropped.
     pub(crate) fn finish(self, notes: &mut Vec<String>) -> Option<String> {
         if self.dropped > 0 {

@@ -12,7 +12,7 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 /// What may be hidden because of its name. Spelled out here, so that a rule that hides more is found.
 const SECRET_NAMES: [&str; 10] = [
@@ -28,6 +28,9 @@ const SECRET_NAMES: [&str; 10] = [
     // What Sentry's client says about a secret that it has hidden itself, under the name of the secret.
     "rem",
 ];
+
+/// What says when it happened: the notice has that in a form of its own.
+const TIME_NAMES: [&str; 2] = ["time", "timestamp"];
 
 /// A scalar of the wire and the name that it had there.
 #[derive(Debug)]
@@ -86,14 +89,22 @@ fn is_told_otherwise(leaf: &Leaf, notice: &Notice, capture: &Capture) -> bool {
     let is_cut = text.len() > notice::normalise::MESSAGE_BYTES_MAX
         && notice.notes.iter().any(|note| note.starts_with("message: cut"));
     let is_filled_in = text == "{{auto}}" && json_of(notice)["user"]["ip"] == PEER_IP;
+    let is_time = TIME_NAMES.contains(&leaf.name.as_str())
+        && (is_when_it_happened(text, notice) || is_time_of(text, &json_of(notice)));
     is_key
         || is_hidden
         || is_cut
         || is_filled_in
+        || is_time
         || is_scrubbed(text, notice)
         || is_message_in_parts(text, error)
-        || (leaf.name == "timestamp" && is_time_of(text, &json_of(notice)))
         || (leaf.name == "query_string" && is_query_of(text, notice))
+}
+
+/// Whether the text, a number of seconds or an HTTP date, is the second in which it happened.
+fn is_when_it_happened(text: &str, notice: &Notice) -> bool {
+    let second = text.parse().ok().or_else(|| Some(OffsetDateTime::parse(text, &Rfc2822).ok()?.unix_timestamp()));
+    second.is_some() && second == notice.occurred_at_us.map(|at_us| at_us.div_euclid(1_000_000))
 }
 
 /// Whether the time is in it as people write times. On the wire it may be seconds since 1970.

@@ -9,15 +9,83 @@ use std::time::{Duration, Instant};
 
 use capture::{Capture, fixtures};
 use proptest::prelude::*;
-use protocol::{ParseError, Parsed, airbrake, hoptoad};
+use protocol::{ParseError, Parsed, airbrake, bugsnag, honeybadger, hoptoad, rollbar};
+
+/// Where a key can stand, in the bodies of each protocol.
+const PLACES: [&str; 14] = [
+    r#"{"error":{"class":"C","KEY":VALUE}}"#,
+    r#"{"error":{"class":"C","backtrace":[{"number":7,"KEY":VALUE}],"causes":[{"KEY":VALUE}],"source":{"7":"a"}}}"#,
+    r#"{"error":{"class":"C"},"KEY":VALUE}"#,
+    r#"{"error":{"class":"C"},"request":{"KEY":VALUE,"context":{"KEY":VALUE}},"server":{"KEY":VALUE}}"#,
+    r#"{"error":{"class":"C"},"breadcrumbs":{"KEY":VALUE,"trail":[{"KEY":VALUE}]}}"#,
+    r#"{"data":{"body":{"message":"m"},"KEY":VALUE}}"#,
+    r#"{"data":{"body":{"trace":{"KEY":VALUE,"frames":[{"lineno":7,"code":"c","KEY":VALUE}],"exception":{"KEY":VALUE}}}}}"#,
+    r#"{"data":{"body":{"message":{"body":"m","KEY":VALUE},"KEY":VALUE,"telemetry":[{"KEY":VALUE}]}}}"#,
+    r#"{"data":{"body":{"message":"m"},"request":{"KEY":VALUE},"person":{"KEY":VALUE},"server":{"KEY":VALUE}}}"#,
+    r#"{"events":[{"exceptions":[{"errorClass":"C"}],"KEY":VALUE}],"KEY":VALUE}"#,
+    r#"{"events":[{"exceptions":[{"KEY":VALUE,"stacktrace":[{"lineNumber":7,"KEY":VALUE}]}]}]}"#,
+    r#"{"events":[{"app":{"KEY":VALUE},"device":{"KEY":VALUE},"user":{"KEY":VALUE},"correlation":{"KEY":VALUE}}]}"#,
+    r#"{"events":[{"metaData":{"KEY":VALUE,"request":{"KEY":VALUE}},"breadcrumbs":[{"KEY":VALUE}]}]}"#,
+    r#"{"events":[{"request":{"KEY":VALUE}}, VALUE],"notifier":{"KEY":VALUE}}"#,
+];
+
+/// Keys that mean something in one of these places.
+const KEYS: [&str; 40] = [
+    "class",
+    "message",
+    "backtrace",
+    "fingerprint",
+    "tags",
+    "causes",
+    "source",
+    "token",
+    "context",
+    "details",
+    "request",
+    "session",
+    "cgi_data",
+    "local_variables",
+    "time",
+    "project_root",
+    "trail",
+    "metadata",
+    "timestamp",
+    "code",
+    "pre",
+    "locals",
+    "args",
+    "trace_chain",
+    "crash_report",
+    "telemetry",
+    "user_ip",
+    "GET",
+    "custom",
+    "client",
+    "uuid",
+    "unhandled",
+    "severityReason",
+    "threads",
+    "groupingHash",
+    "groupingDiscriminator",
+    "inProject",
+    "cookies",
+    "featureFlags",
+    "hostname",
+];
 
 /// Far more than any of these bodies needs, far less than one that is read again and again.
 const PARSE_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Parses by both parsers, prepares what comes out like the gateway, and checks that it is bounded.
+/// Parses by every parser, prepares what comes out like the gateway, and checks that it is bounded.
 fn put_through(body: &[u8]) {
     let started = Instant::now();
-    for parsed in [hoptoad::parse(body), airbrake::parse_notice(body)].into_iter().flatten() {
+    let one = [
+        hoptoad::parse(body),
+        airbrake::parse_notice(body),
+        honeybadger::parse_notice(body),
+        rollbar::parse_item(body),
+    ];
+    for parsed in one.into_iter().flatten().chain(bugsnag::parse_notify(body).into_iter().flatten()) {
         let mut notice = parsed.notice;
         notice::normalise(&mut notice);
         notice::scrub(&mut notice);
@@ -70,10 +138,11 @@ fn a_document_cut_behind_its_key_is_kept_as_far_as_it_goes() {
 
 #[test]
 fn json_cut_anywhere_is_refused() {
-    for fixture in small_fixtures().iter().filter(|fixture| fixture.is_json()) {
+    for fixture in small_fixtures().iter().filter(|fixture| !fixture.is_xml()) {
         let body = fixture.body.trim_ascii_end();
+        let cut = |end: usize| Capture { body: body[..end].to_vec(), ..fixture.clone() };
         for end in 0..body.len() {
-            assert!(airbrake::parse_notice(&body[..end]).is_err(), "{} at {end}", fixture.name);
+            assert!(cut(end).parse().is_err(), "{} at {end}", fixture.name);
         }
     }
 }
@@ -134,9 +203,58 @@ fn attacks_are_refused_or_cut_and_cost_little() {
         format!("{{\"errors\":[{{\"backtrace\":[{}{{}}]}}]}}", "{\"file\":\"a\",\"x\":1},".repeat(50_000)),
         format!("{{\"errors\":[{{\"backtrace\":[{{\"code\":{{{}\"1\":\"\"}}}}]}}]}}", "\"1\":\"a\",".repeat(100_000)),
         format!("{{\"errors\":[{{\"message\":\"{}\"}}]}}", "a@".repeat(500_000)),
+        format!("{{\"error\":{{\"causes\":[{}{{}}]}}}}", "{},".repeat(200_000)),
+        format!("{{\"error\":{{\"backtrace\":[{}{{}}]}}}}", "{\"number\":1,\"x\":1},".repeat(50_000)),
+        format!("{{\"error\":{{\"tags\":[{}\"a\"]}}}}", "\"a\",".repeat(200_000)),
+        format!("{{\"error\":{{\"tags\":\"{}\"}}}}", "a,".repeat(300_000)),
+        format!("{{\"error\":{{}},\"breadcrumbs\":{{\"trail\":[{}1]}}}}", "{\"metadata\":{\"a\":1}},".repeat(50_000)),
+        format!("{{\"data\":{{\"body\":{{\"trace_chain\":[{}{{}}]}}}}}}", "{},".repeat(200_000)),
+        format!(
+            "{{\"data\":{{\"body\":{{\"trace\":{{\"frames\":[{}{{}}]}}}}}}}}",
+            "{\"lineno\":1,\"x\":1},".repeat(50_000)
+        ),
+        format!(
+            "{{\"data\":{{\"body\":{{\"trace\":{{\"frames\":[{{\"lineno\":1,\"context\":{{\"pre\":[{}1]}}}}]}}}}}}}}",
+            "1,".repeat(200_000)
+        ),
+        format!("payload={}", "%7B%22data%22%3A".repeat(50_000)),
+        format!("{{\"events\":[{}{{}}]}}", "{},".repeat(499)),
+        format!("{{\"events\":[{}{{}}]}}", "{},".repeat(200_000)),
+        format!("{{\"events\":[{}{{}}]}}", "1,".repeat(499)),
+        format!("{{\"events\":[{{\"exceptions\":[{}{{}}]}}]}}", "{},".repeat(200_000)),
+        format!(
+            "{{\"events\":[{{\"exceptions\":[{{\"stacktrace\":[{}{{}}]}}]}}]}}",
+            "{\"lineNumber\":1,\"x\":1},".repeat(50_000)
+        ),
+        format!("{{\"events\":[{{\"metaData\":{{{}\"a\":1}}}}]}}", "\"request\":{},".repeat(100_000)),
     ] {
         put_through(body.as_bytes());
     }
+}
+
+#[test]
+fn whatever_stands_in_any_place_is_kept() {
+    let mut lost = Vec::new();
+    for place in PLACES {
+        for key in KEYS {
+            for value in ["\"mark 7\"", "[\"mark 7\"]", "{\"k\":\"mark 7\"}", "[[{\"k\":\"mark 7\"}]]"] {
+                let body = place.replace("KEY", key).replace("VALUE", value);
+                let count = body.matches("mark 7").count();
+                let one = [honeybadger::parse_notice(body.as_bytes()), rollbar::parse_item(body.as_bytes())];
+                let more = bugsnag::parse_notify(body.as_bytes()).into_iter().flatten();
+                let kept: usize = one
+                    .into_iter()
+                    .flatten()
+                    .chain(more)
+                    .map(|parsed| capture::json_of(&parsed.notice).to_string().matches("mark 7").count())
+                    .sum();
+                if kept < count {
+                    lost.push(format!("{kept} of {count}: {body}"));
+                }
+            }
+        }
+    }
+    assert!(lost.is_empty(), "{} bodies lose something:\n{}", lost.len(), lost.join("\n"));
 }
 
 #[test]
@@ -169,6 +287,25 @@ fn what_is_no_notice_is_refused_with_a_reason() {
     ] {
         assert_eq!(airbrake::parse_notice(body).expect_err("is refused").to_string(), reason);
     }
+    for (refused, reason) in [
+        (honeybadger::parse_notice(b"{}").err(), "`error` is missing: a notice needs one"),
+        (honeybadger::parse_notice(b"{\"error\":{}}").err(), "`error` is missing: a notice needs one"),
+        (rollbar::parse_item(b"").err(), "the body is empty"),
+        (rollbar::parse_item(b"payload=").err(), "the body is empty"),
+        (rollbar::parse_item(b"{\"data\":5}").err(), "`data` is missing"),
+        (rollbar::parse_item(b"{\"data\":{}}").err(), "`data.body` is missing"),
+        (
+            rollbar::parse_item(b"{\"data\":{\"body\":{\"trace_chain\":[]}}}").err(),
+            "`data.body` has no `trace`, `trace_chain`, `message` or `crash_report`: an item needs one",
+        ),
+        (
+            bugsnag::parse_notify(b"{\"events\":{}}").err(),
+            "`events` is missing: a request needs a list of at least one event",
+        ),
+        (bugsnag::parse_notify(b"{\"events\":[7]}").err(), "`events` has no event: a request needs at least one"),
+    ] {
+        assert_eq!(refused.expect("is refused").to_string(), reason);
+    }
 }
 
 proptest! {
@@ -186,6 +323,16 @@ proptest! {
 
     #[test]
     fn any_json_is_borne(body in "\\{\"errors\":\\[[\\[\\]{}:,\"a-c0-9.eE+\\-\\\\u ]{0,300}\\]\\}") {
+        put_through(body.as_bytes());
+    }
+
+    #[test]
+    fn any_value_in_any_place_is_borne(
+        value in prop_oneof!["[0-9]{1,20}", "\"[a-c/#: 0-9]{0,12}\"", "true", "null", "\\[(\\{\\}|1|\"a\")?\\]", "\\{(\"a\":[0-9])?\\}"],
+        place in any::<prop::sample::Index>(),
+        key in any::<prop::sample::Index>(),
+    ) {
+        let body = place.get(&PLACES).replace("KEY", key.get::<&str>(&KEYS)).replace("VALUE", &value);
         put_through(body.as_bytes());
     }
 }

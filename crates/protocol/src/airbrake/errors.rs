@@ -1,8 +1,9 @@
 //! `errors`: the raised one and its causes.
 
 use notice::json_tree::Tree;
-use notice::{CodeLine, Error, Frame};
+use notice::{Error, Frame};
 
+use crate::code;
 use crate::json::{number, set};
 use crate::unmapped::Unmapped;
 
@@ -66,14 +67,8 @@ fn read_frame<'a>(value: Tree<'a>, error: usize, line: usize, unmapped: &mut Unm
             "column" => number(&mut frame.column, &value),
             "code" => match value {
                 Tree::Map(lines) => {
-                    for (number, text) in lines {
-                        match (number.parse(), text.scalar()) {
-                            (Ok(line), Some(text)) => frame.code.push(CodeLine { line, text: text.to_owned() }),
-                            (Ok(line), None) if text.is_empty() => {
-                                frame.code.push(CodeLine { line, text: String::new() });
-                            }
-                            _ => unmapped.add(format!("errors[{error}].backtrace[{line}].code.{number}"), text),
-                        }
+                    for (number, text) in code::read(lines, &mut frame.code) {
+                        unmapped.add(format!("errors[{error}].backtrace[{line}].code.{number}"), text);
                     }
                     continue;
                 }

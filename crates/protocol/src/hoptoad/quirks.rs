@@ -6,6 +6,7 @@ use notice::json_tree::{self, Tree};
 use notice::{Error, Frame, Notice};
 
 use super::text::unescape;
+use crate::message::without_class;
 
 /// Puts right what the notice's client is known to do.
 pub(super) fn repair(notice: &mut Notice) {
@@ -16,7 +17,7 @@ pub(super) fn repair(notice: &mut Notice) {
         causes_from_lines(notice);
     }
     let Some(error) = notice.errors.first_mut() else { return };
-    class_off_message(error);
+    without_class(error);
     thrown_at_from_message(error, notifier.contains("php"));
 }
 
@@ -148,17 +149,6 @@ fn is_the_same(cause: &Error, outer: &Error) -> bool {
     plain(cause.message.as_ref()) == plain(outer.message.as_ref())
 }
 
-/// `Shop::Declined: card declined` → `card declined`, because the class has a field of its own.
-fn class_off_message(error: &mut Error) {
-    let (Some(class), Some(message)) = (error.class.as_deref(), &mut error.message) else { return };
-    if class.is_empty() {
-        return;
-    }
-    if let Some(rest) = message.strip_prefix(class).and_then(|rest| rest.strip_prefix(": ")) {
-        *message = rest.to_owned();
-    }
-}
-
 /// PHP's notifier says in the message where the error was thrown, and its backtrace begins one call above.
 fn thrown_at_from_message(error: &mut Error, is_php: bool) {
     let Some(message) = &mut error.message else { return };
@@ -196,20 +186,6 @@ mod tests {
 
     fn message(text: &str) -> Error {
         Error { class: Some("Shop::Declined".into()), message: Some(text.into()), ..Error::default() }
-    }
-
-    #[test]
-    fn the_class_comes_off_the_message_once() {
-        for (wire, expected) in [
-            ("Shop::Declined: no", "no"),
-            ("Shop::Declined: Shop::Declined: no", "Shop::Declined: no"),
-            ("Shop::Declined", "Shop::Declined"),
-            ("Shop::DeclinedTwice: no", "Shop::DeclinedTwice: no"),
-        ] {
-            let mut error = message(wire);
-            class_off_message(&mut error);
-            assert_eq!(error.message.as_deref(), Some(expected));
-        }
     }
 
     #[test]

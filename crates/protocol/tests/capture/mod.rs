@@ -14,7 +14,19 @@ use serde_json::Value;
 /// Where the requests come from.
 pub const PEER_IP: &str = "203.0.113.7";
 
+/// Reads the body of a request that has one notice.
+type Parser = fn(&[u8]) -> Result<Parsed, ParseError>;
+
+/// Where requests are sent to that have one notice, and what reads it.
+const PARSERS: &[(&str, Parser)] = &[
+    ("/notifier_api/v2/notices", protocol::hoptoad::parse),
+    ("/api/v3/", protocol::airbrake::parse_notice),
+    ("/v1/notices", protocol::honeybadger::parse_notice),
+    ("/api/1/item", protocol::rollbar::parse_item),
+];
+
 /// One request of one client.
+#[derive(Clone)]
 pub struct Capture {
     /// `client/NNN scenario`
     pub name: String,
@@ -49,16 +61,15 @@ impl Capture {
 
     /// Whether it is a notice that this crate reads.
     pub fn is_notice(&self) -> bool {
-        self.meta["carries_error"] == true
-            && (self.is_xml() || self.is_json() || (self.is_sentry() && self.event().is_some()))
+        self.meta["carries_error"] == true && (self.parser().is_some() || (self.is_sentry() && self.event().is_some()))
     }
 
     pub fn is_xml(&self) -> bool {
-        self.meta["path"].as_str().is_some_and(|path| path.starts_with("/notifier_api/v2/notices"))
+        self.is_sent_to("/notifier_api/v2/notices")
     }
 
     pub fn is_json(&self) -> bool {
-        self.meta["path"].as_str().is_some_and(|path| path.starts_with("/api/v3/"))
+        self.is_sent_to("/api/v3/")
     }
 
     pub fn is_envelope(&self) -> bool {
@@ -91,14 +102,19 @@ impl Capture {
     }
 
     pub fn parse(&self) -> Result<Parsed, ParseError> {
-        if self.is_xml() {
-            return protocol::hoptoad::parse(&self.body);
-        }
-        if self.is_json() {
-            return protocol::airbrake::parse_notice(&self.body);
+        if let Some(parser) = self.parser() {
+            return parser(&self.body);
         }
         let (event, id) = self.event().expect("it has an event");
         sentry::parse_event(&event, &EventContext { event_id: id.as_deref(), peer_ip: Some(PEER_IP) })
+    }
+
+    fn parser(&self) -> Option<Parser> {
+        PARSERS.iter().find(|(path, _)| self.is_sent_to(path)).map(|(_, parser)| *parser)
+    }
+
+    fn is_sent_to(&self, path: &str) -> bool {
+        self.meta["path"].as_str().is_some_and(|there| there.starts_with(path))
     }
 
     /// The body and what came behind it.

@@ -1,0 +1,20 @@
+//! What Bugsnag's clients want to hear: the right status, hardly more.
+//!
+//! Older ones (Go's, Java's, Python's) take nothing but [`ACCEPTED_STATUS`] for a success where events go, and nothing but
+//! [`COUNTED_STATUS`] where sessions go. None of them sends anything again.
+
+use serde_json::json;
+
+/// The status that says that events were accepted.
+pub const ACCEPTED_STATUS: u16 = 200;
+
+/// The status that says that sessions were accepted.
+pub const COUNTED_STATUS: u16 = 202;
+
+/// The body of either; some clients hand it to whoever called `notify`.
+pub const ACCEPTED: &str = "OK";
+
+/// The answer to what was refused.
+pub fn refused(message: &str) -> String {
+    json!({"error": message}).to_string()
+}

@@ -1,0 +1,200 @@
+//! Rollbar's items, as all its clients write them.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod capture;
+
+use capture::{captures_or_fixtures, fixtures};
+use notice::Notice;
+use protocol::rollbar::{accepted, parse_item, refused};
+use serde_json::{Value, json};
+
+fn notice_of(body: &str) -> Notice {
+    parse_item(body.as_bytes()).expect("is read").notice
+}
+
+fn json_of(text: Option<&String>) -> Value {
+    serde_json::from_str(text.expect("is there")).expect("is JSON")
+}
+
+fn captured(name: &str) -> Notice {
+    let fixtures = fixtures();
+    fixtures.iter().find(|fixture| fixture.name == name).expect("it is a fixture").parse().unwrap().notice
+}
+
+#[test]
+fn the_chain_is_the_raised_error_and_its_causes() {
+    let mut count = 0;
+    for capture in captures_or_fixtures().iter().filter(|capture| capture.client.contains("rollbar")) {
+        let Some(classes) = capture.meta["expected"]["cause_classes"].as_array() else { continue };
+        let causes = capture.parse().unwrap().notice.errors.into_iter().skip(1);
+        let causes: Vec<Value> = causes.map(|cause| cause.class.into()).collect();
+        assert_eq!(&causes, classes, "{}", capture.name);
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn what_a_client_says_has_its_place() {
+    let notice = captured("node-rollbar-3.1.0/004 request_context");
+    assert_eq!(notice.protocol, "rollbar");
+    assert_eq!(notice.client_id.as_deref(), Some("31f3c769-264c-4dd2-e358-71e27e92d34e"));
+    assert_eq!(notice.client_fingerprint, ["payment-declined"]);
+    assert_eq!(notice.release.as_deref(), Some("8f2c1de9a7"));
+    assert_eq!(notice.severity.as_deref(), Some("error"));
+    assert_eq!(notice.language.as_deref(), Some("javascript"));
+    assert_eq!(notice.occurred_at_us, Some(1_795_318_341_000_000));
+    assert_eq!(notice.user.as_ref().unwrap().id.as_deref(), Some("42"));
+    assert_eq!(notice.server.as_ref().unwrap().hostname.as_deref(), Some("shop-web-1"));
+    assert_eq!(notice.notifier.as_ref().unwrap().name.as_deref(), Some("node_rollbar"));
+    assert_eq!(json_of(notice.extra_json.as_ref())["cart"], 4711);
+    let top = &notice.errors[0].frames[0];
+    assert_eq!((top.line, top.function.as_deref()), (Some(10), Some("Object.charge")), "the innermost frame is first");
+    let numbers: Vec<u32> = top.code.iter().map(|code| code.line).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{numbers:?}");
+    let line = top.code.iter().find(|code| code.line == 10).unwrap();
+    assert!(line.text.contains("throw new PaymentDeclined"), "{}", line.text);
+}
+
+#[test]
+fn telemetry_becomes_breadcrumbs() {
+    let notice = captured("node-rollbar-3.1.0/005 breadcrumbs");
+    let trail = json_of(notice.breadcrumbs_json.as_ref());
+    assert_eq!(
+        trail[0],
+        json!({"level": "info", "category": "manual", "at": 1_795_318_341_117_u64, "message": "login ok", "data": {"source": "client"}})
+    );
+    let more = notice_of(
+        r#"{"data":{"body":{"message":{"body":"m"},"telemetry":[{"level":"error","type":"network","timestamp_ms":1,"body":{"method":"GET","url":"/a","status_code":500}},"text"]}}}"#,
+    );
+    assert_eq!(
+        json_of(more.breadcrumbs_json.as_ref()),
+        json!([
+            {"level": "error", "category": "network", "at": 1, "data": {"method": "GET", "url": "/a", "status_code": 500}},
+            {"message": "text"},
+        ])
+    );
+}
+
+#[test]
+fn a_message_has_no_class_and_what_is_attached_to_it() {
+    let notice = captured("node-rollbar-3.1.0/008 message_event");
+    assert_eq!(notice.errors.len(), 1);
+    assert_eq!(notice.errors[0].message.as_deref(), Some("SKU AB-1 below threshold"));
+    assert_eq!(notice.errors[0].class, None);
+    let notice = notice_of(
+        r#"{"data":{"custom":{"a":1},"body":{"message":{"body":"slow","extra":{"b":2},"route":"home#index","time_elapsed":15.23}}}}"#,
+    );
+    assert_eq!(
+        json_of(notice.extra_json.as_ref()),
+        json!({"a": 1, "b": 2, "route": "home#index", "time_elapsed": 15.23})
+    );
+    assert_eq!(notice_of(r#"{"data":{"body":{"message":"slow"}}}"#).errors[0].message.as_deref(), Some("slow"));
+}
+
+#[test]
+fn python_java_and_php_frames_say_more() {
+    let notice = notice_of(
+        r#"{"access_token":"k","data":{"language":"python 3.11.2","framework":"flask","context":"shop#checkout","body":{"trace":{
+        "exception":{"class":"PaymentDeclined","message":"PaymentDeclined: no","description":"the card"},
+        "frames":[{"filename":"/srv/shop/app.py","lineno":3,"method":"main"},
+        {"filename":"/srv/shop/shop.py","lineno":2,"method":"charge","class_name":"shop.Cart","code":"raise","context":{"pre":["def charge"],"post":["", [5]]},
+         "argspec":["card"],"locals":{"card":"4111"},"args":[1],"kwargs":{"force":true}},
+        {"filename":"nowhere.py","method":"x","code":"y","context":{"pre":["a"],"post":[]}}]}},
+        "request":{"url":"http://a.example/","method":"POST","headers":{"Host":"a"},"GET":{},"POST":{"card":"1"},"params":{"id":"7"},"query_string":"ref=mail",
+         "body":"raw","user_ip":"203.0.113.7","session":{"s":1},"files_keys":["f"]},
+        "server":{"host":"web-1","root":"/srv/shop","branch":"main","pid":5},"client":{"javascript":{"browser":"Mozilla"}},"title":"t","person":{"id":7,"username":"ann","email":null}}}"#,
+    );
+    let error = &notice.errors[0];
+    assert_eq!(error.message.as_deref(), Some("no"));
+    let functions: Vec<_> = error.frames.iter().map(|frame| frame.function.as_deref().unwrap()).collect();
+    assert_eq!(functions, ["x", "charge", "main"]);
+    assert_eq!(error.frames[1].module.as_deref(), Some("shop.Cart"));
+    assert_eq!(
+        json_of(error.frames[1].vars_json.as_ref()),
+        json!({"card": "4111", "args": [1], "kwargs": {"force": true}})
+    );
+    let code: Vec<_> = error.frames[1].code.iter().map(|code| (code.line, code.text.as_str())).collect();
+    assert_eq!(code, [(1, "def charge"), (2, "raise")]);
+    assert_eq!(
+        json_of(notice.unmapped_json.as_ref()),
+        json!({
+            "data.body.trace.exception.description": "the card",
+            "data.body.trace.frames[1]": {"argspec": ["card"], "context": {"post": ["", [5]]}},
+            "data.body.trace.frames[2]": {"context": {"pre": ["a"], "post": []}},
+            "data.request.files_keys": ["f"], "framework": "flask", "data.title": "t",
+        })
+    );
+    let request = notice.request.as_ref().unwrap();
+    assert_eq!((request.component.as_deref(), request.action.as_deref()), (Some("shop"), Some("checkout")));
+    assert_eq!(
+        json_of(request.params_json.as_ref()),
+        json!({"POST": {"card": "1"}, "params": {"id": "7"}, "query_string": "ref=mail"})
+    );
+    let user = notice.user.as_ref().unwrap();
+    assert_eq!(
+        [&user.id, &user.username, &user.ip].map(|field| field.as_deref()),
+        [Some("7"), Some("ann"), Some("203.0.113.7")]
+    );
+    assert_eq!(notice.server.as_ref().unwrap().root.as_deref(), Some("/srv/shop"));
+    assert_eq!(json_of(notice.contexts_json.as_ref()), json!({"client": {"javascript": {"browser": "Mozilla"}}}));
+}
+
+#[test]
+fn an_address_that_only_the_receiver_knows_is_not_invented() {
+    let notice = notice_of(r#"{"data":{"body":{"message":{"body":"m"}},"request":{"user_ip":"$remote_ip"}}}"#);
+    assert_eq!(notice.user, None);
+    assert_eq!(json_of(notice.unmapped_json.as_ref()), json!({"data.request.user_ip": "$remote_ip"}));
+}
+
+#[test]
+fn the_text_of_a_crash_is_its_message() {
+    let notice = notice_of(r#"{"data":{"body":{"crash_report":{"raw":"Incident 1\nThread 0","x":1}}}}"#);
+    assert_eq!(notice.errors[0].message.as_deref(), Some("Incident 1\nThread 0"));
+    assert_eq!(json_of(notice.unmapped_json.as_ref()), json!({"data.body.crash_report.x": 1}));
+}
+
+#[test]
+fn an_item_in_a_form_is_read() {
+    let parsed = parse_item(
+        b"payload=%7B%22access_token%22%3A%22k%22%2C%22data%22%3A%7B%22body%22%3A%7B%22message%22%3A%22a+b%22%7D%7D%7D",
+    )
+    .unwrap();
+    assert_eq!(parsed.api_key.as_deref(), Some("k"));
+    assert_eq!(parsed.notice.errors[0].message.as_deref(), Some("a b"));
+}
+
+#[test]
+fn lines_of_code_are_numbered_within_what_a_number_can_be() {
+    let notice = notice_of(
+        r#"{"data":{"body":{"trace":{"frames":[{"lineno":4294967295,"code":"x","context":{"pre":["a"],"post":["b","c"]}},{"lineno":1,"code":"x","context":{"pre":["a","b"]}}]}}}}"#,
+    );
+    let lines = |at: usize| notice.errors[0].frames[at].code.iter().map(|code| code.line).collect::<Vec<_>>();
+    assert_eq!(lines(1), [u32::MAX - 1, u32::MAX, u32::MAX, u32::MAX]);
+    assert_eq!(lines(0), [0, 1, 2]);
+}
+
+#[test]
+fn values_of_the_wrong_kind_are_kept_beside() {
+    let notice = notice_of(
+        r#"{"x":1,"data":{"body":{"trace_chain":[{"exception":"e","frames":"f"},7],"trace":5,"telemetry":"t"},"request":"r","person":[1],"server":2,
+        "custom":"c","fingerprint":["f"],"timestamp":"soon","context":"GET /carts","free":true}}"#,
+    );
+    assert_eq!(notice.errors.len(), 2);
+    assert_eq!(
+        json_of(notice.unmapped_json.as_ref()),
+        json!({
+            "data.body.trace_chain[0].exception": "e", "data.body.trace_chain[0].frames": "f", "data.body.trace_chain[1]": 7,
+            "data.body.trace": 5, "data.body.telemetry": "t", "data.request": "r", "data.person": [1], "data.server": 2,
+            "data.fingerprint": ["f"], "data.timestamp": "soon", "data.context": "GET /carts", "data.free": true, "x": 1,
+        })
+    );
+    assert_eq!(json_of(notice.extra_json.as_ref()), json!({"custom": "c"}));
+}
+
+#[test]
+fn answers_are_what_the_clients_read() {
+    assert_eq!(accepted("31f3"), r#"{"err":0,"result":{"id":null,"uuid":"31f3"}}"#);
+    assert_eq!(refused("no"), r#"{"err":1,"message":"no"}"#);
+}
