@@ -324,6 +324,8 @@ fn load(dir: &Path, state: &mut State) -> Result<u64, OpenError> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may")]
+
     use super::*;
 
     #[test]

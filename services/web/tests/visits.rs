@@ -265,7 +265,7 @@ async fn the_api_has_the_promised_shapes() {
     let stats = get("/projects/1/stats?bucket=hour").await;
     let buckets = stats["buckets"].as_array().unwrap();
     assert_eq!(buckets.iter().map(|bucket| bucket["stored"].as_i64().unwrap()).sum::<i64>(), 1);
-    has(&buckets[0], &["at", "received", "stored", "refused", "lost_in_client"]);
+    has(&buckets[0], &["at", "received", "stored", "refused", "lost_in_client", "not_kept"]);
     let deploys = get("/projects/1/deploys").await;
     has(&deploys["items"][0], &["id", "environment", "revision", "repository", "username", "version", "at"]);
     let at = deploys["items"][0]["at"].as_str().unwrap();

@@ -167,9 +167,13 @@ fn take(taken: &mut Taken, item: &Item, head_id: Option<&str>) -> Result<(), Ref
             }
         }
         "user_report" => {
-            taken.drafts.push(feedback(&desk, &sentry::user_report(&item.payload).map_err(Rejection::from)?))
+            let written = sentry::user_report(&item.payload).map_err(Rejection::from)?;
+            taken.drafts.push(feedback(&desk, &written));
         }
-        "feedback" => taken.drafts.push(feedback(&desk, &sentry::feedback(&item.payload).map_err(Rejection::from)?)),
+        "feedback" => {
+            let written = sentry::feedback(&item.payload).map_err(Rejection::from)?;
+            taken.drafts.push(feedback(&desk, &written));
+        }
         kind => {
             let kind = COUNTED.into_iter().find(|counted| *counted == kind).unwrap_or("other");
             desk.gateway.count_only(&desk.project, kind);

@@ -47,8 +47,7 @@ impl Desk {
     fn notice(&self, mut notice: Notice) -> Result<(String, Draft), Refusal> {
         self.gateway.pace(&self.project)?;
         let client_id = notice.client_id.get_or_insert_with(|| Uuid::new_v4().simple().to_string()).clone();
-        let (_, draft) =
-            self.taking.intake.draft_notice(&self.project, self.taking.projects.dictionary.clone(), notice);
+        let (_, draft) = self.taking.intake.draft_notice(&self.project, self.taking.projects.dictionary, notice);
         Ok((client_id, draft))
     }
 }
