@@ -2,12 +2,29 @@
 
 use notice::prost::Message as _;
 use notice::{NoticeFacts, NoticeId};
+use uuid::Uuid;
 
-use super::{Opened, ReadError, Reader};
+use super::{Opened, ReadError, Reader, Stage};
 use crate::chunk;
 use crate::client_ids::{self, ClientIdEntry};
 
 impl Reader {
+    /// Where the notice is that is known by this id: its own, or the one that its client gave it. The latter does not say when it was
+    /// accepted: until the notice is stored nobody knows of it.
+    pub async fn located(&self, opened: &Opened, id: &str) -> Result<(Option<NoticeId>, Stage), ReadError> {
+        let own = Uuid::try_parse(id).ok().map(NoticeId::from);
+        if let Some(own) = own {
+            let stage = self.stage(opened, own).await?;
+            if stage != Stage::Unknown {
+                return Ok((Some(own), stage));
+            }
+        }
+        match self.named(opened, id).await? {
+            Some(own) => Ok((Some(own), self.stage(opened, own).await?)),
+            None => Ok((own, Stage::Unknown)),
+        }
+    }
+
     /// The newest notice of a project to which its client gave this id, or the same id written without dashes.
     pub async fn named(&self, opened: &Opened, client_id: &str) -> Result<Option<NoticeId>, ReadError> {
         let plain = client_id.replace('-', "").to_ascii_lowercase();

@@ -80,17 +80,7 @@ pub(super) async fn status(
     Path((project_id, id)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let opened = app.open(caller.viewer, number(&project_id)?).await?;
-    let mut stage = match notice_id(&id) {
-        Ok(id) => app.reader.stage(&opened, id).await?,
-        Err(_) => Stage::Unknown,
-    };
-    // A client's id does not say when its notice was accepted: until it is stored, nobody knows of it.
-    if stage == Stage::Unknown
-        && let Some(id) = app.reader.named(&opened, &id).await?
-    {
-        stage = app.reader.stage(&opened, id).await?;
-    }
-    let (stage, group_id) = match stage {
+    let (stage, group_id) = match app.reader.located(&opened, &id).await?.1 {
         Stage::Queued => ("queued", None),
         Stage::Stored(group_id) => ("stored", Some(group_id.to_string())),
         Stage::Dead => ("dead", None),

@@ -7,11 +7,9 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::Response;
-use notice::NoticeId;
 use store::Reader;
 use store::reader::{BucketSize, DeadReason, Ending, Lane, Opened, Stage};
 use time::{Duration, OffsetDateTime};
-use uuid::Uuid;
 
 use super::{Page, Piece, Tab, rendered};
 use crate::app::App;
@@ -198,15 +196,15 @@ async fn read(reader: &Reader, project: &Opened, range: usize, asked: &str) -> R
 
 /// Where a notice is, in words, and the address of it when it is somewhere.
 async fn where_is(reader: &Reader, project: &Opened, asked: &str) -> Result<(String, Option<String>), Rejection> {
-    let Ok(id) = Uuid::try_parse(asked) else {
-        return Ok((
-            "That is not the id of a notice: an id is a UUID, as in the answer to the client.".to_owned(),
-            None,
-        ));
-    };
-    Ok(match reader.stage(project, NoticeId::from(id)).await? {
+    let (id, stage) = reader.located(project, asked).await?;
+    if id.is_none() {
+        let told = "Unknown: no client has given this id to a notice. Croak's own ids are UUIDs, as in its answer to the client.";
+        return Ok((told.to_owned(), None));
+    }
+    Ok(match stage {
         Stage::Stored(group_id) => {
-            ("Stored".to_owned(), Some(format!("/projects/{}/groups/{group_id}/notices/{id}", project.id())))
+            let address = id.map(|id| format!("/projects/{}/groups/{group_id}/notices/{id}", project.id()));
+            ("Stored".to_owned(), address)
         }
         Stage::Queued => ("Queued: a gateway has it on its disk, the database does not have it yet.".to_owned(), None),
         Stage::Dead => (

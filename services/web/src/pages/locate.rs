@@ -4,9 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect, Response};
-use notice::NoticeId;
 use store::reader::Stage;
-use uuid::Uuid;
 
 use super::{Page, Piece, rendered};
 use crate::app::App;
@@ -28,26 +26,15 @@ pub(crate) async fn locate(
     Path(notice_id): Path<String>,
     uri: Uri,
 ) -> Result<Response, Rejection> {
-    let id = Uuid::try_parse(&notice_id).ok().map(NoticeId::from);
     let mut is_queued = false;
     for project in app.reader.projects(visitor.viewer(), 0, PROJECTS_MAX).await? {
         let opened = app.open(visitor.viewer(), project.id).await?;
-        let mut id = id;
-        let mut stage = match id {
-            Some(id) => app.reader.stage(&opened, id).await?,
-            None => Stage::Unknown,
-        };
-        if stage == Stage::Unknown
-            && let Some(named) = app.reader.named(&opened, &notice_id).await?
-        {
-            (id, stage) = (Some(named), app.reader.stage(&opened, named).await?);
-        }
-        match (stage, id) {
-            (Stage::Stored(group_id), Some(id)) => {
+        match app.reader.located(&opened, &notice_id).await? {
+            (Some(id), Stage::Stored(group_id)) => {
                 let address = format!("/projects/{}/groups/{group_id}/notices/{id}", project.id);
                 return Ok(Redirect::to(&address).into_response());
             }
-            (Stage::Queued, _) => is_queued = true,
+            (_, Stage::Queued) => is_queued = true,
             _ => {}
         }
     }
