@@ -24,6 +24,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "hoptoad_xml", run: targets::hoptoad_xml, seeds: seeds::hoptoad_xml },
     Target { name: "airbrake_json", run: targets::airbrake_json, seeds: seeds::airbrake_json },
     Target { name: "hoptoad_deploy", run: targets::hoptoad_deploy, seeds: seeds::hoptoad_deploy },
+    Target { name: "sentry_envelope", run: targets::sentry_envelope, seeds: seeds::sentry_envelope },
+    Target { name: "sentry_event", run: targets::sentry_event, seeds: seeds::sentry_event },
     Target { name: "record", run: targets::record, seeds: seeds::record },
     Target { name: "segment", run: targets::segment, seeds: seeds::segment },
     Target { name: "chunk", run: targets::chunk, seeds: seeds::chunk },

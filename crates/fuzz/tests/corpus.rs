@@ -36,6 +36,12 @@ fn seeds_are_what_they_should_be() {
     let all = |name: &str| (fuzz::target(name).expect("it is a target").seeds)();
     assert!(all("hoptoad_xml").iter().filter(|body| protocol::hoptoad::parse(body).is_ok()).count() > 20);
     assert!(all("airbrake_json").iter().filter(|body| protocol::airbrake::parse_notice(body).is_ok()).count() >= 10);
+    let event = |body: &[u8]| protocol::sentry::parse_event(body, &Default::default()).is_ok();
+    assert!(all("sentry_event").iter().filter(|body| event(body)).count() > 20);
+    assert!(
+        all("sentry_envelope").iter().filter(|body| protocol::sentry::Envelope::begin(body.as_slice()).is_ok()).count()
+            > 20
+    );
     assert!(all("record").iter().all(|bytes| journal::Record::decode(bytes).is_ok()));
     assert!(all("segment").len() > 2);
 }
