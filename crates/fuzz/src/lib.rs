@@ -27,6 +27,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "honeybadger_json", run: targets::honeybadger_json, seeds: seeds::honeybadger_json },
     Target { name: "rollbar_json", run: targets::rollbar_json, seeds: seeds::rollbar_json },
     Target { name: "bugsnag_json", run: targets::bugsnag_json, seeds: seeds::bugsnag_json },
+    Target { name: "sentry_envelope", run: targets::sentry_envelope, seeds: seeds::sentry_envelope },
+    Target { name: "sentry_event", run: targets::sentry_event, seeds: seeds::sentry_event },
     Target { name: "record", run: targets::record, seeds: seeds::record },
     Target { name: "segment", run: targets::segment, seeds: seeds::segment },
     Target { name: "chunk", run: targets::chunk, seeds: seeds::chunk },

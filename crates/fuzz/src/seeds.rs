@@ -1,12 +1,16 @@
 //! Sound input: what real clients sent, and what Croak makes of it.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
+
+use flate2::read::{GzDecoder, ZlibDecoder};
 
 use journal::{Draft, Journal, JournalOptions, Kind, Record};
 use notice::prost::Message as _;
 use notice::{Item, Notice, NoticeId, UserSketch};
-use protocol::{airbrake, hoptoad};
+use protocol::sentry::{Envelope, EventContext};
+use protocol::{airbrake, hoptoad, sentry};
 use queue::body;
 use store::chunk;
 
@@ -14,7 +18,7 @@ use crate::block_on;
 
 const ACCEPTED_AT_US: i64 = 1_795_316_388_564_789;
 
-/// Bodies of the recorded requests whose first line names this path.
+/// Bodies of the recorded requests whose first line names this path, unpacked.
 fn bodies(path: &str) -> Vec<Vec<u8>> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
     let clients = fs::read_dir(fixtures).expect("there are fixtures").flatten();
@@ -26,9 +30,26 @@ fn bodies(path: &str) -> Vec<Vec<u8>> {
             let request = fs::read(file.path()).expect("a fixture is readable");
             let head_end = request.windows(4).position(|window| window == b"\r\n\r\n")?;
             let head = String::from_utf8_lossy(&request[..head_end]);
-            head.lines().next().is_some_and(|line| line.contains(path)).then(|| request[head_end + 4..].to_vec())
+            head.lines()
+                .next()
+                .is_some_and(|line| line.contains(path))
+                .then(|| unpacked(&head, &request[head_end + 4..]))
         })
         .collect()
+}
+
+fn unpacked(head: &str, body: &[u8]) -> Vec<u8> {
+    let head = head.to_ascii_lowercase();
+    let mut out = Vec::new();
+    if head.contains("content-encoding: gzip") {
+        GzDecoder::new(body).read_to_end(&mut out).expect("a fixture is packed as it says");
+        return out;
+    }
+    if head.contains("content-encoding: deflate") {
+        ZlibDecoder::new(body).read_to_end(&mut out).expect("a fixture is packed as it says");
+        return out;
+    }
+    body.to_vec()
 }
 
 pub(crate) fn hoptoad_xml() -> Vec<Vec<u8>> {
@@ -67,10 +88,40 @@ pub(crate) fn hoptoad_deploy() -> Vec<Vec<u8>> {
     seeds
 }
 
+pub(crate) fn sentry_envelope() -> Vec<Vec<u8>> {
+    let mut seeds = bodies("/envelope/");
+    seeds.push(
+        b"{}\n{\"type\":\"attachment\",\"length\":3,\"filename\":\"a\"}\na\nb\n\n{\"type\":\"event\"}\n{}".to_vec(),
+    );
+    seeds
+}
+
+/// Events, and what else is JSON of Sentry's.
+pub(crate) fn sentry_event() -> Vec<Vec<u8>> {
+    let mut seeds = bodies("/store/");
+    for body in sentry_envelope() {
+        let mut envelope = Envelope::begin(body.as_slice()).expect("a fixture is an envelope");
+        while let Ok(Some(item)) = envelope.next_item(|_| usize::MAX) {
+            seeds.push(item.payload);
+        }
+    }
+    let reports = [
+        r#"{"csp-report":{"document-uri":"https://a.example/","blocked-uri":"https://b.example/x.js","effective-directive":"script-src-elem"}}"#,
+        r#"[{"type":"csp-violation","url":"https://a.example/","body":{"blockedURL":"inline","effectiveDirective":"img-src","lineNumber":7}}]"#,
+        r#"[{"type":"network-error","url":"https://a.example/","body":{"type":"http.error","phase":"application","status_code":503}}]"#,
+        r#"{"expect-ct-report":{"hostname":"a.example","date-time":"2026-11-22T02:59:48Z"}}"#,
+        r#"{"logentry":{"message":"%(a)s of {0}","params":{"a":"b"}},"tags":[["a","b"]],"threads":[{"crashed":true,"stacktrace":{"frames":[{}]}}]}"#,
+    ];
+    seeds.extend(reports.map(|report| report.as_bytes().to_vec()));
+    seeds
+}
+
 fn notices() -> Vec<Notice> {
+    let events = sentry_event();
+    let events = events.iter().filter_map(|event| sentry::parse_event(event, &EventContext::default()).ok());
     let xml = hoptoad_xml().into_iter().filter_map(|body| hoptoad::parse(&body).ok());
     let json = airbrake_json().into_iter().filter_map(|body| airbrake::parse_notice(&body).ok());
-    xml.chain(json).map(|parsed| parsed.notice).collect()
+    xml.chain(json).chain(events).map(|parsed| parsed.notice).collect()
 }
 
 fn drafts() -> Vec<Draft> {

@@ -1,12 +1,14 @@
 //! What is done with the bytes, and what must hold.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
 use journal::{Journal, JournalOptions, Record};
 use notice::prost::Message as _;
 use notice::{Accounted, Grouping, Notice, NoticeFacts, NoticeId, Stored, UserSketch};
+use protocol::sentry::{self, Envelope, EventContext, ReportContext};
 use protocol::{airbrake, bugsnag, honeybadger, hoptoad, rollbar};
 use queue::body::{self, Dictionaries};
 use store::chunk;
@@ -63,6 +65,56 @@ pub(crate) fn bugsnag_json(bytes: &[u8]) {
         events.into_iter().for_each(|parsed| accept(parsed.notice));
     }
     let _ = bugsnag::count_sessions(bytes);
+}
+
+/// The same items come out in whatever pieces the body comes, and however little of them is kept.
+pub(crate) fn sentry_envelope(bytes: &[u8]) {
+    let read = |reader: &mut dyn BufRead, bytes_max: usize| {
+        let mut items = Vec::new();
+        let Ok(mut envelope) = Envelope::begin(reader) else { return items };
+        while let Ok(Some(item)) = envelope.next_item(|_| bytes_max) {
+            assert!(item.payload.len() as u64 <= item.payload_bytes && item.payload.len() <= bytes_max);
+            items.push(item);
+        }
+        items
+    };
+    let whole = read(&mut &bytes[..], usize::MAX);
+    let mut pieces = BufReader::with_capacity(3, bytes);
+    assert_eq!(read(&mut pieces, usize::MAX), whole, "it does not matter in which pieces it comes");
+    let skipped = read(&mut &bytes[..], 0);
+    assert!(
+        skipped
+            .iter()
+            .map(|item| (&item.head, item.payload_bytes))
+            .eq(whole.iter().map(|item| (&item.head, item.payload_bytes))),
+        "it does not matter how much is kept"
+    );
+    for item in whole.iter().filter(|item| item.head.kind == "event") {
+        sentry_event(&item.payload);
+    }
+}
+
+/// As an event, and as everything else of Sentry's that is JSON.
+pub(crate) fn sentry_event(bytes: &[u8]) {
+    let context = EventContext { event_id: None, peer_ip: Some("203.0.113.7") };
+    if let Ok(event) = sentry::decode_store_body(bytes, 1 << 20)
+        && let Ok(parsed) = sentry::parse_event(&event, &context)
+    {
+        assert!(!parsed.notice.errors.is_empty(), "an event is an error, whatever it says");
+        accept(parsed.notice);
+    }
+    let context = ReportContext::default();
+    for reports in
+        [sentry::security_report(bytes, "application/csp-report", &context), sentry::nel_report(bytes, &context)]
+    {
+        reports.unwrap_or_default().into_iter().for_each(|parsed| accept(parsed.notice));
+    }
+    for line in sentry::client_report(bytes) {
+        assert!(line.count > 0 && !line.reason.is_empty());
+    }
+    let _ = sentry::user_report(bytes);
+    let _ = sentry::feedback(bytes);
+    sentry::error_page_form(bytes, bytes);
 }
 
 /// What the gateway does with a notice before the journal, and what the worker and the web do with what lies there.

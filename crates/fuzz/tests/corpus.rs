@@ -39,6 +39,12 @@ fn seeds_are_what_they_should_be() {
     assert!(all("honeybadger_json").iter().any(|body| protocol::honeybadger::parse_notice(body).is_ok()));
     assert!(all("rollbar_json").iter().all(|body| protocol::rollbar::parse_item(body).is_ok()));
     assert_eq!(all("bugsnag_json").iter().filter(|body| protocol::bugsnag::parse_notify(body).is_ok()).count(), 3);
+    let event = |body: &[u8]| protocol::sentry::parse_event(body, &Default::default()).is_ok();
+    assert!(all("sentry_event").iter().filter(|body| event(body)).count() > 20);
+    assert!(
+        all("sentry_envelope").iter().filter(|body| protocol::sentry::Envelope::begin(body.as_slice()).is_ok()).count()
+            > 20
+    );
     assert!(all("record").iter().all(|bytes| journal::Record::decode(bytes).is_ok()));
     assert!(all("segment").len() > 2);
 }

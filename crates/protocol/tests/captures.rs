@@ -128,6 +128,66 @@ fn deploys_and_statistics_are_read() {
     assert!(count > 0);
 }
 
+#[test]
+fn every_item_of_an_envelope_is_found() {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for capture in captures_or_fixtures().iter().chain(&fixtures()).filter(|capture| capture.is_envelope()) {
+        let (_, items) = capture.envelope();
+        let observed = capture.meta["observed"]["items"].as_array().unwrap();
+        assert_eq!(items.len(), observed.len(), "{}", capture.name);
+        for (item, known) in items.iter().zip(observed) {
+            assert!(item.is_whole());
+            assert_eq!(item.head.kind, known["type"], "{}", capture.name);
+            assert_eq!(Some(item.payload_bytes), known["bytes"].as_u64(), "{}", capture.name);
+            assert_eq!(item.head.length.is_some(), known["has_length"] == true, "{}", capture.name);
+            assert_eq!(item.head.filename.as_deref(), known["filename"].as_str(), "{}", capture.name);
+            *kinds.entry(item.head.kind.clone()).or_default() += 1;
+        }
+    }
+    println!("{kinds:?}");
+    for kind in ["event", "attachment", "client_report", "feedback", "check_in"] {
+        assert!(kinds.contains_key(kind), "no {kind} among {kinds:?}");
+    }
+}
+
+#[test]
+fn an_event_has_the_id_that_its_client_gave_it() {
+    let mut count = 0;
+    for capture in captures_or_fixtures().iter().filter(|capture| capture.is_sentry() && capture.is_notice()) {
+        let known = ["/observed/event_id", "/observed/items/0/event_id"];
+        let known = known.iter().find_map(|path| capture.meta.pointer(path)?.as_str()).unwrap();
+        assert_eq!(capture.notice().client_id.as_deref(), Some(known), "{}", capture.name);
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn what_clients_lost_and_people_wrote_is_read() {
+    let (mut reports, mut written) = (0, 0);
+    for capture in captures_or_fixtures().iter().chain(&fixtures()).filter(|capture| capture.is_envelope()) {
+        for (at, item) in capture.envelope().1.iter().enumerate() {
+            if item.head.kind == "client_report" {
+                let known = capture.meta["observed"]["items"][at]["discarded_events"].as_array().unwrap();
+                let of_errors = known.iter().filter(|line| {
+                    ["error", "default", "security"].contains(&line["category"].as_str().unwrap_or_default())
+                });
+                let wanted: u64 = of_errors.filter_map(|line| line["quantity"].as_u64()).sum();
+                let lines = protocol::sentry::client_report(&item.payload);
+                assert_eq!(lines.iter().map(|line| line.count).sum::<u64>(), wanted, "{}", capture.name);
+                reports += 1;
+            }
+            if item.head.kind == "feedback" {
+                let feedback = protocol::sentry::feedback(&item.payload).unwrap();
+                assert_eq!(feedback.comments.as_deref(), Some("Payment page froze"), "{}", capture.name);
+                assert_eq!(feedback.email.as_deref(), Some("zoe@shop.example"), "{}", capture.name);
+                written += 1;
+            }
+        }
+    }
+    assert!(reports > 0 && written > 0);
+}
+
 /// What differs between what happened and what the notice says.
 fn compare(meta: &Value, notice: &Value) -> Vec<String> {
     let expected = &meta["expected"];

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use capture::{Capture, fixtures};
 use proptest::prelude::*;
+use protocol::sentry::{self, Envelope, EventContext, ReportContext};
 use protocol::{ParseError, Parsed, airbrake, bugsnag, honeybadger, hoptoad, rollbar};
 
 /// Where a key can stand, in the bodies of each protocol.
@@ -76,7 +77,7 @@ const KEYS: [&str; 40] = [
 /// Far more than any of these bodies needs, far less than one that is read again and again.
 const PARSE_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Parses by every parser, prepares what comes out like the gateway, and checks that it is bounded.
+/// Parses by every parser, prepares what comes out like the gateway, and checks that it is bounded and quick.
 fn put_through(body: &[u8]) {
     let started = Instant::now();
     let one = [
@@ -85,22 +86,60 @@ fn put_through(body: &[u8]) {
         honeybadger::parse_notice(body),
         rollbar::parse_item(body),
     ];
-    for parsed in one.into_iter().flatten().chain(bugsnag::parse_notify(body).into_iter().flatten()) {
-        let mut notice = parsed.notice;
-        notice::normalise(&mut notice);
-        notice::scrub(&mut notice);
-        let json = capture::json_of(&notice);
-        assert!(json["errors"].is_array());
-        assert!(notice.encoded_len() <= notice::normalise::NOTICE_BYTES_MAX + 64 * 1024);
-        notice::fold_key(&notice);
-        notice::lane_hash(&notice);
-        notice::fingerprint(&notice, notice::Grouping::Default);
-        notice::fingerprint(&notice, notice::Grouping::Hoptoad);
-        let encoded = notice.encode_to_vec();
-        notice::facets(&notice::NoticeFacts::decode(encoded.as_slice()).expect("facts are a part of a notice"));
-        notice::search_words(&notice);
+    let several = bugsnag::parse_notify(body).into_iter().flatten();
+    let parsed = one.into_iter().flatten().chain(several);
+    let notices: Vec<Parsed> = parsed.chain(put_through_sentry(body)).collect();
+    assert!(started.elapsed() < PARSE_TIME_MAX, "{:?} to parse {} bytes", started.elapsed(), body.len());
+    notices.into_iter().for_each(|parsed| prepare(parsed, body.len()));
+}
+
+fn prepare(parsed: Parsed, body_bytes: usize) {
+    let started = Instant::now();
+    let mut notice = parsed.notice;
+    notice::normalise(&mut notice);
+    notice::scrub(&mut notice);
+    let json = capture::json_of(&notice);
+    assert!(json["errors"].is_array());
+    assert!(notice.encoded_len() <= notice::normalise::NOTICE_BYTES_MAX + 64 * 1024);
+    notice::fold_key(&notice);
+    notice::lane_hash(&notice);
+    notice::fingerprint(&notice, notice::Grouping::Default);
+    notice::fingerprint(&notice, notice::Grouping::Hoptoad);
+    let encoded = notice.encode_to_vec();
+    notice::facets(&notice::NoticeFacts::decode(encoded.as_slice()).expect("facts are a part of a notice"));
+    notice::search_words(&notice);
+    assert!(started.elapsed() < PARSE_TIME_MAX, "{:?} for {body_bytes} bytes", started.elapsed());
+}
+
+/// As an envelope with all its items, as an event of the older store, and as a report of a browser.
+fn put_through_sentry(body: &[u8]) -> Vec<Parsed> {
+    const UNPACKED_BYTES_MAX: usize = 1 << 20;
+    let context = EventContext { event_id: None, peer_ip: Some(capture::PEER_IP) };
+    let mut parsed = Vec::new();
+    if let Ok(mut envelope) = Envelope::begin(body) {
+        while let Ok(Some(item)) = envelope.next_item(|_| 1 << 20) {
+            assert!(item.payload.len() as u64 <= item.payload_bytes && item.payload_bytes <= body.len() as u64);
+            parsed.extend(sentry::parse_event(&item.payload, &context));
+            let _ = sentry::user_report(&item.payload);
+        }
     }
-    assert!(started.elapsed() < PARSE_TIME_MAX, "{:?} for {} bytes", started.elapsed(), body.len());
+    if let Ok(event) = sentry::decode_store_body(body, UNPACKED_BYTES_MAX) {
+        assert!(event.len() <= UNPACKED_BYTES_MAX.max(body.len()));
+        parsed.extend(sentry::parse_event(&event, &context));
+    }
+    for reports in [
+        sentry::security_report(body, "application/csp-report", &ReportContext::default()),
+        sentry::nel_report(body, &ReportContext::default()),
+    ] {
+        let reports = reports.unwrap_or_default();
+        assert!(reports.len() <= 100);
+        parsed.extend(reports);
+    }
+    assert!(sentry::client_report(body).len() <= 50);
+    let _ = sentry::user_report(body);
+    let _ = sentry::feedback(body);
+    sentry::error_page_form(body, body);
+    parsed
 }
 
 fn small_fixtures() -> Vec<Capture> {
@@ -138,7 +177,7 @@ fn a_document_cut_behind_its_key_is_kept_as_far_as_it_goes() {
 
 #[test]
 fn json_cut_anywhere_is_refused() {
-    for fixture in small_fixtures().iter().filter(|fixture| !fixture.is_xml()) {
+    for fixture in small_fixtures().iter().filter(|fixture| !fixture.is_xml() && !fixture.is_sentry()) {
         let body = fixture.body.trim_ascii_end();
         let cut = |end: usize| Capture { body: body[..end].to_vec(), ..fixture.clone() };
         for end in 0..body.len() {
@@ -227,6 +266,87 @@ fn attacks_are_refused_or_cut_and_cost_little() {
             "{\"lineNumber\":1,\"x\":1},".repeat(50_000)
         ),
         format!("{{\"events\":[{{\"metaData\":{{{}\"a\":1}}}}]}}", "\"request\":{},".repeat(100_000)),
+    ] {
+        put_through(body.as_bytes());
+    }
+}
+
+#[test]
+fn events_cut_anywhere_are_refused_and_what_lies_before_them_is_kept() {
+    for fixture in small_fixtures().iter().filter(|fixture| fixture.is_sentry()) {
+        let (event, _) = fixture.event().unwrap();
+        let event = event.trim_ascii_end();
+        for end in 0..event.len() {
+            let parsed = sentry::parse_event(&event[..end], &EventContext::default());
+            assert!(parsed.is_err(), "{} at {end}", fixture.name);
+        }
+    }
+    for fixture in fixtures().iter().filter(|fixture| fixture.is_envelope() && fixture.body.len() < 8_000) {
+        let (_, all) = fixture.envelope();
+        for end in 0..fixture.body.len() {
+            let Ok(mut envelope) = Envelope::begin(&fixture.body[..end]) else { continue };
+            let mut items = Vec::new();
+            while let Ok(Some(item)) = envelope.next_item(|_| usize::MAX) {
+                items.push(item);
+            }
+            // Without a length the last payload ends where everything ends.
+            let whole = items.len().saturating_sub(1);
+            assert_eq!(items[..whole], all[..whole], "{} at {end}", fixture.name);
+            if let Some(last) = items.last() {
+                assert_eq!(last.head, all[whole].head, "{} at {end}", fixture.name);
+                assert!(all[whole].payload.starts_with(&last.payload), "{} at {end}", fixture.name);
+                assert!(last.head.length.is_none() || *last == all[whole], "{} at {end}", fixture.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn attacks_by_events_and_envelopes_cost_little() {
+    let exception = |inner: &str| format!("{{\"exception\":[{{\"type\":\"C\",{inner}}}]}}");
+    let frames =
+        |inner: &str, count| exception(&format!("\"stacktrace\":{{\"frames\":[{}{{}}]}}", inner.repeat(count)));
+    for body in [
+        format!("{{\"exception\":[{}{{}}]}}", "{},".repeat(200_000)),
+        format!("{{\"exception\":[{}{{}}]}}", "{\"mechanism\":{\"exception_id\":1,\"parent_id\":1}},".repeat(20_000)),
+        format!(
+            "{{\"exception\":[{}{{}}]}}",
+            (0..12_000)
+                .map(|n| format!("{{\"mechanism\":{{\"exception_id\":{n},\"parent_id\":{}}}}},", n + 1))
+                .collect::<String>()
+        ),
+        frames("{},", 200_000),
+        frames("{\"filename\":\"a\",\"abs_path\":\"b\",\"x\":1},", 20_000),
+        frames(
+            "{\"lineno\":4294967295,\"pre_context\":[\"\",\"\"],\"post_context\":[\"\"],\"context_line\":\"\"},",
+            10_000,
+        ),
+        exception(&format!("\"value\":{}1{}", "[".repeat(100_000), "]".repeat(100_000))),
+        exception(&format!("\"value\":\"{}\"", "a: ".repeat(300_000))),
+        format!("{{\"threads\":[{}{{}}]}}", "{\"crashed\":true,\"stacktrace\":{}},".repeat(15_000)),
+        format!(
+            "{{\"logentry\":{{\"message\":\"{}\",\"params\":{{\"a\":\"{}\"}}}}}}",
+            "%(a)s".repeat(100_000),
+            "x".repeat(100_000)
+        ),
+        format!("{{\"logentry\":{{\"message\":\"{}\",\"params\":[\"x\"]}}}}", "{0}".repeat(200_000)),
+        format!(
+            "{{\"logentry\":{{\"message\":\"{}\",\"params\":{{{}\"z\":1}}}}}}",
+            "%(zz)s".repeat(100_000),
+            (0..20_000).map(|n| format!("\"{n}\":\"\",")).collect::<String>()
+        ),
+        format!("{{\"request\":{{\"query_string\":\"{}\"}}}}", "a&".repeat(400_000)),
+        format!("{{\"request\":{{\"headers\":[{}0]}}}}", "[\"a\",1],".repeat(15_000)),
+        format!("{{\"tags\":[{}0]}}", "[\"a\"],".repeat(40_000)),
+        format!("{{\"breadcrumbs\":[{}0]}}", "{\"timestamp\":1e15,\"data\":{\"a\":1},\"a\":2},".repeat(9_000)),
+        format!("{{\"fingerprint\":[{}0]}}", "[1],".repeat(40_000)),
+        format!("[{}0]", "{\"type\":\"x\",\"body\":{}},".repeat(15_000)),
+        format!("{{\"discarded_events\":[{}0]}}", "{\"category\":\"error\",\"quantity\":1},".repeat(15_000)),
+        format!("{{}}\n{}", "\n".repeat(1_000_000)),
+        format!("{{}}\n{}", "{\"type\":\"x\"}\n\n".repeat(100_000)),
+        format!("{{}}\n{{\"type\":\"x\",\"length\":{}}}\nx", u64::MAX),
+        format!("{{\"x\":{}1{}}}\n", "[".repeat(20_000), "]".repeat(20_000)),
+        format!("{{}}\n{{\"type\":\"{}", "x".repeat(1_000_000)),
     ] {
         put_through(body.as_bytes());
     }
@@ -323,6 +443,16 @@ proptest! {
 
     #[test]
     fn any_json_is_borne(body in "\\{\"errors\":\\[[\\[\\]{}:,\"a-c0-9.eE+\\-\\\\u ]{0,300}\\]\\}") {
+        put_through(body.as_bytes());
+    }
+
+    #[test]
+    fn any_event_is_borne(body in "\\{\"(exception|threads|logentry|request|tags|user|breadcrumbs|stacktrace)\":[\\[\\]{}:,\"a-c0-9.eE+\\-\\\\u ]{0,300}\\}") {
+        put_through(body.as_bytes());
+    }
+
+    #[test]
+    fn any_envelope_is_borne(body in "\\{\\}\n(\\{\"type\":\"(event|x)\"(,\"length\":[0-9]{1,2})?\\}\n[\\[\\]{}:,\"a-c0-9 \n]{0,40}\n?){0,6}") {
         put_through(body.as_bytes());
     }
 

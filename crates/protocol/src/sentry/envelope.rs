@@ -200,3 +200,222 @@ fn fill(reader: &mut impl BufRead) -> std::io::Result<&[u8]> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Error, Read};
+
+    use super::*;
+
+    /// Kinds and payloads, and the error that ended them.
+    type Items = (Vec<(String, String)>, Option<String>);
+
+    fn items(envelope: &[u8]) -> Items {
+        let in_one = read_all(envelope);
+        let in_pieces = read_all(BufReader::with_capacity(1, envelope));
+        assert_eq!(in_one, in_pieces, "it does not matter in which pieces it comes");
+        in_one
+    }
+
+    fn read_all(reader: impl BufRead) -> Items {
+        let mut items = Vec::new();
+        let mut envelope = match Envelope::begin(reader) {
+            Ok(envelope) => envelope,
+            Err(error) => return (items, Some(error.to_string())),
+        };
+        loop {
+            match envelope.next_item(|_| usize::MAX) {
+                Ok(Some(item)) => {
+                    assert!(item.is_whole());
+                    items.push((item.head.kind, String::from_utf8(item.payload).expect("is text")));
+                }
+                Ok(None) => return (items, None),
+                Err(error) => {
+                    assert!(matches!(envelope.next_item(|_| 0), Ok(None)), "nothing comes after an error");
+                    return (items, Some(error.to_string()));
+                }
+            }
+        }
+    }
+
+    fn pairs(items: &[(&str, &str)]) -> Vec<(String, String)> {
+        items.iter().map(|(kind, payload)| ((*kind).to_owned(), (*payload).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_head_says_what_it_is_about() {
+        let head = br#"{"event_id":"8D1C2CBC-5E4E-4FAC-8992-4A67464CEB58","dsn":"https://a1b2@errors.example/1","sent_at":"2026-11-22T02:59:48.564Z","sdk":{"name":"x"}}"#;
+        let envelope = Envelope::begin(&head[..]).expect("is read");
+        assert_eq!(envelope.event_id.as_deref(), Some("8d1c2cbc5e4e4fac89924a67464ceb58"));
+        assert_eq!(envelope.public_key.as_deref(), Some("a1b2"));
+        assert_eq!(envelope.sent_at_us, Some(1_795_316_388_564_000));
+        let bare = Envelope::begin(&b"{\"event_id\":null,\"dsn\":7,\"sent_at\":[]}\n"[..]).expect("is read");
+        assert_eq!((bare.event_id, bare.public_key, bare.sent_at_us), (None, None, None));
+    }
+
+    #[test]
+    fn items_end_by_their_length_or_with_their_line() {
+        let expected = pairs(&[("event", "{\"a\":1}"), ("attachment", "a\nb\r\n"), ("session", "{}")]);
+        for envelope in [
+            "{}\n{\"type\":\"event\"}\n{\"a\":1}\n{\"type\":\"attachment\",\"length\":5}\na\nb\r\n\n{\"type\":\"session\",\"length\":2}\n{}",
+            "{}\n\n{\"type\":\"event\",\"length\":7}\n{\"a\":1}\n\n\n{\"type\":\"attachment\",\"length\":\"5\"}\na\nb\r\n\n{\"type\":\"session\"}\n{}\n\n",
+            "{}\r\n{\"type\":\"event\",\"length\":null}\n{\"a\":1}\n{\"type\":\"attachment\",\"length\":5}\na\nb\r\n\n{\"type\":\"session\"}\n{}",
+        ] {
+            assert_eq!(items(envelope.as_bytes()), (expected.clone(), None), "{envelope}");
+        }
+    }
+
+    #[test]
+    fn there_may_be_nothing_in_it() {
+        for envelope in ["{}", "{}\n", "{}\n\n\r\n"] {
+            assert_eq!(items(envelope.as_bytes()), (Vec::new(), None), "{envelope:?}");
+        }
+        let empty = "{}\n{\"type\":\"a\",\"length\":0}\n\n{\"type\":\"c\"}\n\n{\"type\":\"d\"}";
+        assert_eq!(items(empty.as_bytes()), (pairs(&[("a", ""), ("c", ""), ("d", "")]), None));
+    }
+
+    #[test]
+    fn what_came_before_something_broken_is_kept() {
+        let before = "{}\n{\"type\":\"event\"}\n{}\n";
+        for (rest, reason) in [
+            (
+                "x",
+                "the head of an item of the envelope was not understood: the body is not JSON: expected a value at byte 0",
+            ),
+            ("{}\n{}", "the head of an item of the envelope has no `type`"),
+            (
+                "{\"type\":\"a\",\"length\":-1}\n{}",
+                "the head of an item of the envelope has a `length` that is no number of bytes",
+            ),
+            (
+                "{\"type\":\"a\",\"length\":{}}\n{}",
+                "the head of an item of the envelope has a `length` that is no number of bytes",
+            ),
+            ("{\"type\":\"a\",\"length\":9}\n{}", "the envelope ends after 2 of the 9 bytes of an item's payload"),
+            (
+                "{\"type\":\"a\",\"length\":18446744073709551615}\n{}\n",
+                "the envelope ends after 3 of the 18446744073709551615 bytes of an item's payload",
+            ),
+            (
+                "{\"type\":\"a\",\"length\":1}\n{}\n",
+                "an item's payload does not end after the 1 bytes that its head announces",
+            ),
+        ] {
+            let (kept, error) = items(format!("{before}{rest}").as_bytes());
+            assert_eq!(kept, pairs(&[("event", "{}")]), "{rest}");
+            assert_eq!(error.as_deref(), Some(reason));
+        }
+    }
+
+    #[test]
+    fn an_envelope_without_a_head_is_refused() {
+        for (envelope, reason) in [
+            ("", "the body is empty"),
+            ("\n{}", "the body is empty"),
+            ("[]\n", "the head of the envelope was not understood: the body is JSON, but not an object"),
+            (
+                "{",
+                "the head of the envelope was not understood: the body is not JSON: expected a key in quotes at byte 1",
+            ),
+            ("{\"event_id\":\"7\"}", "`event_id` of the envelope is not 32 hexadecimal digits"),
+            ("{\"event_id\":{}}", "`event_id` of the envelope is not 32 hexadecimal digits"),
+        ] {
+            assert_eq!(items(envelope.as_bytes()), (Vec::new(), Some(reason.to_owned())), "{envelope}");
+        }
+        let long = format!("{{\"x\":\"{}\"}}\n", "x".repeat(HEAD_BYTES_MAX));
+        assert_eq!(items(long.as_bytes()).1.as_deref(), Some("a head of the envelope is longer than 65536 bytes"));
+        let exact = format!("{{\"x\":\"{}\"}}\n", "x".repeat(HEAD_BYTES_MAX - 8));
+        assert_eq!(items(exact.as_bytes()), (Vec::new(), None));
+    }
+
+    #[test]
+    fn items_are_bounded_in_number() {
+        let envelope = format!("{{}}\n{}", "{\"type\":\"a\"}\nx\n".repeat(ITEMS_MAX + 1));
+        let (kept, error) = items(envelope.as_bytes());
+        assert_eq!((kept.len(), error.as_deref()), (ITEMS_MAX, Some("the envelope has more than 1000 items")));
+    }
+
+    #[test]
+    fn heads_say_what_a_file_is() {
+        let envelope = b"{}\n{\"type\":\"attachment\",\"length\":2,\"content_type\":\"text/plain\",\"filename\":\"a.txt\",\"attachment_type\":\"event.attachment\",\"item_count\":3,\"new\":1}\nab";
+        let item =
+            Envelope::begin(&envelope[..]).expect("is read").next_item(|_| 2).expect("is read").expect("is there");
+        let head = ItemHead {
+            kind: "attachment".to_owned(),
+            length: Some(2),
+            content_type: Some("text/plain".to_owned()),
+            filename: Some("a.txt".to_owned()),
+            attachment_type: Some("event.attachment".to_owned()),
+            item_count: Some(3),
+        };
+        assert_eq!(item, Item { head, payload: b"ab".to_vec(), payload_bytes: 2 });
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_kept() {
+        for length in ["", ",\"length\":6"] {
+            for (bytes_max, kept) in [(0, ""), (1, "a"), (5, "abcde"), (6, "abcdef"), (7, "abcdef")] {
+                let envelope = format!("{{}}\n{{\"type\":\"a\"{length}}}\nabcdef\n{{\"type\":\"b\"}}\nx");
+                let mut envelope = Envelope::begin(BufReader::with_capacity(3, envelope.as_bytes())).expect("is read");
+                let item = envelope.next_item(|_| bytes_max).expect("is read").expect("is there");
+                assert_eq!((item.payload.as_slice(), item.payload_bytes), (kept.as_bytes(), 6), "{length} {bytes_max}");
+                assert_eq!(item.is_whole(), kept.len() == 6);
+                let next = envelope.next_item(|head| head.kind.len()).expect("is read").expect("is there");
+                assert_eq!((next.payload.as_slice(), next.payload_bytes), (&b"x"[..], 1));
+                assert!(matches!(envelope.next_item(|_| 0), Ok(None)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_hundred_megabytes_stream_through() {
+        const PAYLOAD_BYTES: u64 = 100 << 20;
+        for length in [String::new(), format!(",\"length\":{PAYLOAD_BYTES}")] {
+            let head = format!("{{}}\n{{\"type\":\"attachment\"{length}}}\n");
+            let body = std::io::repeat(b'x').take(PAYLOAD_BYTES);
+            let reader = head.as_bytes().chain(body).chain(&b"\n{\"type\":\"event\"}\n{}"[..]);
+            let mut envelope = Envelope::begin(BufReader::with_capacity(1 << 16, reader)).expect("is read");
+            let bytes_max = |head: &ItemHead| if head.kind == "event" { 100 } else { 0 };
+            let item = envelope.next_item(bytes_max).expect("is read").expect("is there");
+            assert_eq!((item.payload.capacity(), item.payload_bytes), (0, PAYLOAD_BYTES));
+            assert_eq!(envelope.next_item(bytes_max).expect("is read").expect("is there").payload, b"{}");
+        }
+    }
+
+    /// Gives what it has, is interrupted before each piece, and fails at the end.
+    struct Failing(&'static [u8], bool);
+
+    impl Read for Failing {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            match self.0.read(out) {
+                Ok(0) => Err(Error::new(ErrorKind::ConnectionReset, "gone")),
+                read => read,
+            }
+        }
+    }
+
+    #[test]
+    fn faults_of_the_reader_are_told_apart_from_those_of_the_envelope() {
+        let begin = |body| Envelope::begin(BufReader::with_capacity(1, Failing(body, false)));
+        assert!(matches!(begin(b"{}"), Err(EnvelopeError::Io(error)) if error.kind() == ErrorKind::ConnectionReset));
+        for body in [
+            &b"{}\n"[..],
+            b"{}\n{\"type\":\"a\"",
+            b"{}\n{\"type\":\"a\"}\nab",
+            b"{}\n{\"type\":\"a\",\"length\":3}\nab",
+            b"{}\n{\"type\":\"a\",\"length\":2}\nab",
+        ] {
+            for bytes_max in [0, 1, 9] {
+                let mut envelope = begin(body).expect("the head is whole");
+                let next = envelope.next_item(|_| bytes_max);
+                assert!(matches!(next, Err(EnvelopeError::Io(_))), "{next:?}");
+            }
+        }
+        let mut whole = begin(b"{}\n{\"type\":\"a\",\"length\":2}\nab\n").expect("the head is whole");
+        assert_eq!(whole.next_item(|_| 9).expect("is whole").expect("is there").payload, b"ab");
+    }
+}

@@ -51,6 +51,8 @@ struct Event<'a> {
     unmapped: Unmapped<'a>,
     project_id: Option<String>,
     transaction: Option<String>,
+    /// What older clients had instead of a transaction.
+    culprit: Option<Tree<'a>>,
     inference: Inference,
     exception: Option<Named<'a>>,
     log_entry: Option<Named<'a>>,
@@ -103,7 +105,11 @@ impl<'a> Event<'a> {
                 let server = notice.server.get_or_insert_with(Server::default);
                 unless(set(&mut server.hostname, &value), value)
             }
-            "transaction" | "culprit" => unless(set(&mut self.transaction, &value), value),
+            "transaction" => unless(set(&mut self.transaction, &value), value),
+            "culprit" if self.culprit.is_none() => {
+                self.culprit = Some(value);
+                None
+            }
             // It says where to, but not for sure: what it says stays, for whoever checks that.
             "project" => {
                 set(&mut self.project_id, &value);
@@ -140,6 +146,11 @@ impl<'a> Event<'a> {
 
     fn finish(mut self, context: &EventContext<'_>, mut notes: Vec<String>) -> Parsed {
         self.errors();
+        if let Some(culprit) = self.culprit.take()
+            && !set(&mut self.transaction, &culprit)
+        {
+            self.unmapped.add("culprit", culprit);
+        }
         let notice = &mut self.notice;
         notice.server = notice.server.take().filter(|server| *server != Server::default());
         notice.language = notice.platform.as_deref().and_then(language).map(str::to_owned);

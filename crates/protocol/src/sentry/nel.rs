@@ -46,3 +46,50 @@ pub(super) fn read(entries: Entries<'_>, context: &ReportContext<'_>) -> Parsed 
     report.error.message = Some(format!("{}{place} of a request to '{host}'", what.trim()));
     report.finish(&["nel", what.trim(), host], context)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn every_report_of_a_list_is_a_notice() {
+        let body = r#"[{"age":3,"type":"network-error","url":"https://api.example/a?x=1","user_agent":"Firefox","body":{"sampling_fraction":0.5,
+            "referrer":"https://shop.example/","server_ip":"203.0.113.9","protocol":"h2","method":"GET","status_code":503,"elapsed_time":12,
+            "phase":"application","type":"http.error"}},{"url":"https://api.example/","body":{"type":"ok"}}, {"body":[]}, 5]"#;
+        let parsed = nel_report(body.as_bytes(), &ReportContext::default()).expect("is read");
+        let [error, ok] = parsed.as_slice() else { panic!("{parsed:?}") };
+        let notice = &error.notice;
+        assert_eq!((notice.protocol.as_str(), notice.environment.as_deref()), ("sentry-nel", Some("production")));
+        assert_eq!(
+            notice.errors[0].message.as_deref(),
+            Some("http.error 503 in phase 'application' of a request to 'api.example'")
+        );
+        assert_eq!(notice.client_fingerprint, ["nel", "http.error 503", "api.example"]);
+        let request = notice.request.as_ref().expect("is there");
+        assert_eq!(
+            (request.url.as_deref(), request.method.as_deref()),
+            (Some("https://api.example/a?x=1"), Some("GET"))
+        );
+        let json = |text: Option<&String>| -> Value { serde_json::from_str(text.expect("is there")).expect("is JSON") };
+        assert_eq!(
+            json(request.headers_json.as_ref()),
+            json!({"User-Agent": "Firefox", "Referer": "https://shop.example/"})
+        );
+        assert_eq!(
+            json(notice.unmapped_json.as_ref()),
+            json!({"age": 3, "type": "network-error", "body.sampling_fraction": 0.5, "body.server_ip": "203.0.113.9", "body.protocol": "h2",
+                "body.status_code": 503, "body.elapsed_time": 12, "body.phase": "application", "body.type": "http.error"})
+        );
+        assert_eq!(notice.notes, ["2 entries of the same body were no reports that are known here"]);
+        assert_eq!(ok.notice.severity.as_deref(), Some("info"));
+    }
+
+    #[test]
+    fn what_is_no_report_is_refused() {
+        for body in ["", "x", "5", "{}", r#"{"body":5}"#] {
+            assert!(nel_report(body.as_bytes(), &ReportContext::default()).is_err(), "{body}");
+        }
+    }
+}

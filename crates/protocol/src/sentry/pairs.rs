@@ -8,30 +8,37 @@ use notice::json_tree::Tree;
 use crate::json::part;
 use crate::unmapped::Unmapped;
 
-/// The entries of an object or of a list of pairs; anything else comes back as it is.
-pub(super) fn pairs<'a>(value: Tree<'a>) -> Result<Vec<(Cow<'a, str>, Tree<'a>)>, Tree<'a>> {
+/// The entries of an object or of a list of pairs at this path; what of the list is no pair is kept beside. Anything else
+/// comes back as it is.
+pub(super) fn pairs<'a>(
+    value: Tree<'a>,
+    path: &str,
+    unmapped: &mut Unmapped<'a>,
+) -> Result<Vec<(Cow<'a, str>, Tree<'a>)>, Tree<'a>> {
     let items = match value {
         Tree::Map(entries) => return Ok(entries),
-        Tree::List(items) => items,
+        Tree::List(items) if items.iter().any(is_pair) => items,
         other => return Err(other),
     };
-    let is_pair = |item: &Tree<'_>| match item {
-        Tree::List(pair) => matches!(pair.as_slice(), [name, _] if name.scalar().is_some()),
-        other => *other == Tree::Null,
-    };
-    if !items.iter().all(is_pair) {
-        return Err(Tree::List(items));
-    }
     let mut entries = Vec::with_capacity(items.len());
-    for item in items {
-        if let Tree::List(pair) = item {
-            let mut pair = pair.into_iter();
-            if let (Some(name), Some(value)) = (pair.next(), pair.next()) {
-                entries.push((name_of(name), value));
+    for (at, item) in items.into_iter().enumerate() {
+        match item {
+            Tree::List(pair) if is_name_and_value(&pair) => {
+                let mut pair = pair.into_iter();
+                entries.extend(pair.next().zip(pair.next()).map(|(name, value)| (name_of(name), value)));
             }
+            other => unmapped.add(format!("{path}[{at}]"), other),
         }
     }
     Ok(entries)
+}
+
+fn is_pair(item: &Tree<'_>) -> bool {
+    matches!(item, Tree::List(pair) if is_name_and_value(pair))
+}
+
+fn is_name_and_value(pair: &[Tree<'_>]) -> bool {
+    matches!(pair, [name, _] if name.scalar().is_some())
 }
 
 fn name_of(name: Tree<'_>) -> Cow<'_, str> {
@@ -46,7 +53,7 @@ pub(super) fn tags<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unma
     if notice.tags_json.is_some() {
         return Some(value);
     }
-    let entries = match pairs(value) {
+    let entries = match pairs(value, "tags", unmapped) {
         Ok(entries) => entries,
         Err(other) => return Some(other),
     };

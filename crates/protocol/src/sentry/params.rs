@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use notice::json_tree::Tree;
 use notice::normalise::MESSAGE_BYTES_MAX;
 
+/// Most values that are put in. Messages that people can read have a handful.
+const VALUES_MAX: usize = 1_000;
+
 /// How strings among the values are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quoting {
@@ -74,6 +77,9 @@ impl Filled<'_, '_> {
 
     /// Puts in the value of this name or number, else the next one.
     fn value(&mut self, name: Option<&str>) -> Option<()> {
+        if self.next == VALUES_MAX {
+            return None;
+        }
         let values = self.values;
         let value = match (values, name) {
             (Tree::List(items), None) => items.get(self.next)?,
@@ -169,6 +175,7 @@ mod tests {
 
     #[test]
     fn a_template_cannot_grow_without_bound() {
+        assert_eq!(filled(&"%(a)s".repeat(VALUES_MAX + 1), r#"{"a":""}"#, Quoting::None), None);
         let values = format!(r#"{{"a":"{}"}}"#, "x".repeat(10_000));
         assert_eq!(filled(&"%(a)s".repeat(100_000), &values, Quoting::None), None);
     }

@@ -126,17 +126,20 @@ pub(super) fn each(body: &[u8], read_one: impl Fn(Entries<'_>) -> Option<Parsed>
     let count = reports.len();
     let mut parsed = Vec::new();
     for report in reports.into_iter().take(REPORTS_MAX) {
-        let Tree::Map(entries) = report else { continue };
-        parsed.extend(read_one(entries));
-    }
-    if count > REPORTS_MAX {
-        notes.push(format!(
-            "{} reports of the same body beyond the first {REPORTS_MAX} were dropped",
-            count - REPORTS_MAX
-        ));
+        if let Tree::Map(entries) = report {
+            parsed.extend(read_one(entries));
+        }
     }
     if parsed.is_empty() && count > 0 {
         return Err(ParseError::Malformed("there is no report in the body that is known here".to_owned()));
+    }
+    if count > REPORTS_MAX {
+        let further = count - REPORTS_MAX;
+        notes.push(format!("{further} reports of the same body beyond the first {REPORTS_MAX} were dropped"));
+    }
+    let unknown = count.min(REPORTS_MAX) - parsed.len();
+    if unknown > 0 {
+        notes.push(format!("{unknown} entries of the same body were no reports that are known here"));
     }
     parsed.iter_mut().for_each(|parsed| parsed.notice.notes.extend(notes.iter().cloned()));
     Ok(parsed)

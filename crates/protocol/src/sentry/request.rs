@@ -23,8 +23,9 @@ pub(super) fn read<'a>(
     match request {
         Some(Named { key, value: Tree::Map(entries) }) => {
             for (name, value) in entries {
-                if let Some(rest) = field(&mut read, &name, value) {
-                    unmapped.add(format!("{key}.{name}"), rest);
+                let path = format!("{key}.{name}");
+                if let Some(rest) = field(&mut read, &name, value, &path, unmapped) {
+                    unmapped.add(path, rest);
                 }
             }
         }
@@ -35,13 +36,19 @@ pub(super) fn read<'a>(
 }
 
 /// Sets the field of this name; gives back what it does not take.
-fn field<'a>(request: &mut Request, name: &str, value: Tree<'a>) -> Option<Tree<'a>> {
+fn field<'a>(
+    request: &mut Request,
+    name: &str,
+    value: Tree<'a>,
+    path: &str,
+    unmapped: &mut Unmapped<'a>,
+) -> Option<Tree<'a>> {
     let (json, new) = match name {
         "url" => return (!set(&mut request.url, &value)).then_some(value),
         "method" => return (!set(&mut request.method, &value)).then_some(value),
-        "query_string" => (&mut request.params_json, query(value)),
-        "headers" => (&mut request.headers_json, object(value)),
-        "cookies" => (&mut request.cookies_json, object(value)),
+        "query_string" => (&mut request.params_json, query(value, path, unmapped)),
+        "headers" => (&mut request.headers_json, object(value, path, unmapped)),
+        "cookies" => (&mut request.cookies_json, object(value, path, unmapped)),
         "env" => (&mut request.cgi_json, value),
         "data" => (&mut request.body_json, value),
         _ => return Some(value),
@@ -54,16 +61,16 @@ fn field<'a>(request: &mut Request, name: &str, value: Tree<'a>) -> Option<Tree<
 }
 
 /// An object, of an object or of pairs; anything else as it is.
-fn object(value: Tree<'_>) -> Tree<'_> {
-    match pairs(value) {
+fn object<'a>(value: Tree<'a>, path: &str, unmapped: &mut Unmapped<'a>) -> Tree<'a> {
+    match pairs(value, path, unmapped) {
         Ok(entries) => Tree::map(entries),
         Err(other) => other,
     }
 }
 
 /// The parameters of a query that is a text, as far as they can be told apart without losing anything.
-fn query(value: Tree<'_>) -> Tree<'_> {
-    let Tree::Text(text) = &value else { return object(value) };
+fn query<'a>(value: Tree<'a>, path: &str, unmapped: &mut Unmapped<'a>) -> Tree<'a> {
+    let Tree::Text(text) = &value else { return object(value, path, unmapped) };
     let text = text.strip_prefix('?').unwrap_or(text);
     if text.bytes().filter(|byte| *byte == b'&').count() >= QUERY_PARAMETERS_MAX {
         return value;

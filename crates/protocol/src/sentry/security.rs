@@ -195,6 +195,7 @@ mod tests {
             json!({"type": "csp-violation", "age": 10, "body.effectiveDirective": "img-src", "body.blockedURL": "https://cdn.example/x.png",
                 "body.disposition": "report", "body.sample": "x"})
         );
+        assert_eq!(notices[0].notes, ["2 entries of the same body were no reports that are known here"]);
         assert_eq!(notices[1].protocol, "sentry-nel");
         assert_eq!(notices[2].client_fingerprint, ["report", "deprecation", "Unload"]);
         assert_eq!(notices[2].errors[0].class.as_deref(), Some("deprecation"));

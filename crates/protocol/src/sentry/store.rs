@@ -55,3 +55,62 @@ fn inflate(bytes: &[u8], bytes_max: usize) -> Result<Option<Vec<u8>>, ParseError
     }
     Ok(Some(json))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+
+    use super::*;
+
+    const JSON: &[u8] = br#"{"message":"a ? b > c"}"#;
+
+    fn zlib(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).expect("memory takes it");
+        encoder.finish().expect("memory takes it")
+    }
+
+    #[test]
+    fn every_form_is_the_same_json() {
+        let base64 = BASE64.encode(JSON);
+        let packed = BASE64.encode(zlib(JSON));
+        let wrapped: String =
+            packed.as_bytes().chunks(20).map(|line| format!("{}\r\n", String::from_utf8_lossy(line))).collect();
+        for body in [
+            JSON.to_vec(),
+            [b" \n", JSON, b"\n"].concat(),
+            base64.clone().into_bytes(),
+            base64.trim_end_matches('=').into(),
+            packed.clone().into_bytes(),
+            wrapped.into_bytes(),
+            packed.replace('+', " ").into_bytes(),
+            zlib(JSON),
+        ] {
+            assert_eq!(decode_store_body(&body, 1_000).as_deref(), Ok(JSON), "{}", String::from_utf8_lossy(&body));
+        }
+        assert!(matches!(decode_store_body(JSON, 0), Ok(Cow::Borrowed(_))), "JSON is not copied");
+        assert_eq!(decode_store_body(b"", 0).as_deref(), Ok(&b""[..]));
+    }
+
+    #[test]
+    fn what_unpacks_to_too_much_is_refused() {
+        let bomb = BASE64.encode(zlib(&vec![b' '; 1 << 20]));
+        let error = decode_store_body(bomb.as_bytes(), 1_000).expect_err("is too much");
+        assert_eq!(error.to_string(), "the body unpacks to more than 1000 bytes");
+        let exact = BASE64.encode(zlib(JSON));
+        assert!(decode_store_body(exact.as_bytes(), JSON.len()).is_ok());
+        assert!(decode_store_body(exact.as_bytes(), JSON.len() - 1).is_err());
+    }
+
+    #[test]
+    fn what_is_neither_is_refused() {
+        assert!(decode_store_body(b"<xml/>", 1_000).is_err());
+        assert!(decode_store_body("ä".as_bytes(), 1_000).is_err());
+        // Zlib that is cut is not JSON either, and whoever reads it says so.
+        let cut = zlib(JSON);
+        assert!(decode_store_body(&cut[..cut.len() - 3], 1_000).is_err());
+    }
+}
