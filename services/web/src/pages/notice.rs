@@ -140,8 +140,10 @@ fn facts(notice: &Notice) -> Vec<Fact> {
     );
     add("Environment", notice.environment.as_deref().map(escaped));
     add("Release", notice.release.as_deref().map(breakable));
+    add("Build", notice.dist.as_deref().map(escaped));
     add("Host", notice.server.as_ref().and_then(|server| server.hostname.as_deref().map(escaped)));
     add("Severity", notice.severity.as_deref().map(escaped));
+    add("Logger", notice.logger.as_deref().map(escaped));
     add(
         "Client",
         notice.notifier.as_ref().map(|notifier| {
@@ -161,6 +163,7 @@ fn facts(notice: &Notice) -> Vec<Fact> {
                 .join(" · "),
         ),
     );
+    add("Client's id", notice.client_id.as_deref().map(escaped));
     add("Trace", notice.trace.as_ref().and_then(|trace| trace.trace_id.as_deref().map(escaped)));
     facts
 }
@@ -200,9 +203,14 @@ fn sections(notice: &Notice) -> Vec<Section> {
     add("Tags", notice.tags_json.as_deref(), true);
     add("Extra", notice.extra_json.as_deref(), true);
     add("Contexts", notice.contexts_json.as_deref(), false);
+    add("Mechanism", notice.errors.first().and_then(|error| error.mechanism_json.as_deref()), false);
+    add("Cookies", request.and_then(|request| request.cookies_json.as_deref()), false);
     add("Headers", request.and_then(|request| request.headers_json.as_deref()), false);
     add("Environment variables", request.and_then(|request| request.cgi_json.as_deref()), false);
     add("Server", notice.server.as_ref().and_then(|server| server.extra_json.as_deref()), false);
+    add("Threads", notice.threads_json.as_deref(), false);
+    add("Modules", notice.modules_json.as_deref(), false);
+    add("Debug images", notice.debug_images_json.as_deref(), false);
     add("Everything else", notice.unmapped_json.as_deref(), false);
     sections
 }
