@@ -3,29 +3,45 @@
 use crate::Frame;
 
 /// Beginnings that only files of libraries, or of no file at all, have.
-const LIBRARY_STARTS: [&str; 17] = [
+const LIBRARY_STARTS: [&str; 22] = [
     "[GEM_ROOT]",
     "/GEM_ROOT",
     "[SITE_PACKAGES]",
     "/SITE_PACKAGES",
+    "[NODE_MODULES]",
     "node:",
     "internal/",
     "native ",
     "(native",
     "<frozen ",
     "<internal:",
+    "<anonymous>",
+    "[native code]",
+    "index ", // `async Promise.all (index 0)`
     "<__array_function__",
     "/usr/lib/",
     "/usr/local/lib/",
     "/usr/share/",
+    "/usr/local/go/",
     "chrome-extension://",
     "moz-extension://",
     "extensions::",
 ];
 
-/// Packages of the Java runtime; its frames have no path to tell by.
-const JAVA_RUNTIME: [&str; 8] =
-    ["java.", "javax.", "jdk.", "sun.", "com.sun.", "kotlin.", "scala.", "org.springframework."];
+/// Packages of the runtimes of Java and .NET; their frames have no path to tell by.
+const RUNTIMES: [&str; 11] = [
+    "java.",
+    "javax.",
+    "jdk.",
+    "sun.",
+    "com.sun.",
+    "kotlin.",
+    "kotlinx.",
+    "scala.",
+    "org.springframework.",
+    "System.",
+    "Microsoft.",
+];
 
 /// Whether the frame is the application's own, as far as its path and function tell.
 pub(crate) fn is_in_app(frame: &Frame, root: Option<&str>) -> bool {
@@ -35,7 +51,7 @@ pub(crate) fn is_in_app(frame: &Frame, root: Option<&str>) -> bool {
         return false;
     }
     let module = frame.module.as_deref().unwrap_or_default();
-    if JAVA_RUNTIME.iter().any(|package| function.starts_with(package) || module.starts_with(package)) {
+    if RUNTIMES.iter().any(|package| function.starts_with(package) || module.starts_with(package)) {
         return false;
     }
     !is_library_path(below_root(file, root).unwrap_or(file))
@@ -111,6 +127,10 @@ mod tests {
         assert!(!verdict("/PROJECT_ROOT/vendor/bundle/ruby/3.1.0/gems/a/a.rb", "call", None));
         assert!(!verdict("[PROJECT_ROOT]/vendor/gems/a/a.rb", "call", None));
         assert!(!verdict("/SITE_PACKAGES/flask/app.py", "run", None));
+        assert!(!verdict("[NODE_MODULES]/express/lib/router.js", "next", None));
+        assert!(!verdict("<anonymous>", "Array.map", None));
+        assert!(!verdict("", "System.Linq.Enumerable.First", None));
+        assert!(!verdict("/usr/local/go/src/net/http/server.go", "net/http.HandlerFunc.ServeHTTP", None));
         assert!(!verdict("node:internal/modules/run_main", "run", None));
         assert!(!verdict("/node_modules/express/lib/router.js", "next", Some("/srv/shop")));
         assert!(!verdict("<frozen importlib._bootstrap>", "_load", None));
