@@ -5,14 +5,13 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::class_name::class_name;
+use crate::stack::places;
 use crate::template::template;
-use crate::{Error, Frame, Notice, place};
+use crate::{Error, Notice, place};
 
 /// Which rules made a fingerprint; stored beside it, because fingerprints of two versions do not compare.
-pub const FINGERPRINT_VERSION: u8 = 1;
-
-/// Most places of a stack that take part; a stack has hundreds only when it is a recursion.
-const PLACES_MAX: usize = 50;
+pub const FINGERPRINT_VERSION: u8 = 2;
 
 /// Classes that a client writes when there is none: the message is all that tells such errors apart.
 const PLACEHOLDER_CLASSES: [&str; 1] = ["PHP::Error"];
@@ -72,13 +71,13 @@ fn parts_by(notice: &Notice, grouping: Grouping) -> Vec<Part> {
     }
 }
 
-/// Class and places. The message takes part, without its variables, only where these tell too little: it changes most.
+/// Class and places, told so that every client of a language comes to the same. The message takes part, without its variables, only where these tell too little: it changes most.
 fn default_parts(notice: &Notice) -> Vec<Part> {
     let Some(error) = notice.errors.first() else { return Vec::new() };
-    let class = error.class.as_deref().unwrap_or_default();
-    let places = places(error, notice);
+    let class = class_name(error);
+    let places = places(error, root_of(notice));
+    let is_named = !class.is_empty() && !PLACEHOLDER_CLASSES.contains(&&*class);
     let mut parts = vec![Part::new("class", class)];
-    let is_named = !class.is_empty() && !PLACEHOLDER_CLASSES.contains(&class);
     let is_placed = places.iter().any(|place| place.has_function);
     if !is_named || !is_placed {
         parts.push(Part::new("message", message_of(error)));
@@ -115,37 +114,6 @@ fn hoptoad_parts(notice: &Notice) -> Vec<Part> {
 /// The message without its variables.
 fn message_of(error: &Error) -> Cow<'_, str> {
     template(error.message.as_deref().unwrap_or_default())
-}
-
-/// The places of the application's own frames (of all, if none is its own), innermost first, each once: a recursion is the same however deep it went.
-fn places(error: &Error, notice: &Notice) -> Vec<Place> {
-    let root = root_of(notice);
-    let own = |frame: &&Frame| frame.in_app == Some(true);
-    let has_own = error.frames.iter().any(|frame| own(&frame));
-    let mut places: Vec<Place> = Vec::new();
-    for frame in error.frames.iter().filter(|frame| !has_own || own(frame)) {
-        let file = place::file(frame, root);
-        let function = place::function(frame);
-        let text = match (file.is_empty(), function.is_empty()) {
-            (true, true) => continue,
-            (false, true) => file.into_owned(),
-            (true, false) => function.clone().into_owned(),
-            (false, false) => format!("{file} in {function}"),
-        };
-        if !places.iter().any(|there| there.text == text) {
-            places.push(Place { text, has_function: !function.is_empty() });
-        }
-        if places.len() == PLACES_MAX {
-            break;
-        }
-    }
-    places
-}
-
-/// A place of a stack, in words.
-struct Place {
-    text: String,
-    has_function: bool,
 }
 
 fn root_of(notice: &Notice) -> Option<&str> {

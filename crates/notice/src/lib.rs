@@ -10,11 +10,13 @@
 
 pub mod accounted;
 mod card;
+mod class_name;
 mod culprit;
 mod facets;
 mod fingerprint;
 pub mod fold;
 mod fold_key;
+mod function_name;
 pub mod id;
 mod in_app;
 pub mod json;
@@ -25,6 +27,8 @@ mod scrub;
 mod search_words;
 mod secret;
 pub mod sketch;
+mod source_path;
+mod stack;
 mod template;
 
 pub use prost;

@@ -1,4 +1,4 @@
-//! Files and functions as grouping sees them: the same through deployments, builds and machines.
+//! Files and functions as people are shown them: the same through deployments, builds and machines.
 
 use std::borrow::Cow;
 
@@ -39,21 +39,26 @@ pub(crate) fn function(frame: &Frame) -> Cow<'_, str> {
 
 /// `https://host/app.js?v=3` → `app.js`, `webpack:///./src/a.js` → `src/a.js`
 fn without_origin(path: &str) -> &str {
+    origin_and_path(path).1
+}
+
+/// The scheme, if there is one, and the path below the origin: `https://host/app.js?v=3` → `https`, `app.js`
+pub(crate) fn origin_and_path(path: &str) -> (Option<&str>, &str) {
     let Some((scheme, rest)) = path.split_once("://") else {
-        return path;
+        return (None, path);
     };
     if !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')) {
-        return path;
+        return (None, path);
     }
     let rest = match scheme {
         "http" | "https" => rest.split_once('/').map_or("", |(_, path)| path),
         _ => rest,
     };
-    rest.split(['?', '#']).next().unwrap_or(rest)
+    (Some(scheme), rest.split(['?', '#']).next().unwrap_or(rest))
 }
 
 /// Cuts what lies above a folder that deployment tools switch: `/srv/shop/releases/20240101120000/app.rb` → `app.rb`.
-fn without_deploy_root(path: &str) -> &str {
+pub(crate) fn without_deploy_root(path: &str) -> &str {
     for mark in ["/site-packages/", "/dist-packages/", "/node_modules/"] {
         if let Some(at) = path.rfind(mark) {
             return &path[at + 1..];
@@ -77,7 +82,7 @@ fn without_deploy_root(path: &str) -> &str {
 }
 
 /// `[GEM_ROOT]/gems/rack-2.2.3/lib/rack.rb` → `[GEM_ROOT]/gems/rack/lib/rack.rb`
-fn without_versions(path: &str) -> Option<String> {
+pub(crate) fn without_versions(path: &str) -> Option<String> {
     let mut changed = false;
     let parts: Vec<&str> = path
         .split('/')
@@ -100,7 +105,7 @@ fn is_version(text: &str) -> bool {
 }
 
 /// `static/main.8f2c1de9.chunk.js` → `static/main.*.chunk.js`, `assets/index-BX9k2aQd.js` → `assets/index-*.js`
-fn without_content_hash(path: &str) -> Option<String> {
+pub(crate) fn without_content_hash(path: &str) -> Option<String> {
     let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
     let extension = name.rsplit_once('.')?.1;
     if !matches!(extension, "js" | "mjs" | "cjs" | "css" | "map" | "ts" | "wasm" | "bundle") {
@@ -144,7 +149,7 @@ fn is_content_hash(part: &str) -> bool {
 }
 
 /// `block (2 levels) in charge` → `charge`, `rescue in charge` → `charge`
-fn without_ruby_block(function: &str) -> &str {
+pub(crate) fn without_ruby_block(function: &str) -> &str {
     let mut function = function;
     loop {
         let rest = ["block ", "rescue in ", "ensure in "].iter().find_map(|start| function.strip_prefix(start));
@@ -195,7 +200,7 @@ fn without_rust_hash(function: &str) -> &str {
 }
 
 /// Replaces the numbers of generated names: `lambda$main$0`, `_app_views_show_html_erb__123_456`, `GeneratedMethodAccessor42`.
-fn without_counted_names(function: &str) -> Cow<'_, str> {
+pub(crate) fn without_counted_names(function: &str) -> Cow<'_, str> {
     let is_counted = function.contains('$')
         || function.contains("__")
         || function.contains("GeneratedMethodAccessor")
