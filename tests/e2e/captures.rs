@@ -73,7 +73,17 @@ async fn the_whole_collection_holds_where_it_is_at_hand() {
     let collection = what_was_said(&captures);
     let croak = Installation::running().await;
     let mut failed = Vec::new();
-    for only in ["hoptoad", "airbrake", "pybrake", "py-sentry", "node-sentry", "browser-sentry", "raven"] {
+    for only in [
+        "hoptoad",
+        "airbrake",
+        "pybrake",
+        "py-sentry",
+        "node-sentry",
+        "browser-sentry",
+        "raven",
+        "honeybadger",
+        "rollbar",
+    ] {
         let mut replay = Command::new("python3");
         replay.arg(&checker).arg(collection.path()).args(["--only", only, "--token", croak.token()]);
         replay.args(["--gateway", &format!("http://{}", croak.gateway_address())]);

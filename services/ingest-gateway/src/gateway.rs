@@ -138,10 +138,10 @@ impl Gateway {
         Ok(())
     }
 
-    /// Counts something of which nothing is kept.
-    pub(crate) fn count_only(&self, project: &Project, what: &'static str) {
-        measures::counted(what);
-        self.unkept.add(project.id, Ending::NotKept, what);
+    /// Counts so many of something of which nothing is kept.
+    pub(crate) fn count_only(&self, project: &Project, what: &'static str, count: u64) {
+        measures::counted(what, count);
+        self.unkept.add(project.id, Ending::NotKept, what, count);
     }
 
     /// Counts and logs a refusal.
@@ -150,7 +150,7 @@ impl Gateway {
         rejection.log(client, *project_id);
         measures::refused(client, rejection.reason());
         if let Some(project_id) = project_id {
-            self.unkept.add(*project_id, Ending::Refused, rejection.reason());
+            self.unkept.add(*project_id, Ending::Refused, rejection.reason(), 1);
         }
     }
 

@@ -20,10 +20,10 @@ pub(crate) struct Unkept(Arc<Mutex<Lines>>);
 type Lines = HashMap<u64, BTreeMap<(Ending, &'static str), u64>>;
 
 impl Unkept {
-    /// One more of this project came to this end.
-    pub(crate) fn add(&self, project_id: u64, ending: Ending, reason: &'static str) {
+    /// So many more of this project came to this end.
+    pub(crate) fn add(&self, project_id: u64, ending: Ending, reason: &'static str, count: u64) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *lines.entry(project_id).or_default().entry((ending, reason)).or_default() += 1;
+        *lines.entry(project_id).or_default().entry((ending, reason)).or_default() += count;
     }
 
     /// Writes one record for each project. What the journal does not take now is kept for the next time.

@@ -23,9 +23,9 @@ pub(crate) fn accepted(kind: &'static str) {
     counter!("gateway_accepted_total", "kind" => kind).increment(1);
 }
 
-/// Something was taken of which nothing is kept.
-pub(crate) fn counted(what: &'static str) {
-    counter!("gateway_counted_total", "what" => what).increment(1);
+/// So many of something were taken of which nothing is kept.
+pub(crate) fn counted(what: &'static str, count: u64) {
+    counter!("gateway_counted_total", "what" => what).increment(count);
 }
 
 /// A request was refused.
@@ -34,6 +34,9 @@ pub(crate) fn refused(client: Client, reason: &'static str) {
         Client::Hoptoad => "hoptoad",
         Client::Airbrake => "airbrake",
         Client::Sentry => "sentry",
+        Client::Honeybadger => "honeybadger",
+        Client::Rollbar => "rollbar",
+        Client::Bugsnag => "bugsnag",
         Client::Plain => "plain",
     };
     counter!("gateway_refused_total", "client" => client, "reason" => reason).increment(1);

@@ -16,6 +16,9 @@ pub(crate) const RATE_LIMIT_DELAY: HeaderName = HeaderName::from_static("x-ratel
 /// What Sentry's clients read a pause from, and log as the reason of a refusal.
 pub(crate) const SENTRY_RATE_LIMITS: HeaderName = HeaderName::from_static("x-sentry-rate-limits");
 pub(crate) const SENTRY_ERROR: HeaderName = HeaderName::from_static("x-sentry-error");
+/// What pauses Rollbar's clients, both together.
+const ROLLBAR_REMAINING: HeaderName = HeaderName::from_static("x-rate-limit-remaining");
+const ROLLBAR_REMAINING_S: HeaderName = HeaderName::from_static("x-rate-limit-remaining-seconds");
 /// The categories that an operator's limit of notices is about.
 const SENTRY_LIMITED: &str = "default;error;security";
 
@@ -28,6 +31,12 @@ pub(crate) enum Client {
     Airbrake,
     /// Sentry's clients: they send nothing again, and a 429 without categories silences them for a minute.
     Sentry,
+    /// Honeybadger's clients. They log `error`.
+    Honeybadger,
+    /// Rollbar's clients: they want `err`, and pause for what one of their own headers says.
+    Rollbar,
+    /// Bugsnag's clients. They look at the status alone.
+    Bugsnag,
     /// Scripts and people, who read plain text.
     Plain,
 }
@@ -87,19 +96,18 @@ impl Rejection {
     /// The status that this client can bear.
     pub(crate) fn status(&self, client: Client) -> StatusCode {
         let is_airbrake = client == Client::Airbrake;
-        let is_sentry = client == Client::Sentry;
+        let is_of_today = !matches!(client, Client::Airbrake | Client::Hoptoad | Client::Plain);
         match self {
-            Rejection::MissingKey | Rejection::SeveralKeys | Rejection::UnreadableKey => {
-                if is_airbrake || is_sentry {
-                    StatusCode::UNAUTHORIZED
-                } else {
-                    StatusCode::UNPROCESSABLE_ENTITY
-                }
+            Rejection::MissingKey | Rejection::SeveralKeys | Rejection::UnreadableKey if is_airbrake || is_of_today => {
+                StatusCode::UNAUTHORIZED
             }
-            Rejection::UnknownKey | Rejection::OtherProject if is_sentry => StatusCode::FORBIDDEN,
-            Rejection::Unparsable(_) if is_sentry => StatusCode::BAD_REQUEST,
+            Rejection::MissingKey | Rejection::SeveralKeys | Rejection::UnreadableKey => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Rejection::UnknownKey | Rejection::OtherProject if is_of_today => StatusCode::FORBIDDEN,
+            Rejection::Unparsable(_) if is_of_today => StatusCode::BAD_REQUEST,
             // Only a limit that the operator set may silence them.
-            Rejection::ProjectShare if is_sentry => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::ProjectShare if client == Client::Sentry => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::UnsupportedProtocol => StatusCode::BAD_REQUEST,
             Rejection::NoSuchPath => StatusCode::NOT_FOUND,
             Rejection::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -190,6 +198,9 @@ impl Rejection {
             Client::Hoptoad => ("text/xml; charset=utf-8", protocol::hoptoad::refused(&[told.as_str()])),
             Client::Airbrake => ("application/json", protocol::airbrake::refused(&told)),
             Client::Sentry => ("application/json", protocol::sentry::refused(&told)),
+            Client::Honeybadger => ("application/json", protocol::honeybadger::refused(&told)),
+            Client::Rollbar => ("application/json", protocol::rollbar::refused(&told)),
+            Client::Bugsnag => ("application/json", protocol::bugsnag::refused(&told)),
             Client::Plain => ("text/plain; charset=utf-8", told + "\n"),
         };
         let mut response = Response::new(Full::from(body));
@@ -207,6 +218,10 @@ impl Rejection {
             }
             // Without a delay Ruby's client keeps the notice and goes on with the next ones.
             Rejection::RateLimited { delay_s } => {
+                if client == Client::Rollbar {
+                    headers.insert(ROLLBAR_REMAINING, HeaderValue::from(0));
+                    headers.insert(ROLLBAR_REMAINING_S, HeaderValue::from(*delay_s));
+                }
                 if client == Client::Sentry {
                     // Named, because some clients forget a pause without names once they have known one with.
                     let limits = format!("{delay_s}:{SENTRY_LIMITED}:project:notices_per_minute");

@@ -3,6 +3,7 @@
 //! Older ones (Go's, Java's, Python's) take nothing but [`ACCEPTED_STATUS`] for a success where events go, and nothing but
 //! [`COUNTED_STATUS`] where sessions go. None of them sends anything again.
 
+use notice::NoticeId;
 use serde_json::json;
 
 /// The status that says that events were accepted.
@@ -11,8 +12,10 @@ pub const ACCEPTED_STATUS: u16 = 200;
 /// The status that says that sessions were accepted.
 pub const COUNTED_STATUS: u16 = 202;
 
-/// The body of either; some clients hand it to whoever called `notify`.
-pub const ACCEPTED: &str = "OK";
+/// The answer to events that were accepted: the id of the first. Some clients hand it to whoever called `notify`.
+pub fn accepted(id: &NoticeId) -> String {
+    json!({"id": id.to_string()}).to_string()
+}
 
 /// The answer to what was refused.
 pub fn refused(message: &str) -> String {

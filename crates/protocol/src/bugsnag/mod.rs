@@ -7,7 +7,7 @@ mod meta_data;
 mod request;
 mod sessions;
 
-pub use answer::{ACCEPTED, ACCEPTED_STATUS, COUNTED_STATUS, refused};
+pub use answer::{ACCEPTED_STATUS, COUNTED_STATUS, accepted, refused};
 pub use sessions::count_sessions;
 
 use notice::json_tree::Tree;

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-/// The answer to an item that was accepted, with status 200. The uuid is the client's own where it has one.
+/// The answer to an item that was accepted, with status 200. The uuid is the client's own where it has one. It stands outside as well,
+/// where whoever looks for the id of a notice looks first.
 pub fn accepted(uuid: &str) -> String {
-    json!({"err": 0, "result": {"id": null, "uuid": uuid}}).to_string()
+    json!({"err": 0, "id": uuid, "result": {"id": null, "uuid": uuid}}).to_string()
 }
 
 /// The answer to what was refused.

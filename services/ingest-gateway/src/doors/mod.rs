@@ -2,6 +2,7 @@
 
 mod airbrake;
 mod hoptoad;
+mod keyed;
 mod scripts;
 mod sentry;
 
@@ -56,6 +57,16 @@ enum Door<'a> {
     SentryCheckIn(&'a str, Option<&'a str>),
     /// What somebody wrote.
     SentryFeedback,
+    /// A notice of Honeybadger's clients.
+    HoneybadgerNotice,
+    /// Events of Honeybadger's clients.
+    HoneybadgerEvents,
+    /// An item of Rollbar's clients.
+    RollbarItem,
+    /// Events of Bugsnag's clients.
+    BugsnagEvents,
+    /// Sessions of Bugsnag's clients.
+    BugsnagSessions,
     /// The way to the page of this notice.
     Locate(&'a str),
     /// Errbit's check of a key.
@@ -97,6 +108,11 @@ impl Door<'_> {
             ["api", project, "cron", _] => Door::SentryCheckIn(project, None),
             ["api", project, "cron", _, key] => Door::SentryCheckIn(project, Some(key)),
             ["api", "embed", "error-page"] => Door::SentryFeedback,
+            ["v1", "notices"] | ["v1", "notices", _] => Door::HoneybadgerNotice,
+            ["v1", "events"] => Door::HoneybadgerEvents,
+            ["api", "1", "item" | "items"] => Door::RollbarItem,
+            ["" | "notify"] => Door::BugsnagEvents,
+            ["sessions"] => Door::BugsnagSessions,
             ["locate", id] => Door::Locate(id),
             ["health", "api-key-tester"] => Door::KeyTester,
             ["up"] => Door::Up,
@@ -109,6 +125,8 @@ impl Door<'_> {
         match self {
             Door::HoptoadNotice => "GET, POST, OPTIONS",
             Door::HoptoadDeploy | Door::AirbrakeNotice(_) | Door::AirbrakeDeploy(_) => "POST, OPTIONS",
+            Door::HoneybadgerNotice | Door::HoneybadgerEvents | Door::RollbarItem => "POST, OPTIONS",
+            Door::BugsnagEvents | Door::BugsnagSessions => "POST, OPTIONS",
             Door::SentryEnvelope(_) | Door::SentrySecurity(_) | Door::SentryNel(_) | Door::SentryFeedback => {
                 "POST, OPTIONS"
             }
@@ -134,6 +152,9 @@ impl Door<'_> {
             | Door::SentryNel(_)
             | Door::SentryCheckIn(..)
             | Door::SentryFeedback => Client::Sentry,
+            Door::HoneybadgerNotice | Door::HoneybadgerEvents => Client::Honeybadger,
+            Door::RollbarItem => Client::Rollbar,
+            Door::BugsnagEvents | Door::BugsnagSessions => Client::Bugsnag,
             _ => Client::Plain,
         }
     }
@@ -153,6 +174,11 @@ impl Door<'_> {
             Door::SentryNel(_) => "sentry_nel",
             Door::SentryCheckIn(..) => "sentry_check_in",
             Door::SentryFeedback => "sentry_feedback",
+            Door::HoneybadgerNotice => "honeybadger_notice",
+            Door::HoneybadgerEvents => "honeybadger_events",
+            Door::RollbarItem => "rollbar_item",
+            Door::BugsnagEvents => "bugsnag_events",
+            Door::BugsnagSessions => "bugsnag_sessions",
             Door::Locate(_) => "locate",
             Door::KeyTester => "key_tester",
             Door::Up => "up",
@@ -206,6 +232,11 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
         Door::SentryNel(project) => sentry::nel(gateway, parts, body, project).await,
         Door::SentryCheckIn(project, key) => sentry::check_in(gateway, parts, body, project, key).await,
         Door::SentryFeedback => sentry::feedback_form(gateway, parts, body).await,
+        Door::HoneybadgerNotice => keyed::honeybadger_notice(gateway, parts, body).await,
+        Door::HoneybadgerEvents => keyed::honeybadger_events(gateway, parts, body).await,
+        Door::RollbarItem => keyed::rollbar_item(gateway, parts, body).await,
+        Door::BugsnagEvents => keyed::bugsnag_events(gateway, parts, body).await,
+        Door::BugsnagSessions => keyed::bugsnag_sessions(gateway, parts, body).await,
         Door::Locate(id) => scripts::locate(gateway, id),
         Door::KeyTester => scripts::key_tester(gateway, parts),
         Door::Up => Ok(scripts::up(gateway)),
@@ -217,7 +248,8 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
 /// slow it down. Nothing here rests on cookies, so there is nothing that a foreign page could misuse.
 fn share_with_browsers(door: Door<'_>, answer: &mut Answer) {
     const REQUEST_HEADERS: &str = "origin, referer, content-type, content-encoding, transfer-encoding, accept, cache-control, \
-         authorization, authentication, x-requested-with, x-forwarded-for, x-airbrake-token, x-sentry-auth";
+         authorization, authentication, x-requested-with, x-forwarded-for, x-airbrake-token, x-sentry-auth, \
+         x-api-key, x-rollbar-access-token, bugsnag-api-key, bugsnag-payload-version, bugsnag-sent-at, bugsnag-integrity";
     const RESPONSE_HEADERS: &str = "X-RateLimit-Delay, Retry-After, X-Sentry-Error, X-Sentry-Rate-Limits";
     const MAX_AGE_S: &str = "3600";
     let headers = answer.headers_mut();
@@ -264,7 +296,11 @@ mod tests {
             ("/api/1/csp-report/", Door::SentrySecurity("1")),
             ("/api/1/cron/nightly/abc/", Door::SentryCheckIn("1", Some("abc"))),
             ("/api/embed/error-page/", Door::SentryFeedback),
-            ("/", Door::Nowhere),
+            ("/", Door::BugsnagEvents),
+            ("/sessions", Door::BugsnagSessions),
+            ("/v1/notices/js", Door::HoneybadgerNotice),
+            ("/v1/events", Door::HoneybadgerEvents),
+            ("/api/1/item/", Door::RollbarItem),
             ("/api/v3/projects/1/notices/2/3/4/5", Door::Nowhere),
         ] {
             assert_eq!(Door::at(path), door, "{path}");

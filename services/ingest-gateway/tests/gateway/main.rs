@@ -4,6 +4,7 @@
 
 mod doors;
 mod harness;
+mod keyed;
 mod limits;
 mod outages;
 mod refusals;

@@ -176,7 +176,7 @@ fn take(taken: &mut Taken, item: &Item, head_id: Option<&str>) -> Result<(), Ref
         }
         kind => {
             let kind = COUNTED.into_iter().find(|counted| *counted == kind).unwrap_or("other");
-            desk.gateway.count_only(&desk.project, kind);
+            desk.gateway.count_only(&desk.project, kind, 1);
         }
     }
     Ok(())

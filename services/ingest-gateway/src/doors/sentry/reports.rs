@@ -112,7 +112,7 @@ pub(in crate::doors) async fn check_in(
         let told = ParseError::Malformed("`status` must be in_progress, ok or error".to_owned());
         return Err(Rejection::from(told).of_project(project.id));
     }
-    gateway.count_only(&project, "check_in");
+    gateway.count_only(&project, "check_in", 1);
     let mut answer = Answer::default();
     *answer.status_mut() = StatusCode::ACCEPTED;
     Ok(answer)
