@@ -20,6 +20,9 @@ pub const VALUES_MAX: usize = 50_000;
 /// From how many keys on a map is searched for equal ones by hash and not one by one.
 const KEYS_COMPARED_MAX: usize = 12;
 
+/// Room for the text of a tree to begin with: most are of a few values, and growing is what takes the time.
+const TEXT_BYTES: usize = 128;
+
 /// A JSON value whose strings borrow from the document where they can.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tree<'a> {
@@ -77,7 +80,7 @@ impl<'a> Tree<'a> {
 
     /// The tree as compact JSON text, that any strict parser reads back without loss: numbers that a double cannot hold become strings.
     pub fn to_text(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(TEXT_BYTES);
         self.write(&mut out);
         out
     }
@@ -264,8 +267,9 @@ impl<'a> Reader<'a> {
             return Ok(Tree::List(items));
         }
         loop {
+            let is_within = self.is_within_count();
             let item = self.value(depth + 1)?;
-            if self.is_within_count() {
+            if is_within {
                 items.push(item);
             }
             self.space();
@@ -299,8 +303,9 @@ impl<'a> Reader<'a> {
                 return Err(self.malformed("expected `:`"));
             }
             self.at += 1;
+            let is_within = self.is_within_count();
             let value = self.value(depth + 1)?;
-            if self.is_within_count() {
+            if is_within {
                 entries.push((key, value));
             }
             self.space();
@@ -318,8 +323,9 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether the value that begins here is kept. One that began in time keeps what of it came in time.
     fn is_within_count(&mut self) -> bool {
-        let within = self.value_count <= VALUES_MAX;
+        let within = self.value_count < VALUES_MAX;
         if !within {
             self.note("JSON values beyond the first 50,000 were dropped");
         }
@@ -506,6 +512,15 @@ mod tests {
 
     fn text_of(json: &str) -> String {
         read(json).expect("is read").tree.to_text()
+    }
+
+    #[test]
+    fn values_beyond_the_last_are_dropped_and_those_around_them_are_kept() {
+        let text = format!("{{\"a\":{{\"b\":[{}0]}},\"c\":1}}", "0,".repeat(VALUES_MAX));
+        let Read { mut tree, notes } = read(&text).expect("is JSON");
+        let Some(Tree::List(items)) = tree.take("a").and_then(|mut a| a.take("b")) else { panic!("{tree:?}") };
+        assert_eq!((items.len(), tree), (VALUES_MAX - 3, Tree::Map(Vec::new())));
+        assert_eq!(notes, ["JSON values beyond the first 50,000 were dropped"]);
     }
 
     #[test]

@@ -31,8 +31,10 @@ fn breadcrumb(entry: Tree<'_>) -> Tree<'_> {
             "severity" | "level" => "level",
             "message" => "message",
             "data" if matches!(value, Tree::Map(_)) => {
-                if let Tree::Map(entries) = value {
-                    data.extend(entries);
+                match value {
+                    Tree::Map(entries) if data.is_empty() => data = entries,
+                    Tree::Map(entries) => data.extend(entries),
+                    _ => {}
                 }
                 continue;
             }

@@ -21,21 +21,29 @@ pub(crate) fn micros_of(value: &Tree<'_>) -> Option<i64> {
 /// Seconds since 1970 as people read them, RFC 3339 in UTC; anything else as it is.
 pub(crate) fn legible(value: Tree<'_>) -> Tree<'_> {
     let Tree::Number(number) = &value else { return value };
-    let at = epoch_micros(number)
-        .and_then(|at_us| OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_us) * 1_000).ok());
-    match at {
-        Some(at) => Tree::Text(Cow::Owned(format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second(),
-            at.microsecond()
-        ))),
-        None => value,
+    let text = epoch_micros(number).and_then(rfc_3339);
+    text.map_or(value, |text| Tree::Text(Cow::Owned(text)))
+}
+
+/// A notice has a hundred of these, so nothing that formats anything is used for it.
+fn rfc_3339(at_us: i64) -> Option<String> {
+    let at = OffsetDateTime::from_unix_timestamp(at_us.div_euclid(1_000_000)).ok()?;
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    for (place, mut number) in [
+        (0..4, u32::try_from(at.year()).ok()?),
+        (5..7, u8::from(at.month()).into()),
+        (8..10, at.day().into()),
+        (11..13, at.hour().into()),
+        (14..16, at.minute().into()),
+        (17..19, at.second().into()),
+        (20..26, at_us.rem_euclid(1_000_000) as u32),
+    ] {
+        for digit in text[place].iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
     }
+    String::from_utf8(text.to_vec()).ok()
 }
 
 /// Seconds with a fraction, as they are written: a double would not hold every microsecond.
@@ -156,6 +164,7 @@ mod tests {
     fn seconds_are_made_legible() {
         let legible = |number| legible(Tree::Number(Cow::Borrowed(number)));
         assert_eq!(legible("1795316388.564"), Tree::Text(Cow::Borrowed("2026-11-22T02:59:48.564000Z")));
+        assert_eq!(legible("-0.5"), Tree::Text(Cow::Borrowed("1969-12-31T23:59:59.500000Z")));
         assert_eq!(legible("1e300"), Tree::Number(Cow::Borrowed("1e300")));
     }
 

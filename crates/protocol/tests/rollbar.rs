@@ -195,6 +195,6 @@ fn values_of_the_wrong_kind_are_kept_beside() {
 
 #[test]
 fn answers_are_what_the_clients_read() {
-    assert_eq!(accepted("31f3"), r#"{"err":0,"result":{"id":null,"uuid":"31f3"}}"#);
+    assert_eq!(accepted("31f3"), r#"{"err":0,"id":"31f3","result":{"id":null,"uuid":"31f3"}}"#);
     assert_eq!(refused("no"), r#"{"err":1,"message":"no"}"#);
 }

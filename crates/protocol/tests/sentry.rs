@@ -252,6 +252,21 @@ fn code_that_cannot_be_numbered_is_kept_beside() {
 }
 
 #[test]
+fn the_last_lines_that_have_a_number_have_it() {
+    for (line, after, kept) in [
+        (u32::MAX, json!([]), vec![u32::MAX - 1, u32::MAX]),
+        (u32::MAX - 2, json!(["d"]), vec![u32::MAX - 3, u32::MAX - 2, u32::MAX - 1]),
+        (2, json!(null), vec![1, 2]),
+        (0, json!(["d"]), vec![0, 1]),
+    ] {
+        let frame = json!({"lineno": line, "pre_context": ["b"], "context_line": "c", "post_context": after});
+        let notice = notice_of(&json!({"exception": [{"type": "A", "stacktrace": {"frames": [frame]}}]}));
+        let lines: Vec<u32> = notice.errors[0].frames[0].code.iter().map(|code| code.line).collect();
+        assert_eq!(lines, kept);
+    }
+}
+
+#[test]
 fn the_file_is_what_helps_to_find_it() {
     for (frame, file, in_app, kept) in [
         (

@@ -149,32 +149,36 @@ struct Code<'a> {
 impl<'a> Code<'a> {
     /// All lines with their numbers. Those that cannot have one are left to the rest.
     fn numbered(self, line: Option<u32>, rest: &mut Entries<'a>) -> Vec<CodeLine> {
-        let mut code = Vec::new();
-        let count = |lines: &Option<Tree<'_>>| if let Some(Tree::List(lines)) = lines { lines.len() } else { 0 };
-        let before_count = count(&self.before);
-        code.reserve_exact(before_count + count(&self.after) + 1);
-        let first =
-            line.and_then(|line| line.checked_sub(u32::try_from(before_count).ok()?)).filter(|first| *first > 0);
-        let last =
-            line.filter(|line| line.checked_add(u32::try_from(count(&self.after)).unwrap_or(u32::MAX)).is_some());
-        for (key, lines, first) in [
-            ("pre_context", self.before, first),
-            ("context_line", self.line, line),
-            ("post_context", self.after, last.map(|line| line + 1)),
-        ] {
-            match (first, lines) {
-                (_, None | Some(Tree::Null)) => {}
-                (Some(first), Some(Tree::List(lines))) if key != "context_line" && are_lines(&lines) => {
-                    code.extend((first..).zip(&lines).map(|(line, text)| CodeLine { line, text: text_of(text) }));
+        let (before, after) = (count(self.before.as_ref()), count(self.after.as_ref()));
+        let first = line.and_then(|line| line.checked_sub(before)).filter(|first| *first > 0);
+        let next = line.and_then(|line| line.checked_add(1)).filter(|next| next.checked_add(after).is_some());
+        let mut code = Vec::with_capacity(before as usize + after as usize + 1);
+        for (key, lines, first) in
+            [("pre_context", self.before, first), ("context_line", self.line, line), ("post_context", self.after, next)]
+        {
+            match (lines, first) {
+                (None | Some(Tree::Null), _) => {}
+                (Some(Tree::List(lines)), Some(first)) if key != "context_line" && are_lines(&lines) => {
+                    let numbered =
+                        (0..).zip(&lines).map(|(at, text)| CodeLine { line: first + at, text: text_of(text) });
+                    code.extend(numbered);
                 }
-                (Some(line), Some(text)) if key == "context_line" && text.scalar().is_some() => {
+                (Some(text), Some(line)) if key == "context_line" && text.scalar().is_some() => {
                     code.push(CodeLine { line, text: text_of(&text) });
                 }
-                (_, Some(other)) if other.is_empty() => {}
-                (_, Some(other)) => rest.push((Cow::Borrowed(key), other)),
+                (Some(other), _) if other.is_empty() => {}
+                (Some(other), _) => rest.push((Cow::Borrowed(key), other)),
             }
         }
         code
+    }
+}
+
+/// How many lines there are; no document has more than fit.
+fn count(lines: Option<&Tree<'_>>) -> u32 {
+    match lines {
+        Some(Tree::List(lines)) => u32::try_from(lines.len()).unwrap_or(u32::MAX),
+        _ => 0,
     }
 }
 
