@@ -1,5 +1,7 @@
 //! `exception`: what was raised, and what it was raised from.
 
+use std::collections::HashMap;
+
 use notice::Error;
 use notice::json_tree::Tree;
 
@@ -36,16 +38,17 @@ pub(super) fn read<'a>(exception: Named<'a>, unmapped: &mut Unmapped<'a>) -> Vec
 /// Python's groups say how many errors are in them (`str()` of `ExceptionGroup`), and its client leaves that out: what the program, its log
 /// and every other client show is put together again.
 fn say_how_many(links: &mut [Link], path: &str, unmapped: &mut Unmapped<'_>) {
-    let parents: Vec<Option<u64>> = links.iter().map(|link| link.parent_id).collect();
+    let mut counts: HashMap<u64, usize> = HashMap::new();
+    links.iter().filter_map(|link| link.parent_id).for_each(|parent| *counts.entry(parent).or_default() += 1);
     for (at, link) in links.iter_mut().enumerate() {
         let is_group = matches!(link.error.class.as_deref(), Some("ExceptionGroup" | "BaseExceptionGroup"));
-        let count = parents.iter().filter(|parent| link.id.is_some() && **parent == link.id).count();
-        if let Some(message) = link.error.message.as_mut().filter(|_| is_group && count > 0)
+        let Some(count) = link.id.and_then(|id| counts.get(&id)).filter(|_| is_group) else { continue };
+        if let Some(message) = link.error.message.as_mut()
             && !message.ends_with(" sub-exception)")
             && !message.ends_with(" sub-exceptions)")
         {
             unmapped.add(format!("{path}[{at}].value"), Tree::Text(message.clone().into()));
-            *message += &format!(" ({count} sub-exception{})", if count == 1 { "" } else { "s" });
+            *message += &format!(" ({count} sub-exception{})", if *count == 1 { "" } else { "s" });
         }
     }
 }
