@@ -74,13 +74,21 @@ impl Posted {
         Ok((body, self.hold))
     }
 
-    /// How much work it is, in bytes; of a packed body an estimate, on the high side for what clients send.
+    /// How much work it is, in bytes.
     pub(crate) fn work_bytes(&self) -> usize {
-        /// Notices shrink to a tenth at best; what shrinks more is a bomb, and stopped at the limit.
-        const PACKED_RATIO: usize = 16;
-        let ratio = if self.encoding == Encoding::Identity { 1 } else { PACKED_RATIO };
-        self.packed.len() * ratio
+        work_bytes(self.packed.len(), self.encoding)
     }
+}
+
+/// About a millisecond of work.
+pub(crate) const BIG_BYTES: usize = 64 * 1024;
+
+/// How much work a body is, in bytes; of a packed one an estimate, on the high side for what clients send.
+pub(crate) fn work_bytes(packed_bytes: usize, encoding: Encoding) -> usize {
+    /// Notices shrink to a tenth at best; what shrinks more is a bomb, and stopped at the limit.
+    const PACKED_RATIO: usize = 16;
+    let ratio = if encoding == Encoding::Identity { 1 } else { PACKED_RATIO };
+    packed_bytes * ratio
 }
 
 async fn gather(body: &mut Body, bytes_max: usize, hold: &mut Hold) -> Result<Pieces, Rejection> {
@@ -88,19 +96,32 @@ async fn gather(body: &mut Body, bytes_max: usize, hold: &mut Hold) -> Result<Pi
     if announced.is_some_and(|announced| announced > bytes_max as u64) {
         return Err(Rejection::TooLarge { bytes_max });
     }
+    match gather_some(body, bytes_max, hold).await? {
+        (pieces, true) => Ok(pieces),
+        (_, false) => Err(Rejection::TooLarge { bytes_max }),
+    }
+}
+
+/// The body, or its beginning if it is longer than `bytes_max`; and whether that is all of it.
+pub(crate) async fn gather_some(
+    body: &mut Body,
+    bytes_max: usize,
+    hold: &mut Hold,
+) -> Result<(Pieces, bool), Rejection> {
+    let announced = body.announced();
     let mut pieces = Pieces::default();
     while let Some(piece) = body.next_piece().await? {
         hold.grow(piece.len())?;
         // What came in one piece is not copied.
         if announced == Some(piece.len() as u64) {
-            return Ok(piece.into());
+            return Ok((piece.into(), true));
         }
         pieces.add(&piece);
         if pieces.len() > bytes_max {
-            return Err(Rejection::TooLarge { bytes_max });
+            return Ok((pieces, false));
         }
     }
-    Ok(pieces)
+    Ok((pieces, true))
 }
 
 /// Reads what a refusal left of a body, for a while, without keeping it. Not when the client waits to be told to go

@@ -53,26 +53,29 @@ impl Encoding {
 
     /// Unpacks at most `bytes_max` bytes, counting them as they appear.
     pub(crate) fn unpack(self, packed: Pieces, bytes_max: usize, hold: &mut Hold) -> Result<Bytes, Rejection> {
-        let is_zlib = is_zlib(packed.first());
         if self == Encoding::Identity {
             return Ok(packed.into_whole());
         }
-        let packed = packed.into_reader();
-        let unpacked = match self {
-            Encoding::Identity | Encoding::Gzip => {
-                read_bounded(flate2::read::MultiGzDecoder::new(packed), bytes_max, hold)
-            }
+        let first = Bytes::copy_from_slice(packed.first().get(..2).unwrap_or_default());
+        let decoder = self.decoder(packed.into_reader(), &first)?;
+        read_bounded(decoder, bytes_max, hold).map(Bytes::from)
+    }
+
+    /// Unpacks while it is read; `first` is how the packed body begins.
+    pub(crate) fn decoder(self, packed: impl Read + 'static, first: &[u8]) -> Result<Box<dyn Read>, Rejection> {
+        Ok(match self {
+            Encoding::Identity => Box::new(packed),
+            Encoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(packed)),
             // "deflate" is zlib by the standard and bare deflate by some clients.
-            Encoding::Deflate if is_zlib => read_bounded(flate2::read::ZlibDecoder::new(packed), bytes_max, hold),
-            Encoding::Deflate => read_bounded(flate2::read::DeflateDecoder::new(packed), bytes_max, hold),
-            Encoding::Brotli => read_bounded(brotli::Decompressor::new(packed, BROTLI_BUFFER_BYTES), bytes_max, hold),
+            Encoding::Deflate if is_zlib(first) => Box::new(flate2::read::ZlibDecoder::new(packed)),
+            Encoding::Deflate => Box::new(flate2::read::DeflateDecoder::new(packed)),
+            Encoding::Brotli => Box::new(brotli::Decompressor::new(packed, BROTLI_BUFFER_BYTES)),
             Encoding::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::new(packed).map_err(|_| Rejection::Unpackable)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|_| Rejection::Unpackable)?;
-                read_bounded(decoder, bytes_max, hold)
+                Box::new(decoder)
             }
-        };
-        unpacked.map(Bytes::from)
+        })
     }
 }
 

@@ -13,13 +13,14 @@ use tokio::sync::Semaphore;
 
 use crate::Config;
 use crate::admission::{Admission, Hold};
-use crate::body::Posted;
+use crate::body::{BIG_BYTES, Posted};
 use crate::intake::Intake;
 use crate::ledger::Unkept;
 use crate::measures;
 use crate::projects::{Known, Project, Projects};
 use crate::rate::Rates;
 use crate::rejection::{Client, Refusal, Rejection};
+use crate::stream::STREAMS_MAX;
 
 /// What all doors share.
 pub(crate) struct Gateway {
@@ -38,6 +39,8 @@ pub(crate) struct Gateway {
     /// Bytes that a turn takes at least, so that there are no more at a time than processors. Each is done by a thread of
     /// its own, whose compressor and whose part of the heap keep megabytes long after a big body.
     turn_bytes_min: usize,
+    /// Bodies that are read while they arrive.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 /// What is needed to take anything in: who may send, and where to put it. Cheap to clone.
@@ -60,6 +63,7 @@ impl Gateway {
             body_bytes_max: config.body_bytes_max,
             turns: Arc::new(Semaphore::new(config.body_bytes_max)),
             turn_bytes_min: config.body_bytes_max / std::thread::available_parallelism().map_or(1, usize::from),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         }
     }
 
@@ -88,8 +92,6 @@ impl Gateway {
         T: Send + 'static,
         F: FnOnce(&[u8]) -> Result<T, Refusal> + Send + 'static,
     {
-        /// About a millisecond of work.
-        const BIG_BYTES: usize = 64 * 1024;
         let work_bytes = posted.work_bytes().min(self.body_bytes_max);
         let work = move || {
             let unpacked_and_read = || {
@@ -159,7 +161,7 @@ impl Gateway {
         format!("{}/locate/{id}", self.public_url)
     }
 
-    fn hold(&self, parts: &Parts) -> Hold {
+    pub(crate) fn hold(&self, parts: &Parts) -> Hold {
         let client = parts.extensions.get::<ClientAddress>();
         self.admission.begin(client.expect("the listener sets the address of every request").0)
     }

@@ -21,6 +21,7 @@ mod rate;
 mod rejection;
 mod run;
 mod shipping;
+mod stream;
 mod watch;
 
 pub use config::Config;

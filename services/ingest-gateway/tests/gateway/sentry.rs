@@ -231,3 +231,71 @@ async fn reports_of_browsers_check_ins_and_feedback_have_their_doors() {
     assert!(notices.iter().all(|notice| notice.environment.as_deref() == Some("staging")), "{notices:#?}");
     assert_eq!(of_kind(&records, Kind::Stats).len(), 1);
 }
+
+/// An item of this kind with so many bytes as its payload.
+fn item(kind: &str, payload: &[u8]) -> Vec<u8> {
+    let head = format!("{{\"type\":\"{kind}\",\"length\":{}}}\n", payload.len());
+    [head.as_bytes(), payload, b"\n"].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_kept_however_much_is_attached_to_it() {
+    const MIB: usize = 1024 * 1024;
+    let gateway = ready(&[]).await;
+    let event = item("event", EVENT.as_bytes());
+    let screenshot: Vec<u8> = (0..20 * MIB).map(|at| (at * at / 7) as u8).collect();
+    let before = [b"{}\n".as_slice(), &item("attachment", &screenshot), &event].concat();
+    let after = [b"{}\n".as_slice(), &event, &item("attachment", &screenshot)].concat();
+    let key = auth(KEY);
+    for envelope in [&before, &after] {
+        let answer = gateway.send("POST", ENVELOPE, &[("X-Sentry-Auth", &key)], envelope).await;
+        assert_eq!((answer.status, &told(&answer)["id"]), (200, &ID.into()), "{answer:?}");
+    }
+    // The same packed, and something that shrinks to nearly nothing.
+    let log = [b"{}\n".as_slice(), &item("attachment", &vec![b'a'; 50 * MIB]), &event].concat();
+    for envelope in [&before, &log] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(envelope).unwrap();
+        let headers = [("X-Sentry-Auth", key.as_str()), ("Content-Encoding", "gzip")];
+        let answer = gateway.send("POST", ENVELOPE, &headers, &gzip.finish().unwrap()).await;
+        assert_eq!((answer.status, &told(&answer)["id"]), (200, &ID.into()), "{answer:?}");
+    }
+    // Beyond the limit, told by its head and found out on the way.
+    let bomb = [b"{}\n".as_slice(), &item("attachment", &vec![b'a'; 101 * MIB])].concat();
+    let answer = gateway.send("POST", ENVELOPE, &[("X-Sentry-Auth", &key)], &bomb).await;
+    assert_eq!(answer.status, 413, "{answer:?}");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&bomb).unwrap();
+    let headers = [("X-Sentry-Auth", key.as_str()), ("Content-Encoding", "gzip")];
+    let answer = gateway.send("POST", ENVELOPE, &headers, &gzip.finish().unwrap()).await;
+    assert_eq!(answer.status, 413, "{answer:?}");
+    assert_eq!(notices(&gateway.stop().await).len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_slow_with_a_long_envelope_holds_up_nobody() {
+    let gateway = ready(&["--body-pause-max-ms", "300"]).await;
+    let long =
+        [b"{}\n".as_slice(), &item("event", EVENT.as_bytes()), &item("attachment", &vec![0; 2_000_000])].concat();
+    let key = auth(KEY);
+    let whole = crate::harness::request("POST", ENVELOPE, &[("X-Sentry-Auth", &key)], &long);
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut connection = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut connection, &whole[..1_000_000]).await.unwrap();
+        slow.push(connection);
+    }
+    let answer = gateway.send("POST", ENVELOPE, &[("X-Sentry-Auth", &key)], event_envelope().as_bytes()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let mut answered = 0;
+    for mut connection in slow {
+        if let Some(answer) = crate::harness::answer(&mut connection).await {
+            assert!([200, 408, 503].contains(&answer.status), "{answer:?}");
+            answered += 1;
+        }
+    }
+    assert!(answered > 0, "none of them is left alone for ever");
+    let answer = gateway.send("POST", ENVELOPE, &[("X-Sentry-Auth", &key)], &long).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    gateway.stop().await;
+}

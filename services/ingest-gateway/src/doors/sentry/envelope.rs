@@ -11,12 +11,17 @@ use serde_json::{Value, json};
 use service::http::Body;
 
 use super::{Desk, EVENT_BYTES_MAX, accepted, key};
+use crate::admission::Hold;
 use crate::doors::{Answer, Answered};
 use crate::gateway::{Gateway, Taking};
 use crate::rejection::{Refusal, Rejection};
+use crate::stream::TooLong;
 
 /// Most bytes of a client report, of what somebody wrote, of a report of a browser.
 const SMALL_ITEM_BYTES_MAX: usize = 64 * 1024;
+
+/// Most bytes of an envelope, before and after it is unpacked.
+const ENVELOPE_BYTES_MAX: u64 = 100 * 1024 * 1024;
 
 /// Records of one envelope; a client makes two or three.
 const DRAFTS_MAX: usize = 200;
@@ -53,15 +58,11 @@ pub(in crate::doors) async fn envelope(
     let shown = key::in_head(parts)?.map(|key| key::open(&taking.projects, &key, named)).transpose()?;
     let project_id = shown.as_ref().map(|project| project.id);
     let taken = async {
-        let posted = gateway.read(parts, body).await?;
-        let (gateway, parts, named) = (Arc::clone(gateway), parts.clone(), named.to_owned());
-        let takes = gateway.clone();
-        let read = move |body: &[u8]| {
-            let desk = |key: Option<&str>| desk(&takes, &taking, &parts, shown.as_ref(), key, &named);
-            Ok(read(body, desk))
+        let (takes, head, named) = (Arc::clone(gateway), parts.clone(), named.to_owned());
+        let read = move |reader: &mut dyn BufRead, hold: &mut Hold| {
+            read(reader, hold, |key| desk(&takes, &taking, &head, shown.as_ref(), key, &named))
         };
-        let taken = gateway.understand(posted, read).await?;
-        finish(&gateway, taken?).await
+        finish(gateway, gateway.read_through(parts, body, ENVELOPE_BYTES_MAX, read).await?).await
     };
     taken.await.map_err(|refusal: Refusal| refusal.or_of(project_id))
 }
@@ -94,7 +95,11 @@ struct Taken {
 }
 
 /// Reads all of an envelope. What was good before it broke off is taken.
-fn read<R: BufRead>(reader: R, desk: impl FnOnce(Option<&str>) -> Result<Desk, Refusal>) -> Result<Taken, Refusal> {
+fn read(
+    reader: &mut dyn BufRead,
+    hold: &mut Hold,
+    desk: impl FnOnce(Option<&str>) -> Result<Desk, Refusal>,
+) -> Result<Taken, Refusal> {
     let mut envelope = Envelope::begin(reader).map_err(broken)?;
     let desk = desk(envelope.public_key.as_deref())?;
     let project_id = desk.project.id;
@@ -107,6 +112,7 @@ fn read<R: BufRead>(reader: R, desk: impl FnOnce(Option<&str>) -> Result<Desk, R
             Err(_) if !taken.drafts.is_empty() => break,
             Err(error) => return Err(broken(error).or_of(Some(project_id))),
         };
+        hold.grow(item.payload.len())?;
         let head_id = envelope.event_id.as_deref().filter(|_| is_first_event);
         is_first_event &= item.head.kind != "event";
         if let Err(refusal) = take(&mut taken, &item, head_id) {
@@ -209,6 +215,11 @@ async fn finish(gateway: &Gateway, taken: Taken) -> Result<Answer, Refusal> {
 fn broken(error: EnvelopeError) -> Refusal {
     match error {
         EnvelopeError::Parse(error) => Rejection::from(error).into(),
-        EnvelopeError::Io(_) => Rejection::Unpackable.into(),
+        EnvelopeError::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<TooLong>()) {
+            Some(TooLong { bytes_max }) => {
+                Rejection::TooLarge { bytes_max: usize::try_from(*bytes_max).unwrap_or(usize::MAX) }.into()
+            }
+            None => Rejection::Unpackable.into(),
+        },
     }
 }

@@ -1,0 +1,156 @@
+//! Reading a body of which only some parts are needed, however long it is.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::{Buf as _, Bytes};
+use http::request::Parts;
+use service::http::Body;
+use tokio::sync::mpsc;
+
+use crate::admission::Hold;
+use crate::body::{BIG_BYTES, gather_some, work_bytes};
+use crate::encoding::Encoding;
+use crate::gateway::Gateway;
+use crate::rejection::{Refusal, Rejection};
+
+/// Bodies that are read at the same time by a thread of their own; a thread waits for its client most of the time.
+pub(crate) const STREAMS_MAX: usize = 8;
+
+/// What is gathered before a body is given a thread.
+const GATHERED_BYTES: usize = 256 * 1024;
+
+/// Pieces that wait for the thread.
+const PIECES_MAX: usize = 4;
+
+/// A body went on beyond what is taken.
+#[derive(Debug, thiserror::Error)]
+#[error("the body is longer than {bytes_max} bytes")]
+pub(crate) struct TooLong {
+    pub(crate) bytes_max: u64,
+}
+
+impl Gateway {
+    /// Reads a body from its beginning to its end, at most `bytes_max` of it, before and after it is unpacked. What is kept of it must be
+    /// held by the reader; of all the rest only a few pieces are in memory at a time.
+    ///
+    /// A small body is read at once, any other by a thread of its own while it arrives.
+    pub(crate) async fn read_through<T, F>(
+        &self,
+        parts: &Parts,
+        body: &mut Body,
+        bytes_max: u64,
+        read: F,
+    ) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn BufRead, &mut Hold) -> Result<T, Refusal> + Send + 'static,
+    {
+        let encoding = Encoding::of(&parts.headers)?;
+        let too_large = || Rejection::TooLarge { bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX) };
+        if body.announced().is_some_and(|announced| announced > bytes_max) {
+            return Err(too_large().into());
+        }
+        let mut hold = self.hold(parts);
+        let (gathered, is_all) = gather_some(body, GATHERED_BYTES, &mut hold).await?;
+        let gathered_bytes = gathered.len();
+        let first: Vec<u8> = gathered.first().iter().take(2).copied().collect();
+        if is_all && work_bytes(gathered_bytes, encoding) <= BIG_BYTES {
+            return read_all(encoding, &first, gathered.into_reader(), bytes_max, &mut hold, read);
+        }
+        let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Rejection::Overloaded)?;
+        let (pieces, waiting) = mpsc::channel(PIECES_MAX);
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let source = gathered.into_reader().chain(Arriving { waiting, piece: Bytes::new() });
+            read_all(encoding, &first, source, bytes_max, &mut hold, read)
+        });
+        let feeding = async move {
+            let mut bytes = gathered_bytes as u64;
+            if is_all {
+                return Ok(());
+            }
+            loop {
+                let piece = match body.next_piece().await {
+                    Ok(Some(piece)) => piece,
+                    Ok(None) => return Ok(()),
+                    Err(error) => {
+                        let _ = pieces.send(Err(io::Error::from(io::ErrorKind::UnexpectedEof))).await;
+                        return Err(Rejection::from(error));
+                    }
+                };
+                bytes += piece.len() as u64;
+                if bytes > bytes_max {
+                    let _ = pieces.send(Err(io::Error::other(TooLong { bytes_max }))).await;
+                    return Err(too_large());
+                }
+                // Nobody reads any more: it was understood, or it was not.
+                if pieces.send(Ok(piece)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        };
+        let (fed, taken) = tokio::join!(feeding, reading);
+        match (taken.unwrap_or_else(|_| Err(Rejection::Broken.into())), fed) {
+            (Ok(taken), _) => Ok(taken),
+            (Err(refusal), Ok(())) => Err(refusal),
+            // Why there was no more of it says more than what that led to.
+            (Err(refusal), Err(rejection)) => Err(Refusal { rejection, ..refusal }),
+        }
+    }
+}
+
+/// A panic while it is read is our mistake and costs this one request only.
+fn read_all<T>(
+    encoding: Encoding,
+    first: &[u8],
+    packed: impl Read + 'static,
+    bytes_max: u64,
+    hold: &mut Hold,
+    read: impl FnOnce(&mut dyn BufRead, &mut Hold) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    let reading = || {
+        let unpacked = encoding.decoder(packed, first)?;
+        read(&mut BufReader::new(Limited { source: unpacked, left: bytes_max, bytes_max }), hold)
+    };
+    catch_unwind(AssertUnwindSafe(reading)).unwrap_or_else(|_| Err(Rejection::Broken.into()))
+}
+
+/// What arrives while it is read.
+struct Arriving {
+    waiting: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+}
+
+impl Read for Arriving {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.waiting.blocking_recv() {
+                Some(piece) => self.piece = piece?,
+                None => return Ok(0),
+            }
+        }
+        let count = buffer.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Fails where a body goes on beyond its limit, instead of ending there.
+struct Limited<R> {
+    source: R,
+    left: u64,
+    bytes_max: u64,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        match self.left.checked_sub(count as u64) {
+            Some(left) => self.left = left,
+            None => return Err(io::Error::other(TooLong { bytes_max: self.bytes_max })),
+        }
+        Ok(count)
+    }
+}
