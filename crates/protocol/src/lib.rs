@@ -16,6 +16,7 @@ mod message;
 mod place;
 pub mod rollbar;
 pub mod sentry;
+pub mod stack_text;
 mod timestamp;
 mod unmapped;
 
