@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "bugsnag_json", run: targets::bugsnag_json, seeds: seeds::bugsnag_json },
     Target { name: "sentry_envelope", run: targets::sentry_envelope, seeds: seeds::sentry_envelope },
     Target { name: "sentry_event", run: targets::sentry_event, seeds: seeds::sentry_event },
+    Target { name: "stack_text", run: targets::stack_text, seeds: seeds::stack_text },
     Target { name: "record", run: targets::record, seeds: seeds::record },
     Target { name: "segment", run: targets::segment, seeds: seeds::segment },
     Target { name: "chunk", run: targets::chunk, seeds: seeds::chunk },

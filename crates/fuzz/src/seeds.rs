@@ -116,6 +116,17 @@ pub(crate) fn sentry_event() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// What programs of each language printed.
+pub(crate) fn stack_text() -> Vec<Vec<u8>> {
+    let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/tests/traces");
+    let languages = fs::read_dir(traces).expect("there are traces").flatten();
+    let mut files: Vec<_> =
+        languages.filter_map(|language| fs::read_dir(language.path()).ok()).flatten().flatten().collect();
+    files.sort_by_key(fs::DirEntry::path);
+    let texts = files.iter().filter(|file| file.path().extension().is_some_and(|extension| extension == "txt"));
+    texts.map(|file| fs::read(file.path()).expect("a trace is readable")).collect()
+}
+
 fn notices() -> Vec<Notice> {
     let events = sentry_event();
     let events = events.iter().filter_map(|event| sentry::parse_event(event, &EventContext::default()).ok());

@@ -45,6 +45,8 @@ fn seeds_are_what_they_should_be() {
         all("sentry_envelope").iter().filter(|body| protocol::sentry::Envelope::begin(body.as_slice()).is_ok()).count()
             > 20
     );
+    let is_trace = |text: &Vec<u8>| protocol::stack_text::read(&String::from_utf8_lossy(text), None).is_some();
+    assert!(all("stack_text").len() > 100 && all("stack_text").iter().all(is_trace));
     assert!(all("record").iter().all(|bytes| journal::Record::decode(bytes).is_ok()));
     assert!(all("segment").len() > 2);
 }
