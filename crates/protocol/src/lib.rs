@@ -13,6 +13,7 @@ pub mod honeybadger;
 pub mod hoptoad;
 mod json;
 mod message;
+pub mod otlp;
 mod place;
 pub mod rollbar;
 pub mod sentry;

@@ -21,6 +21,7 @@ use std::cmp::Reverse;
 use notice::Error;
 
 use chain::Found;
+pub(crate) use python::split_module;
 
 /// Most frames that are put in where a text only counts them (`... 12 more`, `[Previous line repeated 197 more times]`).
 pub const FILLED_FRAMES_MAX: usize = 2_000;
