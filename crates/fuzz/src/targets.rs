@@ -8,6 +8,7 @@ use std::time::Duration;
 use journal::{Journal, JournalOptions, Record};
 use notice::prost::Message as _;
 use notice::{Accounted, Grouping, Notice, NoticeFacts, NoticeId, Stored, UserSketch};
+use protocol::otlp::{self, Encoding};
 use protocol::sentry::{self, Envelope, EventContext, ReportContext};
 use protocol::{airbrake, bugsnag, honeybadger, hoptoad, rollbar, stack_text};
 use queue::body::{self, Dictionaries};
@@ -115,6 +116,26 @@ pub(crate) fn sentry_event(bytes: &[u8]) {
     let _ = sentry::user_report(bytes);
     let _ = sentry::feedback(bytes);
     sentry::error_page_form(bytes, bytes);
+}
+
+pub(crate) fn otlp_json(bytes: &[u8]) {
+    otlp(bytes, Encoding::Json);
+}
+
+pub(crate) fn otlp_protobuf(bytes: &[u8]) {
+    otlp(bytes, Encoding::Protobuf);
+}
+
+fn otlp(bytes: &[u8], encoding: Encoding) {
+    for read in [otlp::read_traces, otlp::read_logs, otlp::read_metrics] {
+        let Ok(taken) = read(bytes, encoding) else { continue };
+        assert!(taken.notices.len() <= 1_000 + bytes.len() / 64, "{} notices", taken.notices.len());
+        for parsed in taken.notices {
+            assert_eq!(parsed.notice.client_id.as_deref().map(str::len), Some(32), "it is known again");
+            assert!(!parsed.notice.errors.is_empty(), "it has an error");
+            accept(parsed.notice);
+        }
+    }
 }
 
 /// The text as of an unknown language, and of the one that its first byte chooses.
