@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::{GzDecoder, ZlibDecoder};
 
 use journal::{Draft, Journal, JournalOptions, Kind, Record};
-use notice::prost::Message as _;
+use notice::prost::{self, Message as _};
 use notice::{Item, Notice, NoticeId, UserSketch};
 use protocol::sentry::{Envelope, EventContext};
 use protocol::{airbrake, hoptoad, sentry};
@@ -114,6 +114,60 @@ pub(crate) fn sentry_event() -> Vec<Vec<u8>> {
     ];
     seeds.extend(reports.map(|report| report.as_bytes().to_vec()));
     seeds
+}
+
+/// Requests of exporters that write JSON.
+pub(crate) fn otlp_json() -> Vec<Vec<u8>> {
+    [
+        r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}},{"key":"telemetry.sdk.language","value":{"stringValue":"nodejs"}}]},
+        "scopeSpans":[{"scope":{"name":"till","version":"1"},"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"GET /a","kind":2,
+        "startTimeUnixNano":"1795316388000000000","endTimeUnixNano":"1795316389000000000","attributes":[{"key":"url.path","value":{"stringValue":"/a"}},{"key":"http.response.status_code","value":{"intValue":"500"}},
+        {"key":"list","value":{"arrayValue":{"values":[{"intValue":1},{"doubleValue":0.5}]}}},{"key":"map","value":{"kvlistValue":{"values":[{"key":"a","value":{"boolValue":true}}]}}},{"key":"bytes","value":{"bytesValue":"AAEC"}}],
+        "events":[{"timeUnixNano":"1795316388100000000","name":"begun"},{"timeUnixNano":"1795316388564007123","name":"exception","attributes":[{"key":"exception.type","value":{"stringValue":"TypeError"}},
+        {"key":"exception.message","value":{"stringValue":"m"}},{"key":"exception.stacktrace","value":{"stringValue":"TypeError: m\n    at charge (/srv/shop.js:1:2)\n    at pay (/srv/shop.js:3:4)"}},{"key":"exception.escaped","value":{"boolValue":false}}]}],
+        "links":[{"traceId":"5b8efff798038103d269b633813fc60d","spanId":"eee19b7ec3c1b175"}],"status":{"code":2,"message":"m"}}]}],"schemaUrl":"https://opentelemetry.io/schemas/1.44.0"}]}"#,
+        r#"{"resourceLogs":[{"resource":{},"scopeLogs":[{"scope":{"name":"shop.orders"},"logRecords":[{"timeUnixNano":1795316388564007123,"observedTimeUnixNano":"1795316388564007124","severityNumber":17,
+        "severityText":"ERROR","body":{"stringValue":"order 17 failed"},"attributes":[{"key":"exception.type","value":{"stringValue":"shop.Declined"}},{"key":"exception.stacktrace","value":{"arrayValue":{"values":[{"stringValue":"a"}]}}}]}]}]}]}"#,
+        r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"a","sum":{"dataPoints":[{"asInt":"1"}],"aggregationTemporality":2}},{"name":"b","gauge":{"dataPoints":[{},{}]}}]}]}]}"#,
+        "{}",
+    ]
+    .map(|request| request.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// What real exporters sent by gRPC, and an exception in a span.
+pub(crate) fn otlp_protobuf() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/py-otel-grpc-1.45.1");
+    let mut files: Vec<_> =
+        fs::read_dir(folder).expect("there are requests").flatten().map(|file| file.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "bin"));
+    files.sort();
+    let mut seeds: Vec<_> = files.iter().map(|file| fs::read(file).expect("it is readable")).collect();
+    let field = |number: u8, bytes: &[u8]| {
+        let mut field = vec![number << 3 | 2];
+        prost::encoding::encode_varint(bytes.len() as u64, &mut field);
+        field.extend_from_slice(bytes);
+        field
+    };
+    let pair = |key: &str, value: &str| [field(1, key.as_bytes()), field(2, &field(1, value.as_bytes()))].concat();
+    let attributes =
+        [field(3, &pair("exception.type", "E")), field(3, &pair("exception.stacktrace", "/a.rb:1:in `f'"))];
+    let event = [field(2, b"exception"), attributes.concat()].concat();
+    let span =
+        [field(1, &[0x5b; 16]), field(2, &[0xaf; 8]), field(9, &pair("url.path", "/a")), field(11, &event)].concat();
+    seeds.push(field(1, &field(2, &field(2, &span))));
+    seeds
+}
+
+/// What programs of each language printed.
+pub(crate) fn stack_text() -> Vec<Vec<u8>> {
+    let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/tests/traces");
+    let languages = fs::read_dir(traces).expect("there are traces").flatten();
+    let mut files: Vec<_> =
+        languages.filter_map(|language| fs::read_dir(language.path()).ok()).flatten().flatten().collect();
+    files.sort_by_key(fs::DirEntry::path);
+    let texts = files.iter().filter(|file| file.path().extension().is_some_and(|extension| extension == "txt"));
+    texts.map(|file| fs::read(file.path()).expect("a trace is readable")).collect()
 }
 
 fn notices() -> Vec<Notice> {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use journal::{Journal, JournalOptions, Record};
 use notice::prost::Message as _;
 use notice::{Accounted, Grouping, Notice, NoticeFacts, NoticeId, Stored, UserSketch};
+use protocol::otlp::{self, Encoding};
 use protocol::sentry::{self, Envelope, EventContext, ReportContext};
-use protocol::{airbrake, bugsnag, honeybadger, hoptoad, rollbar};
+use protocol::{airbrake, bugsnag, honeybadger, hoptoad, rollbar, stack_text};
 use queue::body::{self, Dictionaries};
 use store::chunk;
 use store::reader::search::Search;
@@ -115,6 +116,43 @@ pub(crate) fn sentry_event(bytes: &[u8]) {
     let _ = sentry::user_report(bytes);
     let _ = sentry::feedback(bytes);
     sentry::error_page_form(bytes, bytes);
+}
+
+pub(crate) fn otlp_json(bytes: &[u8]) {
+    otlp(bytes, Encoding::Json);
+}
+
+pub(crate) fn otlp_protobuf(bytes: &[u8]) {
+    otlp(bytes, Encoding::Protobuf);
+}
+
+fn otlp(bytes: &[u8], encoding: Encoding) {
+    for read in [otlp::read_traces, otlp::read_logs, otlp::read_metrics] {
+        let Ok(taken) = read(bytes, encoding) else { continue };
+        assert!(taken.notices.len() <= 1_000 + bytes.len() / 64, "{} notices", taken.notices.len());
+        for parsed in taken.notices {
+            assert_eq!(parsed.notice.client_id.as_deref().map(str::len), Some(32), "it is known again");
+            assert!(!parsed.notice.errors.is_empty(), "it has an error");
+            accept(parsed.notice);
+        }
+    }
+}
+
+/// The text as of an unknown language, and of the one that its first byte chooses.
+pub(crate) fn stack_text(bytes: &[u8]) {
+    const LANGUAGES: [&str; 8] = ["python", "java", "nodejs", "ruby", "go", "dotnet", "php", "rust"];
+    let text = String::from_utf8_lossy(bytes);
+    let first = bytes.first().copied().unwrap_or_default();
+    for language in [None, Some(LANGUAGES[usize::from(first) % LANGUAGES.len()])] {
+        let Some(read) = stack_text::read(&text, language) else { continue };
+        assert!(read.errors.iter().any(|error| !error.frames.is_empty()), "something was recognised");
+        assert!(read.errors.len() <= notice::normalise::ERRORS_MAX);
+        assert!(read.filled_count <= stack_text::FILLED_FRAMES_MAX);
+        assert!(read.rest.len() <= text.len());
+        let frames = read.errors.iter().map(|error| error.frames.len()).sum::<usize>();
+        assert!(frames <= text.len() + read.filled_count, "{frames} frames");
+        accept(Notice { errors: read.errors, ..Notice::default() });
+    }
 }
 
 /// What the gateway does with a notice before the journal, and what the worker and the web do with what lies there.

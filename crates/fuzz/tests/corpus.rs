@@ -45,6 +45,18 @@ fn seeds_are_what_they_should_be() {
         all("sentry_envelope").iter().filter(|body| protocol::sentry::Envelope::begin(body.as_slice()).is_ok()).count()
             > 20
     );
+    let exceptions = |name: &str, encoding| {
+        let seeds = all(name);
+        let taken = seeds.iter().filter_map(|body| {
+            let traces = protocol::otlp::read_traces(body, encoding).ok()?.notices.len();
+            Some(traces + protocol::otlp::read_logs(body, encoding).ok()?.notices.len())
+        });
+        taken.sum::<usize>()
+    };
+    assert_eq!(exceptions("otlp_json", protocol::otlp::Encoding::Json), 2);
+    assert_eq!(exceptions("otlp_protobuf", protocol::otlp::Encoding::Protobuf), 2);
+    let is_trace = |text: &Vec<u8>| protocol::stack_text::read(&String::from_utf8_lossy(text), None).is_some();
+    assert!(all("stack_text").len() > 100 && all("stack_text").iter().all(is_trace));
     assert!(all("record").iter().all(|bytes| journal::Record::decode(bytes).is_ok()));
     assert!(all("segment").len() > 2);
 }

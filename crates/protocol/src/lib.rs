@@ -13,9 +13,11 @@ pub mod honeybadger;
 pub mod hoptoad;
 mod json;
 mod message;
+pub mod otlp;
 mod place;
 pub mod rollbar;
 pub mod sentry;
+pub mod stack_text;
 mod timestamp;
 mod unmapped;
 

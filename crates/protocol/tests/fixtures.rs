@@ -18,6 +18,7 @@ const SHOWN: &[&str] = &[
     "php-airbrake-1.1.3/001 simple",
     "php-airbrake-1.1.3/003 request_context",
     "php-airbrake-1.1.3/027 php_warning",
+    "py-otel-grpc-1.45.1/007 log_exception",
     "py-pybrake-1.10.1/003 nested_cause",
     "py-pybrake-1.10.1/013 request_context",
     "py-raven-6.10.0/003 request_context",

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod capture;
+mod otlp_message;
 
 use std::collections::HashMap;
 
 use capture::{Capture, PEER_IP, captures_or_fixtures, fixtures, json_of};
 use notice::{CodeLine, Error, Frame, Notice};
+use otlp_message::{AnyValue, KeyValue, Logs, Resource, Scope, Traces, any_scalars, scalars};
+use prost::Message;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use serde_json::Value;
@@ -43,7 +46,9 @@ struct Leaf {
 fn every_leaf_of_the_wire_is_kept() {
     let mut lost = Vec::new();
     let mut count = 0;
-    for capture in captures_or_fixtures().iter().chain(&fixtures()).filter(|capture| capture.is_notice()) {
+    let captures = captures_or_fixtures();
+    let fixtures = fixtures();
+    for capture in captures.iter().chain(&fixtures).filter(|capture| capture.is_notice() && !capture.is_otlp()) {
         let leaves = match capture.is_sentry().then(|| capture.event()).flatten() {
             _ if capture.is_xml() => xml_leaves(&capture.whole_body()),
             Some((event, _)) => json_leaves(&event),
@@ -77,6 +82,116 @@ fn lost_leaves(capture: &Capture, leaves: Vec<Leaf>) -> Vec<String> {
         }
     }
     lost
+}
+
+#[test]
+fn every_attribute_of_an_exception_is_kept() {
+    let mut lost = Vec::new();
+    let mut count = 0;
+    for capture in captures_or_fixtures().iter().chain(&fixtures()).filter(|c| c.is_notice() && c.is_otlp()) {
+        let notices = capture.taken().notices.into_iter().map(|parsed| parsed.notice);
+        for (mut notice, leaves) in notices.zip(otlp_leaves(capture)) {
+            assert!(leaves.len() > 10, "{} has hardly any leaves: {leaves:?}", capture.name);
+            count += leaves.len();
+            notice::normalise(&mut notice);
+            notice::scrub(&mut notice);
+            let mut kept: HashMap<String, usize> = HashMap::new();
+            count_scalars(&json_of(&notice), &mut kept);
+            for leaf in leaves {
+                match kept.get_mut(leaf.text.trim()) {
+                    // Parts of an address could be taken for others that are equal.
+                    _ if is_told_in_parts(&leaf, &notice) => {}
+                    Some(left) if *left > 0 => *left -= 1,
+                    _ => lost.push(format!("{}: {leaf:?}", capture.name)),
+                }
+            }
+        }
+    }
+    assert!(count > 0);
+    assert!(lost.is_empty(), "{} of {count} leaves are lost:\n{}", lost.len(), lost.join("\n"));
+    println!("{count} leaves found");
+}
+
+/// Whether a leaf of OpenTelemetry's is there in another form: in frames, in the address of the request, as a module and a class, scrubbed.
+fn is_told_in_parts(leaf: &Leaf, notice: &Notice) -> bool {
+    let error = &notice.errors[0];
+    let url = notice.request.as_ref().and_then(|request| request.url.as_deref()).unwrap_or_default();
+    match leaf.name.as_str() {
+        "exception.stacktrace" => {
+            leaf.text.matches("  File \"").count() <= notice.errors.iter().map(|e| e.frames.len()).sum()
+        }
+        "exception.type" => {
+            let module = error.module.as_deref().unwrap_or_default();
+            format!("{module}.{}", error.class.as_deref().unwrap_or_default()) == leaf.text
+        }
+        "exception.escaped" => error.handled == Some(leaf.text == "False"),
+        "http.scheme" | "http.host" | "http.target" => url.contains(&leaf.text),
+        _ => is_scrubbed(&leaf.text, notice) || is_scrubbed_status(&leaf.text, notice),
+    }
+}
+
+/// Whether the text is what a span's status says of the exception, without its secrets.
+fn is_scrubbed_status(text: &str, notice: &Notice) -> bool {
+    let message = notice.errors[0].message.as_deref().unwrap_or_default();
+    let status = json_of(notice)["contexts"]["span"]["status"]["message"].clone();
+    text.contains(": ") && status.as_str().is_some_and(|status| status.ends_with(message))
+}
+
+/// The leaves of each exception of a request: of its record, its span, its scope and its resource, but for times and ids.
+fn otlp_leaves(capture: &Capture) -> Vec<Vec<Leaf>> {
+    let mut records = Vec::new();
+    if let Some(logs) = Some(&capture.body).filter(|_| capture.meta["expected"]["signal"] == "logs") {
+        for resource in Logs::decode(logs.as_slice()).unwrap().resource_logs {
+            for scope in &resource.scope_logs {
+                for record in scope.log_records.iter().filter(|record| is_exception(&record.attributes)) {
+                    let mut leaves = shared_leaves(resource.resource.as_ref(), scope.scope.as_ref());
+                    scalars(&record.attributes, &mut leaves);
+                    record.body.iter().for_each(|body| any_scalars("body", body, &mut leaves));
+                    push_texts(&[&record.severity_text, &record.event_name, &scope.schema_url], &mut leaves);
+                    records.push(leaves);
+                }
+            }
+        }
+    } else {
+        for resource in Traces::decode(capture.body.as_slice()).unwrap().resource_spans {
+            for scope in &resource.scope_spans {
+                for span in &scope.spans {
+                    for (at, event) in span.events.iter().enumerate().filter(|(_, event)| event.name == "exception") {
+                        let mut leaves = shared_leaves(resource.resource.as_ref(), scope.scope.as_ref());
+                        scalars(&span.attributes, &mut leaves);
+                        scalars(&event.attributes, &mut leaves);
+                        let status = span.status.as_ref().map(|status| status.message.clone()).unwrap_or_default();
+                        push_texts(&[&span.name, &status, &span.trace_state, &scope.schema_url], &mut leaves);
+                        for before in &span.events[..at] {
+                            scalars(&before.attributes, &mut leaves);
+                            push_texts(&[&before.name], &mut leaves);
+                        }
+                        records.push(leaves);
+                    }
+                }
+            }
+        }
+    }
+    let leaf = |(name, text)| Leaf { name, text };
+    records.into_iter().map(|leaves| leaves.into_iter().map(leaf).collect()).collect()
+}
+
+fn is_exception(attributes: &[KeyValue]) -> bool {
+    attributes.iter().any(|attribute| attribute.key.starts_with("exception."))
+}
+
+fn shared_leaves(resource: Option<&Resource>, scope: Option<&Scope>) -> Vec<(String, String)> {
+    let mut leaves = Vec::new();
+    resource.iter().for_each(|resource| scalars(&resource.attributes, &mut leaves));
+    if let Some(scope) = scope {
+        scalars(&scope.attributes, &mut leaves);
+        push_texts(&[&scope.name, &scope.version], &mut leaves);
+    }
+    leaves
+}
+
+fn push_texts(texts: &[&str], leaves: &mut Vec<(String, String)>) {
+    texts.iter().for_each(|text| any_scalars("", &AnyValue::from(*text), leaves));
 }
 
 /// Whether the leaf is there in another form: as the key, decoded into its parts, scrubbed, or cut with a note.

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use notice::{Notice, NoticeId, Stored};
+use protocol::otlp::{self, Encoding, Taken};
 use protocol::sentry::{self, Envelope, EventContext, Item};
 use protocol::{ParseError, Parsed};
 use serde_json::Value;
@@ -45,7 +46,11 @@ impl Capture {
         let raw = std::fs::read(path).expect("a capture is readable");
         let meta: Value =
             serde_json::from_slice(&std::fs::read(path.with_extension("json")).expect("it has its metadata")).unwrap();
-        let head_end = raw.windows(4).position(|window| window == b"\r\n\r\n").expect("it has a head");
+        // A message of gRPC has no head.
+        let head_bytes = match path.extension().is_some_and(|extension| extension == "bin") {
+            true => 0,
+            false => raw.windows(4).position(|window| window == b"\r\n\r\n").expect("it has a head") + 4,
+        };
         let client = path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
         let stem = path.file_stem().unwrap().to_string_lossy();
         let scenario = meta["scenario"].as_str().unwrap_or_default();
@@ -53,7 +58,7 @@ impl Capture {
         Capture {
             name: format!("{client}/{stem} {scenario}"),
             client,
-            body: unpacked(&raw[head_end + 4..], meta["content_encoding"].as_str().unwrap_or_default()),
+            body: unpacked(&raw[head_bytes..], meta["content_encoding"].as_str().unwrap_or_default()),
             trailing,
             meta,
         }
@@ -61,7 +66,26 @@ impl Capture {
 
     /// Whether it is a notice that this crate reads.
     pub fn is_notice(&self) -> bool {
-        self.meta["carries_error"] == true && (self.parser().is_some() || (self.is_sentry() && self.event().is_some()))
+        let is_event = || self.is_sentry() && self.event().is_some();
+        self.meta["carries_error"] == true && (self.parser().is_some() || self.is_otlp() || is_event())
+    }
+
+    /// Whether it is a request of OpenTelemetry, by HTTP or gRPC.
+    pub fn is_otlp(&self) -> bool {
+        self.meta["expected"]["protocol"].as_str().is_some_and(|protocol| protocol.starts_with("otlp-"))
+    }
+
+    /// What a request of OpenTelemetry brings.
+    pub fn taken(&self) -> Taken {
+        let path = self.meta["path"].as_str().unwrap_or_default();
+        let kind = self.meta["content_type"].as_str().unwrap_or("application/x-protobuf");
+        let encoding = Encoding::of(kind).unwrap_or(Encoding::Protobuf);
+        let taken = match path {
+            _ if path.contains("traces") || path.contains("TraceService") => otlp::read_traces(&self.body, encoding),
+            _ if path.contains("logs") || path.contains("LogsService") => otlp::read_logs(&self.body, encoding),
+            _ => otlp::read_metrics(&self.body, encoding),
+        };
+        taken.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     pub fn is_xml(&self) -> bool {
@@ -104,6 +128,9 @@ impl Capture {
     pub fn parse(&self) -> Result<Parsed, ParseError> {
         if let Some(parser) = self.parser() {
             return parser(&self.body);
+        }
+        if self.is_otlp() {
+            return Ok(self.taken().notices.into_iter().next().expect("it has an exception"));
         }
         let (event, id) = self.event().expect("it has an event");
         sentry::parse_event(&event, &EventContext { event_id: id.as_deref(), peer_ip: Some(PEER_IP) })
@@ -202,7 +229,7 @@ fn all_in(folder: &Path) -> Vec<Capture> {
         if client.is_dir() {
             for file in std::fs::read_dir(client).unwrap() {
                 let path = file.unwrap().path();
-                if path.extension().is_some_and(|extension| extension == "http") {
+                if path.extension().is_some_and(|extension| extension == "http" || extension == "bin") {
                     paths.push(path);
                 }
             }

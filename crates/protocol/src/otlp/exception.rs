@@ -1,0 +1,148 @@
+//! `exception.*`: the error, and its stack trace as text.
+
+use std::borrow::Cow;
+
+use notice::Error;
+use notice::json_tree::Tree;
+
+use super::record::Entries;
+use crate::stack_text::{self, StackText};
+
+/// The attributes of an exception.
+#[derive(Default)]
+pub(super) struct Exception<'a> {
+    pub(super) class: Option<Tree<'a>>,
+    pub(super) message: Option<Tree<'a>>,
+    pub(super) stack: Option<Tree<'a>>,
+    pub(super) escaped: Option<Tree<'a>>,
+}
+
+/// What an exception says.
+#[derive(Default)]
+pub(super) struct Told<'a> {
+    /// The raised one first.
+    pub(super) errors: Vec<Error>,
+    /// What no error takes.
+    pub(super) extra: Entries<'a>,
+    pub(super) notes: Vec<String>,
+    /// The language of its stack trace.
+    pub(super) language: Option<&'static str>,
+    /// How many frames were put in that the text only counts.
+    pub(super) filled_count: usize,
+}
+
+impl<'a> Exception<'a> {
+    /// Takes the attribute, unless it is none of an exception's; then it is given back.
+    pub(super) fn take(&mut self, key: &str, value: Tree<'a>) -> Option<Tree<'a>> {
+        let field = match key {
+            "exception.type" => &mut self.class,
+            "exception.message" => &mut self.message,
+            "exception.stacktrace" => &mut self.stack,
+            "exception.escaped" if escaped(&value).is_some() => &mut self.escaped,
+            _ => return Some(value),
+        };
+        if field.is_some() {
+            return Some(value);
+        }
+        *field = Some(value);
+        None
+    }
+
+    /// The class, the message and the stack trace as they are on the wire.
+    pub(super) fn identity(&self) -> [Cow<'_, str>; 3] {
+        [&self.class, &self.message, &self.stack].map(|part| match part {
+            Some(Tree::Text(text)) => Cow::Borrowed(&**text),
+            Some(other) => Cow::Owned(other.to_text()),
+            None => Cow::Borrowed(""),
+        })
+    }
+
+    /// Reads the stack trace of a program in this language. What the attributes say counts before what the text says.
+    pub(super) fn tell(self, language: Option<&str>, filled_max: usize) -> Told<'a> {
+        let mut told = Told::default();
+        let read =
+            self.stack.as_ref().and_then(stack_of).and_then(|text| {
+                stack_text::read_within(&text, language, filled_max.min(stack_text::FILLED_FRAMES_MAX))
+            });
+        match read {
+            Some(StackText { language, errors, rest, notes, filled_count }) => {
+                told = Told { errors, notes, language: Some(language), filled_count, ..told };
+                if !rest.is_empty() {
+                    told.extra.push((Cow::Borrowed("exception.stacktrace.rest"), Tree::Text(Cow::Owned(rest))));
+                }
+            }
+            None => {
+                told.errors.push(Error::default());
+                let stack = self.stack.filter(|stack| !stack.is_empty());
+                told.extra.extend(stack.map(|stack| (Cow::Borrowed("exception.stacktrace"), stack)));
+            }
+        }
+        let is_python = [told.language, language].contains(&Some("python"));
+        if let Some(error) = told.errors.first_mut() {
+            set_class(error, self.class, is_python, &mut told.extra);
+            set_message(error, self.message, &mut told.extra);
+            error.handled = self.escaped.as_ref().and_then(escaped).map(|escaped| !escaped);
+        }
+        told
+    }
+}
+
+/// Whether the exception left the span. Python says it in words.
+fn escaped(value: &Tree<'_>) -> Option<bool> {
+    match value.scalar()?.to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// The text of a stack trace; of a list each is a line.
+fn stack_of<'t>(stack: &'t Tree<'_>) -> Option<Cow<'t, str>> {
+    match stack {
+        Tree::Text(text) => Some(Cow::Borrowed(text)),
+        Tree::List(lines) => {
+            let lines: Option<Vec<&str>> = lines.iter().map(Tree::scalar).collect();
+            Some(Cow::Owned(lines?.join("\n")))
+        }
+        _ => None,
+    }
+}
+
+/// Python has the module before the class; its logs leave it out, and only the text has it.
+fn set_class<'a>(error: &mut Error, told: Option<Tree<'a>>, is_python: bool, extra: &mut Entries<'a>) {
+    let Some(told) = told.filter(|told| !told.is_empty()) else { return };
+    let Some(whole) = told.scalar() else {
+        extra.push((Cow::Borrowed("exception.type"), told));
+        return;
+    };
+    let (module, class) = if is_python { stack_text::split_module(whole) } else { (None, whole) };
+    if let Some(in_text) = error.class.take()
+        && !is_same_class(&in_text, class)
+    {
+        // With a module of its own it is another class altogether.
+        let in_text = error.module.take().map_or(in_text.clone(), |module| format!("{module}.{in_text}"));
+        extra.push((Cow::Borrowed("exception.stacktrace.type"), Tree::Text(Cow::Owned(in_text))));
+    }
+    if let Some(module) = module {
+        error.module = Some(module.to_owned());
+    }
+    error.class = Some(class.to_owned());
+}
+
+/// Whether both name the same class: libraries for PHP have dots in the text, and backslashes in the attribute.
+fn is_same_class(one: &str, other: &str) -> bool {
+    one == other || (one.contains('.') && one == other.replace('\\', "."))
+}
+
+fn set_message<'a>(error: &mut Error, told: Option<Tree<'a>>, extra: &mut Entries<'a>) {
+    let Some(told) = told.filter(|told| !told.is_empty()) else { return };
+    let Some(message) = told.scalar() else {
+        extra.push((Cow::Borrowed("exception.message"), told));
+        return;
+    };
+    if let Some(in_text) = error.message.replace(message.to_owned())
+        && in_text.trim_end() != message.trim_end()
+    {
+        extra.push((Cow::Borrowed("exception.stacktrace.message"), Tree::Text(Cow::Owned(in_text))));
+    }
+}

@@ -1,0 +1,53 @@
+//! What makes two records the same exception.
+
+use xxhash_rust::xxh3::Xxh3;
+
+/// A hash of parts whose borders count, so that "a" + "bc" and "ab" + "c" differ.
+pub(super) fn hash(parts: &[&[u8]]) -> u128 {
+    let mut hash = Xxh3::new();
+    for part in parts {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.digest128()
+}
+
+/// The id of an exception within a trace: the same for the event and the record of a log that tell of it, and when either is sent again.
+///
+/// Python's events have the module before the class and its logs have not, so only the last part of the class counts.
+pub(super) fn in_trace(trace_id: &str, span_id: &str, class: &str, message: &str, stack: &str) -> String {
+    let class = class.rsplit('.').next().unwrap_or(class);
+    hex(hash(&[trace_id, span_id, class, message, stack.trim_end()].map(str::as_bytes)))
+}
+
+/// The id of an exception that is in no trace: of all that is known of it, times included.
+pub(super) fn alone(resource: u128, scope: u128, record: &[u8], at: usize) -> String {
+    hex(hash(&[&resource.to_le_bytes(), &scope.to_le_bytes(), record, &at.to_le_bytes()]))
+}
+
+fn hex(hash: u128) -> String {
+    format!("{hash:032x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_in_anything_is_another() {
+        let one = in_trace("t", "s", "shop.Declined", "m", "stack\n");
+        assert_eq!(one.len(), 32);
+        assert_eq!(one, in_trace("t", "s", "Declined", "m", "stack"));
+        for other in [
+            in_trace("u", "s", "Declined", "m", "stack"),
+            in_trace("t", "", "Declined", "m", "stack"),
+            in_trace("t", "s", "Declined2", "m", "stack"),
+            in_trace("t", "s", "Declined", "ms", "tack"),
+            in_trace("t", "s", "Declined", "m", ""),
+        ] {
+            assert_ne!(one, other);
+        }
+        assert_ne!(alone(1, 2, b"r", 0), alone(1, 2, b"r", 1));
+        assert_ne!(alone(1, 2, b"r", 0), alone(2, 1, b"r", 0));
+    }
+}

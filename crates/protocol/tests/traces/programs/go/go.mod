@@ -1,0 +1,3 @@
+module shop.example/till
+
+go 1.19

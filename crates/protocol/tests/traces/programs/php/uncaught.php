@@ -1,0 +1,7 @@
+<?php
+
+// Ends as PHP ends what nobody caught.
+
+require __DIR__ . '/shop.php';
+
+Shop\nested();
