@@ -75,9 +75,10 @@ impl Capture {
         self.known["carries_error"].as_bool() == Some(true)
     }
 
-    /// Whether its client has given the notice an id.
+    /// Whether its client may have given the notice an id: all do but those of Hoptoad and Airbrake.
     pub fn names_its_notice(&self) -> bool {
-        self.known["path"].as_str().is_some_and(|path| path.contains("/envelope/") || path.contains("/store/"))
+        let nameless = ["/notifier_api/", "/api/v3/"];
+        !self.known["path"].as_str().is_some_and(|path| nameless.iter().any(|start| path.starts_with(start)))
     }
 
     /// What the client meant by a field, if it is known.

@@ -37,6 +37,7 @@ pub(crate) fn refused(client: Client, reason: &'static str) {
         Client::Honeybadger => "honeybadger",
         Client::Rollbar => "rollbar",
         Client::Bugsnag => "bugsnag",
+        Client::Otlp(_) => "otlp",
         Client::Plain => "plain",
     };
     counter!("gateway_refused_total", "client" => client, "reason" => reason).increment(1);

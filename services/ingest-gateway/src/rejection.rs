@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use journal::AppendError;
 use protocol::ParseError;
+use protocol::otlp::{self, Encoding};
 use service::http::BodyError;
 
 /// Seconds after which a client may try again what we cannot take now; spread, so that they do not all come at once.
@@ -37,6 +38,8 @@ pub(crate) enum Client {
     Rollbar,
     /// Bugsnag's clients. They look at the status alone.
     Bugsnag,
+    /// OpenTelemetry's exporters, and how they write. They send again after 429, 502, 503 and 504 alone.
+    Otlp(Encoding),
     /// Scripts and people, who read plain text.
     Plain,
 }
@@ -201,9 +204,47 @@ impl Rejection {
             Client::Honeybadger => ("application/json", protocol::honeybadger::refused(&told)),
             Client::Rollbar => ("application/json", protocol::rollbar::refused(&told)),
             Client::Bugsnag => ("application/json", protocol::bugsnag::refused(&told)),
+            Client::Otlp(encoding) => return self.answer_exporter(encoding),
             Client::Plain => ("text/plain; charset=utf-8", told + "\n"),
         };
         let mut response = Response::new(Full::from(body));
+        self.set_headers(client, content_type, &mut response);
+        response
+    }
+
+    /// A `google.rpc.Status`, in the encoding of the request.
+    fn answer_exporter(&self, encoding: Encoding) -> Response<Full<Bytes>> {
+        let client = Client::Otlp(encoding);
+        let status = otlp::refused(encoding, self.grpc_code(), &self.told(), None);
+        let mut response = Response::new(Full::from(status));
+        self.set_headers(client, encoding.content_type(), &mut response);
+        response
+    }
+
+    /// The status as gRPC counts them.
+    fn grpc_code(&self) -> otlp::StatusCode {
+        match self {
+            Rejection::NoSuchPath | Rejection::WrongMethod { .. } => otlp::StatusCode::Unimplemented,
+            Rejection::MissingKey | Rejection::SeveralKeys | Rejection::UnreadableKey | Rejection::UnknownKey => {
+                otlp::StatusCode::Unauthenticated
+            }
+            Rejection::OtherProject | Rejection::Disabled => otlp::StatusCode::PermissionDenied,
+            Rejection::TooLarge { .. } | Rejection::RateLimited { .. } => otlp::StatusCode::ResourceExhausted,
+            Rejection::ProjectShare | Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot => {
+                otlp::StatusCode::Unavailable
+            }
+            Rejection::Broken => otlp::StatusCode::Internal,
+            Rejection::Unparsable(_)
+            | Rejection::UnsupportedProtocol
+            | Rejection::UnknownType
+            | Rejection::UnknownEncoding
+            | Rejection::Unpackable
+            | Rejection::TooSlow
+            | Rejection::BrokenOff => otlp::StatusCode::InvalidArgument,
+        }
+    }
+
+    fn set_headers(&self, client: Client, content_type: &'static str, response: &mut Response<Full<Bytes>>) {
         *response.status_mut() = self.status(client);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -240,7 +281,6 @@ impl Rejection {
             }
             _ => {}
         }
-        response
     }
 
     /// What the log says. Refusals come in bulk, so they are counted, and logged one by one only for whoever looks closely.

@@ -3,6 +3,7 @@
 mod airbrake;
 mod hoptoad;
 mod keyed;
+mod otlp;
 mod scripts;
 mod sentry;
 
@@ -17,6 +18,7 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use protocol::otlp::{Encoding, Signal};
 use service::http::Body;
 
 use crate::body::discard;
@@ -67,6 +69,8 @@ enum Door<'a> {
     BugsnagEvents,
     /// Sessions of Bugsnag's clients.
     BugsnagSessions,
+    /// Traces, logs or metrics of OpenTelemetry's exporters, with the project if the address names it.
+    Otlp(Signal, Option<&'a str>),
     /// The way to the page of this notice.
     Locate(&'a str),
     /// Errbit's check of a key.
@@ -80,7 +84,7 @@ enum Door<'a> {
 impl Door<'_> {
     fn at(path: &str) -> Door<'_> {
         /// One more than any address has.
-        const SEGMENTS_MAX: usize = 6;
+        const SEGMENTS_MAX: usize = 7;
         let mut segments = [""; SEGMENTS_MAX];
         let mut count = 0;
         for segment in path.trim_matches('/').splitn(SEGMENTS_MAX, '/') {
@@ -113,6 +117,10 @@ impl Door<'_> {
             ["api", "1", "item" | "items"] => Door::RollbarItem,
             ["" | "notify"] => Door::BugsnagEvents,
             ["sessions"] => Door::BugsnagSessions,
+            ["v1", name] => signal(name).map_or(Door::Nowhere, |signal| Door::Otlp(signal, None)),
+            ["api", project, "integration", "otlp", "v1", name] => {
+                signal(name).map_or(Door::Nowhere, |signal| Door::Otlp(signal, Some(project)))
+            }
             ["locate", id] => Door::Locate(id),
             ["health", "api-key-tester"] => Door::KeyTester,
             ["up"] => Door::Up,
@@ -126,7 +134,7 @@ impl Door<'_> {
             Door::HoptoadNotice => "GET, POST, OPTIONS",
             Door::HoptoadDeploy | Door::AirbrakeNotice(_) | Door::AirbrakeDeploy(_) => "POST, OPTIONS",
             Door::HoneybadgerNotice | Door::HoneybadgerEvents | Door::RollbarItem => "POST, OPTIONS",
-            Door::BugsnagEvents | Door::BugsnagSessions => "POST, OPTIONS",
+            Door::BugsnagEvents | Door::BugsnagSessions | Door::Otlp(..) => "POST, OPTIONS",
             Door::SentryEnvelope(_) | Door::SentrySecurity(_) | Door::SentryNel(_) | Door::SentryFeedback => {
                 "POST, OPTIONS"
             }
@@ -141,8 +149,9 @@ impl Door<'_> {
     }
 
     /// Who is behind it, and reads a refusal.
-    fn client(self) -> Client {
+    fn client(self, parts: &Parts) -> Client {
         match self {
+            Door::Otlp(..) => Client::Otlp(otlp::encoding_of(&parts.headers).unwrap_or(Encoding::Protobuf)),
             Door::HoptoadNotice => Client::Hoptoad,
             Door::AirbrakeNotice(_) | Door::AirbrakeDeploy(_) | Door::AirbrakeStats(..) => Client::Airbrake,
             Door::SentryEnvelope(_)
@@ -179,6 +188,7 @@ impl Door<'_> {
             Door::RollbarItem => "rollbar_item",
             Door::BugsnagEvents => "bugsnag_events",
             Door::BugsnagSessions => "bugsnag_sessions",
+            Door::Otlp(..) => "otlp",
             Door::Locate(_) => "locate",
             Door::KeyTester => "key_tester",
             Door::Up => "up",
@@ -195,12 +205,13 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, request: Request<Body>) -> An
     let mut answer = match enter(gateway, door, &parts, &mut body).await {
         Ok(answer) => answer,
         Err(refusal) => {
-            gateway.account(&refusal, door.client());
+            let client = door.client(&parts);
+            gateway.account(&refusal, client);
             // Who was too slow for us already is not waited for again.
             if !matches!(refusal.rejection, Rejection::TooSlow | Rejection::BrokenOff) {
                 discard(body, &parts).await;
             }
-            refusal.rejection.answer(door.client())
+            refusal.rejection.answer(client)
         }
     };
     share_with_browsers(door, &mut answer);
@@ -237,10 +248,21 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
         Door::RollbarItem => keyed::rollbar_item(gateway, parts, body).await,
         Door::BugsnagEvents => keyed::bugsnag_events(gateway, parts, body).await,
         Door::BugsnagSessions => keyed::bugsnag_sessions(gateway, parts, body).await,
+        Door::Otlp(signal, project) => otlp::export(gateway, parts, body, signal, project).await,
         Door::Locate(id) => scripts::locate(gateway, id),
         Door::KeyTester => scripts::key_tester(gateway, parts),
         Door::Up => Ok(scripts::up(gateway)),
         Door::Nowhere => Err(Rejection::NoSuchPath.into()),
+    }
+}
+
+/// The last part of an address to which exporters send.
+fn signal(name: &str) -> Option<Signal> {
+    match name {
+        "traces" => Some(Signal::Traces),
+        "logs" => Some(Signal::Logs),
+        "metrics" => Some(Signal::Metrics),
+        _ => None,
     }
 }
 
@@ -249,7 +271,7 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
 fn share_with_browsers(door: Door<'_>, answer: &mut Answer) {
     const REQUEST_HEADERS: &str = "origin, referer, content-type, content-encoding, transfer-encoding, accept, cache-control, \
          authorization, authentication, x-requested-with, x-forwarded-for, x-airbrake-token, x-sentry-auth, \
-         x-api-key, x-rollbar-access-token, bugsnag-api-key, bugsnag-payload-version, bugsnag-sent-at, bugsnag-integrity";
+         x-croak-key, x-airbrake-key, x-api-key, x-rollbar-access-token, bugsnag-api-key, bugsnag-payload-version, bugsnag-sent-at, bugsnag-integrity";
     const RESPONSE_HEADERS: &str = "X-RateLimit-Delay, Retry-After, X-Sentry-Error, X-Sentry-Rate-Limits";
     const MAX_AGE_S: &str = "3600";
     let headers = answer.headers_mut();
@@ -300,6 +322,9 @@ mod tests {
             ("/sessions", Door::BugsnagSessions),
             ("/v1/notices/js", Door::HoneybadgerNotice),
             ("/v1/events", Door::HoneybadgerEvents),
+            ("/v1/traces", Door::Otlp(Signal::Traces, None)),
+            ("/v1/profiles", Door::Nowhere),
+            ("/api/1/integration/otlp/v1/logs/", Door::Otlp(Signal::Logs, Some("1"))),
             ("/api/1/item/", Door::RollbarItem),
             ("/api/v3/projects/1/notices/2/3/4/5", Door::Nowhere),
         ] {

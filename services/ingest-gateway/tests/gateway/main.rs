@@ -6,6 +6,7 @@ mod doors;
 mod harness;
 mod keyed;
 mod limits;
+mod otlp;
 mod outages;
 mod refusals;
 mod sentry;

@@ -19,7 +19,7 @@ const VERSION_MAX: u32 = 7;
 
 /// The key in a request's head: `X-Sentry-Auth`, `Authorization: Sentry …` or `Basic`, `?sentry_key=`. Clients name one; several are
 /// refused, unless they are the same.
-pub(super) fn in_head(parts: &Parts) -> Result<Option<String>, Rejection> {
+pub(in crate::doors) fn in_head(parts: &Parts) -> Result<Option<String>, Rejection> {
     let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let mut keys = Vec::new();
     keys.extend(header(SENTRY_AUTH).map(|value| of_pairs(without_scheme(value).unwrap_or(value))).transpose()?);

@@ -6,6 +6,7 @@ mod reports;
 mod store;
 
 pub(super) use envelope::envelope;
+pub(super) use key::in_head as key_in_head;
 pub(super) use reports::{check_in, feedback_form, nel, security};
 pub(super) use store::{store, store_of_key};
 

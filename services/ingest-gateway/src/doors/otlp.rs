@@ -1,0 +1,99 @@
+//! OpenTelemetry's doors: `/v1/traces`, `/v1/logs`, `/v1/metrics`, in protobuf and in JSON.
+//!
+//! Exporters send again what is answered 429, 502, 503 or 504, and nothing else. What one request brings is taken whole or not at all.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use protocol::ParseError;
+use protocol::otlp::{self, Encoding, Signal, Taken};
+use service::http::Body;
+
+use super::{Answered, sentry, with_body};
+use crate::gateway::{Gateway, Taking};
+use crate::keys;
+use crate::projects::Project;
+use crate::rejection::{Refusal, Rejection};
+
+/// Most bytes of a request, before and after it is unpacked.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Headers that have nothing but the key in them.
+const KEY_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("x-croak-key"), HeaderName::from_static("x-airbrake-key")];
+
+type Read = fn(&[u8], Encoding) -> Result<Taken, ParseError>;
+
+/// How the body of a request is written, as its head says.
+pub(super) fn encoding_of(headers: &HeaderMap) -> Option<Encoding> {
+    Encoding::of(headers.get(CONTENT_TYPE)?.to_str().ok()?)
+}
+
+/// `POST /v1/{signal}`, or below `/api/{project}/integration/otlp/` for a project that the address names.
+pub(super) async fn export(
+    gateway: &Arc<Gateway>,
+    parts: &Parts,
+    body: &mut Body,
+    signal: Signal,
+    named: Option<&str>,
+) -> Answered {
+    let encoding = encoding_of(&parts.headers).ok_or(Rejection::UnknownType)?;
+    let taking = gateway.taking()?;
+    let key = in_head(parts)?.ok_or(Rejection::MissingKey)?;
+    let project = match named {
+        Some(named) => keys::open_at(&taking.projects, &key, named)?,
+        None => keys::open(&taking.projects, &key)?,
+    };
+    let project_id = project.id;
+    let taken = async {
+        let posted = gateway.read_up_to(parts, body, BODY_BYTES_MAX).await?;
+        let (pacing, intake) = (Arc::clone(gateway), taking.intake.clone());
+        let read = move |body: &[u8]| take(&pacing, &taking, &project, body, signal, encoding);
+        let (answer, drafts) = gateway.understand(posted, read).await?;
+        gateway.keep_all(&intake, drafts).await?;
+        Ok(answer)
+    };
+    let answer = taken.await.map_err(|refusal: Refusal| refusal.or_of(Some(project_id)))?;
+    Ok(with_body(StatusCode::OK, encoding.content_type(), answer))
+}
+
+/// Reads a request: its answer, and what it brings for the journal.
+fn take(
+    gateway: &Gateway,
+    taking: &Taking,
+    project: &Project,
+    body: &[u8],
+    signal: Signal,
+    encoding: Encoding,
+) -> Result<(Vec<u8>, Vec<journal::Draft>), Refusal> {
+    let read: Read = match signal {
+        Signal::Traces => otlp::read_traces,
+        Signal::Logs => otlp::read_logs,
+        Signal::Metrics => otlp::read_metrics,
+    };
+    let taken = read(body, encoding).map_err(Rejection::from)?;
+    let mut drafts = Vec::with_capacity(taken.notices.len());
+    for parsed in taken.notices {
+        gateway.pace(project)?;
+        drafts.push(taking.intake.draft_notice(project, taking.projects.dictionary, parsed.notice).1);
+    }
+    for (what, count) in
+        [("span", taken.span_count), ("log_record", taken.log_count), ("data_point", taken.data_point_count)]
+    {
+        if count > 0 {
+            gateway.count_only(project, what, count);
+        }
+    }
+    Ok((otlp::accepted(signal, encoding, taken.refused_count, taken.refused_reason), drafts))
+}
+
+/// The key: in a header of its own, or where Sentry's clients put it, `Authorization: Bearer` among them.
+fn in_head(parts: &Parts) -> Result<Option<String>, Rejection> {
+    let alone = KEY_HEADERS.iter().find_map(|name| parts.headers.get(name)?.to_str().ok());
+    match alone.map(str::trim).filter(|key| !key.is_empty()) {
+        Some(key) => Ok(Some(key.to_owned())),
+        None => sentry::key_in_head(parts),
+    }
+}
