@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::Installation;
 use tests::captures::{Capture, fixtures, listed, sayable};
 use tests::programs::workspace;
+use tests::samples::KEY;
+use tests::{Installation, wait_until, wire};
 
 /// A notice is to be seen within this.
 const SEEN_LIMIT: Duration = Duration::from_secs(10);
@@ -84,6 +85,8 @@ async fn the_whole_collection_holds_where_it_is_at_hand() {
         "honeybadger",
         "rollbar",
     ] {
+        // The checker takes what was accepted in the second before it begins for its own.
+        tokio::time::sleep(Duration::from_millis(2_100)).await;
         let mut replay = Command::new("python3");
         replay.arg(&checker).arg(collection.path()).args(["--only", only, "--token", croak.token()]);
         replay.args(["--gateway", &format!("http://{}", croak.gateway_address())]);
@@ -96,6 +99,33 @@ async fn the_whole_collection_holds_where_it_is_at_hand() {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+    croak.croak(&["audit"]);
+}
+
+/// Exporters send again what they got no answer to, and may be told by the first answer that it was taken, or by none.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_exporter_sends_again_counts_once() {
+    let croak = Installation::running().await;
+    let event = |n: u32| {
+        json!({"timeUnixNano": "1795316388000000000", "name": "exception", "attributes": [
+            {"key": "exception.type", "value": {"stringValue": format!("shop.Declined{n}")}},
+            {"key": "exception.message", "value": {"stringValue": "card declined"}},
+        ]})
+    };
+    let span = json!({"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "events": [event(1), event(2), event(3)]});
+    let traces = json!({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).to_string();
+    let headers = [("Content-Type", "application/json"), ("x-croak-key", KEY)];
+    let request = wire::request("POST", "/v1/traces", &headers, traces.as_bytes());
+    let api = croak.api();
+    for _ in 0..3 {
+        for _ in 0..5 {
+            let answer = wire::exchange(croak.gateway_address(), &request).await.expect("an answer");
+            assert_eq!((answer.status, answer.text()), (200, "{}".to_owned()));
+        }
+        wait_until("all of it is stored", SEEN_LIMIT, async || (api.notice_count(1).await >= 3).then_some(())).await;
+        croak.drained(3, SEEN_LIMIT).await;
+        assert_eq!(api.notice_count(1).await, 3);
+    }
     croak.croak(&["audit"]);
 }
 

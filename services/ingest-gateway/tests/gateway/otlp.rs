@@ -84,7 +84,7 @@ async fn protobuf_is_answered_in_protobuf_packed_or_not() {
         let named = lines.iter().filter(|line| line.ending() == Ending::NotKept && line.reason == reason);
         named.map(|line| line.count).sum::<u64>()
     };
-    assert_eq!((count("log_record"), count("data_point")), (2, 2));
+    assert_eq!((count("log_record"), count("data_point")), (6, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
