@@ -84,6 +84,7 @@ fn breadcrumb_as<'a>(entry: Tree<'a>, names: &Names) -> Tree<'a> {
         match value {
             Tree::Map(more) if key == names.data => data.extend(more),
             value => match parts.iter().find(|(name, _)| key == *name) {
+                Some((_, "at")) => crumb.push((Cow::Borrowed("at"), timestamp::legible(value))),
                 Some((_, part)) => crumb.push((Cow::Borrowed(*part), value)),
                 None => data.push((key, value)),
             },

@@ -6,7 +6,10 @@ use notice::json_tree::Tree;
 use time::format_description::well_known::Rfc2822;
 use time::{Date, Month, OffsetDateTime};
 
-/// Unix microseconds of RFC 3339 (without a zone it is UTC), of a date as HTTP writes it, or of seconds since 1970, whether they are a number or a string.
+/// Digits of a number of milliseconds, from 2001 to 2286. As seconds it would be tens of thousands of years ahead.
+const MILLISECONDS_DIGITS: usize = 13;
+
+/// Unix microseconds of RFC 3339 (without a zone it is UTC), of a date as HTTP writes it, or of seconds or milliseconds since 1970, whether they are a number or a string.
 pub(crate) fn micros_of(value: &Tree<'_>) -> Option<i64> {
     match value {
         Tree::Number(number) => epoch_micros(number),
@@ -18,7 +21,7 @@ pub(crate) fn micros_of(value: &Tree<'_>) -> Option<i64> {
     }
 }
 
-/// Seconds since 1970 as people read them, RFC 3339 in UTC; anything else as it is.
+/// Seconds or milliseconds since 1970 as people read them, RFC 3339 in UTC; anything else as it is.
 pub(crate) fn legible(value: Tree<'_>) -> Tree<'_> {
     let Tree::Number(number) = &value else { return value };
     let text = epoch_micros(number).and_then(rfc_3339);
@@ -53,7 +56,11 @@ fn epoch_micros(number: &str) -> Option<i64> {
         return (micros.abs() < 9e15).then_some(micros as i64);
     }
     let (sign, digits) = number.strip_prefix('-').map_or((1, number), |digits| (-1, digits));
-    let (seconds, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let (seconds, fraction) = match digits.split_once('.') {
+        Some(parts) => parts,
+        None if digits.len() == MILLISECONDS_DIGITS => digits.split_at_checked(MILLISECONDS_DIGITS - 3)?,
+        None => (digits, ""),
+    };
     let seconds: i64 = seconds.parse::<u32>().ok()?.into();
     Some(sign * (seconds * 1_000_000 + fraction_micros(fraction)?))
 }
@@ -148,9 +155,13 @@ mod tests {
         ] {
             assert_eq!(text(same), Some(1_795_316_388_564_007), "{same}");
         }
-        for same in
-            ["Sun, 22 Nov 2026 02:59:48 GMT", "22 Nov 2026 03:59:48 +0100", "2026-11-22 02:59:48 UTC", "1795316388"]
-        {
+        for same in [
+            "Sun, 22 Nov 2026 02:59:48 GMT",
+            "22 Nov 2026 03:59:48 +0100",
+            "2026-11-22 02:59:48 UTC",
+            "1795316388000",
+            "1795316388",
+        ] {
             assert_eq!(text(same), Some(1_795_316_388_000_000), "{same}");
         }
         assert_eq!(text("1970-01-01T00:00:00"), Some(0));
@@ -165,6 +176,7 @@ mod tests {
         let legible = |number| legible(Tree::Number(Cow::Borrowed(number)));
         assert_eq!(legible("1795316388.564"), Tree::Text(Cow::Borrowed("2026-11-22T02:59:48.564000Z")));
         assert_eq!(legible("-0.5"), Tree::Text(Cow::Borrowed("1969-12-31T23:59:59.500000Z")));
+        assert_eq!(legible("1795316388564"), Tree::Text(Cow::Borrowed("2026-11-22T02:59:48.564000Z")));
         assert_eq!(legible("1e300"), Tree::Number(Cow::Borrowed("1e300")));
     }
 

@@ -33,7 +33,7 @@ const SECRET_NAMES: [&str; 10] = [
 ];
 
 /// What says when it happened: the notice has that in a form of its own.
-const TIME_NAMES: [&str; 2] = ["time", "timestamp"];
+const TIME_NAMES: [&str; 3] = ["time", "timestamp", "timestamp_ms"];
 
 /// A scalar of the wire and the name that it had there.
 #[derive(Debug)]
@@ -222,7 +222,7 @@ fn is_when_it_happened(text: &str, notice: &Notice) -> bool {
     second.is_some() && second == notice.occurred_at_us.map(|at_us| at_us.div_euclid(1_000_000))
 }
 
-/// Whether the time is in it as people write times. On the wire it may be seconds since 1970.
+/// Whether the time is in it as people write times. On the wire it may be seconds or milliseconds since 1970.
 fn is_time_of(wire: &str, json: &Value) -> bool {
     let seconds = |text: &str| {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -230,7 +230,8 @@ fn is_time_of(wire: &str, json: &Value) -> bool {
     };
     match json {
         Value::String(text) => seconds(text).is_some_and(|at| {
-            let wanted = wire.parse().ok().or_else(|| seconds(wire));
+            let number = wire.parse().ok().map(|number: f64| if number > 1e12 { number / 1e3 } else { number });
+            let wanted = number.or_else(|| seconds(wire));
             wanted.is_some_and(|wanted| (at - wanted).abs() < 2e-6)
         }),
         Value::Array(items) => items.iter().any(|item| is_time_of(wire, item)),

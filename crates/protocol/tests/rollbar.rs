@@ -63,15 +63,15 @@ fn telemetry_becomes_breadcrumbs() {
     let trail = json_of(notice.breadcrumbs_json.as_ref());
     assert_eq!(
         trail[0],
-        json!({"level": "info", "category": "manual", "at": 1_795_318_341_117_u64, "message": "login ok", "data": {"source": "client"}})
+        json!({"level": "info", "category": "manual", "at": "2026-11-22T03:32:21.117000Z", "message": "login ok", "data": {"source": "client"}})
     );
     let more = notice_of(
-        r#"{"data":{"body":{"message":{"body":"m"},"telemetry":[{"level":"error","type":"network","timestamp_ms":1,"body":{"method":"GET","url":"/a","status_code":500}},"text"]}}}"#,
+        r#"{"data":{"body":{"message":{"body":"m"},"telemetry":[{"level":"error","type":"network","timestamp_ms":1795318341000,"body":{"method":"GET","url":"/a","status_code":500}},"text"]}}}"#,
     );
     assert_eq!(
         json_of(more.breadcrumbs_json.as_ref()),
         json!([
-            {"level": "error", "category": "network", "at": 1, "data": {"method": "GET", "url": "/a", "status_code": 500}},
+            {"level": "error", "category": "network", "at": "2026-11-22T03:32:21.000000Z", "data": {"method": "GET", "url": "/a", "status_code": 500}},
             {"message": "text"},
         ])
     );
