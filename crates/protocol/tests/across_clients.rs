@@ -53,7 +53,11 @@ const ROOT_TOO_HIGH: &str = "node-airbrake-v3-2.1.9";
 fn kind_of(capture: &Capture) -> Option<(String, String)> {
     let language = capture.client.split('-').next()?;
     let scenario = capture.meta["scenario"].as_str()?;
-    let family = scenario.trim_end_matches(|end: char| end == '_' || end.is_ascii_digit());
+    let family = match scenario.trim_end_matches(|end: char| end == '_' || end.is_ascii_digit()) {
+        // OpenTelemetry's name for it.
+        "span_exception" => "simple",
+        family => family,
+    };
     let is_whole = family != "deep_stack" || !CUT_STACKS.contains(&capture.client.as_str());
     let is_compared = capture.is_notice() && is_whole && FAMILIES.contains(&family) && language != "browser";
     is_compared.then(|| (language.to_owned(), family.to_owned()))
