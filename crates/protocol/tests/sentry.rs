@@ -185,6 +185,7 @@ fn whatever_was_raised_has_a_message() {
     for (value, class, message) in [
         (json!("ValueError: bad input"), Some("ValueError"), Some("bad input")),
         (json!("shop.PaymentDeclined: no"), Some("shop.PaymentDeclined"), Some("no")),
+        (json!("error: it is gone"), None, Some("error: it is gone")),
         (json!("see https://shop.example: it is gone"), None, Some("see https://shop.example: it is gone")),
         (json!("https://shop.example"), None, Some("https://shop.example")),
         (json!("Error: first line\nsecond"), None, Some("Error: first line\nsecond")),
@@ -197,6 +198,16 @@ fn whatever_was_raised_has_a_message() {
         assert_eq!((raised.class.as_deref(), raised.message.as_deref()), (class, message));
         assert_eq!(notice.unmapped_json, None);
     }
+}
+
+#[test]
+fn a_message_with_a_made_up_stack_has_no_class() {
+    let made_up = json!([{"value": "Payment: it failed", "mechanism": {"type": "generic", "synthetic": true}}]);
+    let notice = notice_of(&json!({"exception": made_up}));
+    assert_eq!(
+        (notice.errors[0].class.as_deref(), notice.errors[0].message.as_deref()),
+        (None, Some("Payment: it failed"))
+    );
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn read_exception<'a>(
     unmapped: &mut Unmapped<'a>,
 ) -> Link {
     let mut link = Link::default();
+    let mut is_synthetic = false;
     let error = &mut link.error;
     for (key, value) in entries {
         let is_taken = match &*key {
@@ -74,7 +75,8 @@ fn read_exception<'a>(
             "module" => set(&mut error.module, &value),
             "mechanism" if matches!(value, Tree::Map(_)) => {
                 (link.id, link.parent_id) = (number(&value, "exception_id"), number(&value, "parent_id"));
-                error.handled = handled(&value);
+                error.handled = flag(&value, "handled");
+                is_synthetic = flag(&value, "synthetic") == Some(true);
                 error.mechanism_json = (!value.is_empty()).then(|| value.to_text());
                 true
             }
@@ -88,7 +90,8 @@ fn read_exception<'a>(
             unmapped.add(format!("{path}.{key}"), value);
         }
     }
-    if error.class.is_none() {
+    // What was made up to have a stack is no exception: its text is a message and nothing else.
+    if error.class.is_none() && !is_synthetic {
         split_class(error);
     }
     link
@@ -97,11 +100,9 @@ fn read_exception<'a>(
 /// Clients that have only a text write `Class: message`.
 fn split_class(error: &mut Error) {
     let Some((class, message)) = error.message.as_deref().and_then(|text| text.split_once(": ")) else { return };
-    let is_name = |class: &str| {
-        !class.is_empty() && class.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
-    };
-    let is_one_line = !message.contains('\n');
-    if is_name(class) && is_one_line && class.ends_with(|last: char| last.is_ascii_alphabetic()) {
+    let is_path = class.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+    let name = class.rsplit('.').next().unwrap_or_default();
+    if is_path && name.starts_with(|first: char| first.is_ascii_uppercase()) && !message.contains('\n') {
         (error.class, error.message) = (Some(class.to_owned()), Some(message.trim().to_owned()));
     }
 }
@@ -115,9 +116,9 @@ fn number(mechanism: &Tree<'_>, name: &str) -> Option<u64> {
     field(mechanism, name)?.scalar()?.parse().ok()
 }
 
-fn handled(mechanism: &Tree<'_>) -> Option<bool> {
-    match field(mechanism, "handled")? {
-        Tree::Bool(handled) => Some(*handled),
+fn flag(mechanism: &Tree<'_>, name: &str) -> Option<bool> {
+    match field(mechanism, name)? {
+        Tree::Bool(flag) => Some(*flag),
         _ => None,
     }
 }
