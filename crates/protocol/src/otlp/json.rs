@@ -247,8 +247,9 @@ fn take_span(text: &str, group: &mut Group<'_>, taking: &mut Taking) -> Option<(
         };
         keep(fact_name(key), rest.filter(|rest| !is_zero(rest)), &mut span.facts);
     }
-    // So many values that the reader has dropped the events is not what a span has.
-    if events.is_empty() && has_dropped(&span.notes) {
+    // Of a span with more values than one has, what came in time is taken, and the client hears that it was not all.
+    let is_whole = !has_dropped(&span.notes);
+    if events.is_empty() && !is_whole {
         return None;
     }
     taking.span(
@@ -257,7 +258,7 @@ fn take_span(text: &str, group: &mut Group<'_>, taking: &mut Taking) -> Option<(
         events.into_iter().map(|event| Some((read_event(event), Vec::new()))),
         group.origin(),
     );
-    Some(())
+    is_whole.then_some(())
 }
 
 fn read_event(event: Tree<'_>) -> Event<'_> {
