@@ -3,13 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod capture;
+mod processor;
 
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use capture::{Capture, fixtures};
 use notice::Notice;
 use notice::prost::Message as _;
+use processor::worked;
 use proptest::prelude::*;
 use protocol::sentry::{self, Envelope, EventContext, ReportContext};
 use protocol::{ParseError, Parsed, airbrake, bugsnag, honeybadger, hoptoad, rollbar};
@@ -86,14 +88,6 @@ fn quickly<T>(body: &[u8], function: impl FnOnce() -> T) -> T {
     let took = worked().saturating_sub(started);
     assert!(took < PARSE_TIME_MAX, "{took:?} for {} bytes", body.len());
     answer
-}
-
-/// How long this thread has worked, where the system tells it: that others keep the machine busy is no fault of a parser.
-fn worked() -> Duration {
-    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = told.and_then(|told| told.split(' ').next()?.parse().ok());
-    nanoseconds.map_or_else(|| STARTED.elapsed(), Duration::from_nanos)
 }
 
 /// Parses by every parser, prepares what comes out like the gateway, and checks that it is bounded.
