@@ -16,8 +16,8 @@ pub const FINGERPRINT_VERSION: u8 = 2;
 /// Classes that a client writes when there is none: the message is all that tells such errors apart.
 const PLACEHOLDER_CLASSES: [&str; 1] = ["PHP::Error"];
 
-/// What in a client's own fingerprint stands for the one that we would make.
-const DEFAULT_MARK: &str = "{{ default }}";
+/// What in a client's own fingerprint stands for the one that we would make, in any spacing.
+const DEFAULT_MARK: &str = "{{default}}";
 
 /// By which rules a project wants its notices grouped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,9 +56,10 @@ pub fn fingerprint(notice: &Notice, grouping: Grouping) -> Fingerprint {
         parts = parts_by(notice, grouping);
     }
     for part in &notice.client_fingerprint {
-        match part.trim() {
-            DEFAULT_MARK | "{{default}}" => parts.extend(parts_by(notice, grouping)),
-            _ => parts.push(Part::new("client", part.as_str())),
+        if part.split_whitespace().collect::<String>() == DEFAULT_MARK {
+            parts.extend(parts_by(notice, grouping));
+        } else {
+            parts.push(Part::new("client", part.as_str()));
         }
     }
     Fingerprint { hash: hash(&parts), version: FINGERPRINT_VERSION, parts }
