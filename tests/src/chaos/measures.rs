@@ -22,6 +22,7 @@ const TOLD: &[&str] = &[
     "worker_fenced_total",
     "worker_records_total{ended=\"stored\"}",
     "worker_records_total{ended=\"repeated\"}",
+    "worker_records_total{ended=\"named_before\"}",
     "worker_records_total{ended=\"dead\"}",
     "worker_records_total{ended=\"gone\"}",
 ];

@@ -115,12 +115,13 @@ impl fmt::Display for Report {
         let sums = &self.sums;
         writeln!(
             f,
-            "sums of {} snapshots, the last: accounted {} - dead {} - declared gone {} - deploys, ledgers, statistics {} = {}",
+            "sums of {} snapshots, the last: accounted {} - dead {} - declared gone {} - deploys, ledgers, statistics {} - repeats of a name {} = {}",
             self.snapshot_count,
             sums.accounted,
             sums.dead,
             sums.declared_gone,
             sums.others,
+            sums.repeated,
             sums.expected()
         )?;
         writeln!(
