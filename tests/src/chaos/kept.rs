@@ -1,6 +1,6 @@
 //! Everything that got a 2xx against everything that is stored.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 use sqlx::{PgPool, Row as _};
@@ -11,7 +11,6 @@ use crate::captures::Capture;
 
 use super::sample::{Template, find};
 use super::traffic::{Accepted, Ledger, What};
-use super::visible::lane_of;
 
 /// Faults of one kind that are told in words.
 const TOLD_MAX: usize = 5;
@@ -25,8 +24,6 @@ pub struct Kept {
     pub missing: u64,
     /// Stored more than once.
     pub doubled: u64,
-    /// Named by their clients, sent again, and stored again in a lane of another epoch: what is promised of names holds within one.
-    pub named_in_two_epochs: u64,
     /// Stored, and nobody was told so.
     pub extra: u64,
     /// Stored with another body than was sent, or for another project.
@@ -42,17 +39,12 @@ pub struct Kept {
 /// Compares; the second answer tells what is wrong in words.
 pub async fn compare(pool: &PgPool, ledger: &Ledger, captures: &[Capture]) -> (Kept, Vec<String>) {
     let mut comparing = Comparing { captures, kept: Kept::default(), faults: BTreeMap::new(), firsts: HashMap::new() };
-    let mut seen: HashMap<Uuid, Uuid> = HashMap::new();
+    let mut seen: HashSet<Uuid> = HashSet::new();
     bodies::each(pool, |body| {
         comparing.kept.stored += 1;
         // Whatever its client named counts once by that name.
         let name = body.client_id().and_then(|id| id.parse().ok()).unwrap_or(body.id);
-        if let Some(first) = seen.insert(name, body.id) {
-            // Within an epoch the same notice always has the same lane.
-            if name != body.id && lane_of(first) != lane_of(body.id) {
-                comparing.kept.named_in_two_epochs += 1;
-                return;
-            }
+        if !seen.insert(name) {
             comparing.kept.doubled += 1;
             comparing.tell("doubled", format!("{name} is stored again"));
             return;
@@ -64,7 +56,7 @@ pub async fn compare(pool: &PgPool, ledger: &Ledger, captures: &[Capture]) -> (K
     })
     .await;
     let dead = dead_notices(pool).await;
-    for accepted in ledger.accepted.values().filter(|accepted| !seen.contains_key(&accepted.id)) {
+    for accepted in ledger.accepted.values().filter(|accepted| !seen.contains(&accepted.id)) {
         match (dead.get(&accepted.id), accepted.what) {
             (None, _) => {
                 comparing.kept.missing += 1;

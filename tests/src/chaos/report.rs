@@ -102,11 +102,10 @@ impl fmt::Display for Report {
                 "  {stream:9?} {sent:8} sent, {accepted:8} with 2xx, refused {refused:?}, {unanswered} unanswered, {unsent} not sent"
             )?;
         }
-        let Kept { stored, missing, doubled, named_in_two_epochs, extra, altered, hostile_dead, sound_dead, dead } =
-            &self.kept;
+        let Kept { stored, missing, doubled, extra, altered, hostile_dead, sound_dead, dead } = &self.kept;
         writeln!(
             f,
-            "kept\n  {stored} stored, {missing} missing, {doubled} doubled, {altered} altered, {extra} extra (without a 2xx), {named_in_two_epochs} named in two epochs of lanes"
+            "kept\n  {stored} stored, {missing} missing, {doubled} doubled, {altered} altered, {extra} extra (without a 2xx)"
         )?;
         writeln!(
             f,
