@@ -7,7 +7,7 @@ use notice::{NoticeId, UserSketch};
 use uuid::Uuid;
 
 use crate::chunk;
-use crate::client_ids::ClientIdEntry;
+use crate::client_ids::{ClientIdEntry, KnownTo, StoredRun};
 
 /// A lane that is held, and what proves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,8 +125,10 @@ pub struct Identity {
 }
 
 /// The clients' ids of the notices of one project in one batch.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ClientIdRun {
+    /// Up to where it was known what is stored of the project, when these were found to be new.
+    pub known_to: KnownTo,
     /// Each with its place.
     pub entries: Vec<ClientIdEntry>,
     /// Greatest accepted_at of these notices.
@@ -222,7 +224,7 @@ pub struct CursorRow {
 }
 
 /// What a transaction did, for logs and metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Written {
     /// Records of the lane that are accounted for now.
     pub accounted: i64,
@@ -232,4 +234,6 @@ pub struct Written {
     pub fresh_group_count: u64,
     /// Resolved groups whose error came back.
     pub reopened_group_count: u64,
+    /// Which clients' ids are stored now that were not known before, with those of this batch.
+    pub client_ids: Vec<StoredRun>,
 }

@@ -16,7 +16,7 @@ use crate::housekeeper::Housekeeper;
 /// Entries that are taken into memory at once: 16 MiB.
 const ENTRIES_MAX: usize = 1 << 20;
 
-/// How long what a batch brought is kept after that, for whoever owns its lane. More than the two days in which it is asked.
+/// How long what a batch brought is kept after that, for whoever stores more of the project. More than the two days in which it is asked.
 const RUN_HOURS: f64 = 49.0;
 
 impl Housekeeper {

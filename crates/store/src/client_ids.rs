@@ -31,6 +31,12 @@ impl ClientIdEntry {
         ClientIdEntry { hash, place: id.as_uuid().as_u64_pair().0 }
     }
 
+    /// The lane of the notice.
+    #[must_use]
+    pub fn lane(&self) -> u16 {
+        NoticeId::from(self.first_id()).lane()
+    }
+
     /// Which bucket of the index it is in.
     #[must_use]
     pub fn bucket(&self) -> u8 {
@@ -69,6 +75,27 @@ impl ClientIdEntry {
     fn first_id(&self) -> Uuid {
         Uuid::from_u64_pair(self.place, 0)
     }
+}
+
+/// Up to where it is known which clients' ids of a project are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownTo {
+    /// When the server began to run that said so. Another one, or the same set back, may lack what this one had, and use its numbers
+    /// for something else.
+    pub server_started_at: OffsetDateTime,
+    /// The last row of `client_id_run` that is known; 0 if there was none.
+    pub run_id: i64,
+}
+
+/// The clients' ids that one batch has brought of one project.
+#[derive(Debug, Clone)]
+pub struct StoredRun {
+    /// The project.
+    pub project_id: i64,
+    /// Whoever knows this row and all before knows so far.
+    pub known_to: KnownTo,
+    /// Each id with its place.
+    pub entries: Vec<ClientIdEntry>,
 }
 
 /// What an id of a client is known by within an installation.

@@ -15,6 +15,9 @@ pub enum StoreError {
         /// The lane that was lost.
         lane: u16,
     },
+    /// Others have stored what a batch brings since it was prepared, or may have.
+    #[error("other notices are stored than were when the batch was prepared")]
+    StoredMeanwhile,
     /// The migrations could not be applied.
     #[error("the schema could not be brought up to date")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -40,6 +43,8 @@ pub enum ErrorClass {
     Refused,
     /// A partition is missing: read again which there are, then the same once more.
     NoPartition,
+    /// What is known of clients' ids is out of date: find out what is stored, prepare the batch again.
+    OutOfDate,
     /// The lane is not as it was left: let go of it.
     Fenced,
 }
@@ -49,6 +54,7 @@ impl StoreError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Fenced { .. } => ErrorClass::Fenced,
+            Self::StoredMeanwhile => ErrorClass::OutOfDate,
             Self::Database(error) => class_of(error),
             Self::Invalid(_) | Self::Chunk(_) => ErrorClass::Refused,
             Self::CommitUnknown(_) | Self::Migrate(_) | Self::TaskDied(_) => ErrorClass::Unknown,

@@ -7,6 +7,7 @@ mod support;
 use journal::Record;
 use notice::{Notice, NoticeId};
 use store::reader::{Reader, Viewer};
+use store::{Admin, Writer};
 use support::{Bench, PROJECT, notice, now_us, record, record_at};
 use uuid::Uuid;
 
@@ -58,6 +59,60 @@ async fn what_is_sent_again_counts_once_in_a_batch_in_later_ones_and_by_other_wo
     bench.audit().await;
     assert_eq!(found(&bench, "id-15").await, Some(id_of(&again[15])), "it is the first that was stored");
     assert_eq!(found(&bench, "id-31").await, None);
+}
+
+#[tokio::test]
+async fn what_is_sent_again_counts_once_in_whichever_lane_it_comes() {
+    let bench = Bench::new().await;
+    let worker = bench.worker("fold").await;
+    let journal = Uuid::now_v7();
+    for lane in [5, 6, 7] {
+        let records: Vec<_> = (1..=20).map(|seq| record(lane, seq, &named("Timeout", &format!("id-{seq}")))).collect();
+        bench.ship_all(journal, 1, &records).await;
+        bench.drained(lane).await;
+    }
+    assert_eq!(bench.number("select notice_count from grp").await, 20);
+    worker.stop().await;
+
+    // Other lanes are made, and another worker has the new ones.
+    Admin::connect(&bench.database.url).await.unwrap().reshard(32).await.unwrap();
+    let worker = bench.worker("fold").await;
+    let lanes: Vec<_> = Writer::connect(&bench.worker_url()).await.unwrap().lane_epochs().await.unwrap();
+    bench.queue.learn_lanes(&lanes.iter().map(|epoch| epoch.lanes).collect::<Vec<_>>()).unwrap();
+    let records: Vec<_> = (1..=30).map(|seq| record(70, seq, &named("Timeout", &format!("id-{seq}")))).collect();
+    bench.ship_all(journal, 1, &records).await;
+    bench.drained(70).await;
+    worker.stop().await;
+    assert_eq!(bench.number("select notice_count from grp").await, 30);
+    assert_eq!(bench.number("select sum(repeat_records)::bigint from lane_state").await, 60);
+    bench.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_many_lanes_get_at_once_each_counts_once() {
+    const LANES: std::ops::Range<u16> = 8..24;
+    const NAMES: u64 = 3_000;
+    let bench = Bench::new().await;
+    let workers = [bench.worker("fold").await, bench.worker("fold").await];
+    let journal = Uuid::now_v7();
+    // The same names in every lane, in turns, so that batches of different lanes that are prepared at once share most of theirs.
+    for names in (1..=NAMES).collect::<Vec<_>>().chunks(100) {
+        for lane in LANES {
+            let records: Vec<_> =
+                names.iter().map(|seq| record(lane, *seq, &named("Timeout", &format!("id-{seq}")))).collect();
+            bench.ship_all(journal, 1, &records).await;
+        }
+    }
+    for lane in LANES {
+        bench.drained(lane).await;
+    }
+    for worker in workers {
+        worker.stop().await;
+    }
+    assert_eq!(bench.number("select notice_count from grp").await, NAMES as i64);
+    let records = (NAMES * LANES.len() as u64) as i64;
+    assert_eq!(bench.number("select sum(repeat_records)::bigint from lane_state").await, records - NAMES as i64);
+    bench.audit().await;
 }
 
 #[tokio::test]

@@ -1,8 +1,5 @@
 //! From something that was understood to something that is on the disk.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use journal::{AppendError, Draft, Journal, Kind};
@@ -19,36 +16,6 @@ use crate::projects::Project;
 pub(crate) struct Intake {
     pub(crate) journal: Journal,
     queue: Queue,
-    named: Arc<NamedLanes>,
-}
-
-/// The lanes of the last notices that their clients have named. What is sent again has to go where it went before, also when
-/// the lanes have become others meanwhile: the owner of a lane knows the names of that lane.
-#[derive(Default)]
-struct NamedLanes {
-    hasher: RandomState,
-    /// This generation and the one before.
-    lanes: Mutex<[HashMap<u64, u16>; 2]>,
-}
-
-impl NamedLanes {
-    /// Names of one generation.
-    const NAMES_MAX: usize = 32 * 1024;
-
-    /// The lane that the name had before, or from now on has.
-    fn lane(&self, project_id: u64, client_id: &str, chosen: u16) -> u16 {
-        let name = self.hasher.hash_one((project_id, client_id));
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = lanes.iter().find_map(|generation| generation.get(&name)) {
-            return *lane;
-        }
-        if lanes[0].len() >= Self::NAMES_MAX {
-            let full = std::mem::take(&mut lanes[0]);
-            lanes[1] = full;
-        }
-        lanes[0].insert(name, chosen);
-        chosen
-    }
 }
 
 /// What every record fixes once, for ever: when, where to, and under which id.
@@ -60,7 +27,7 @@ struct Stamp {
 
 impl Intake {
     pub(crate) fn new(journal: Journal, queue: Queue) -> Intake {
-        Intake { journal, queue, named: Arc::default() }
+        Intake { journal, queue }
     }
 
     /// How many lanes new records are spread over.
@@ -77,8 +44,7 @@ impl Intake {
     ) -> (NoticeId, Draft) {
         notice::normalise(&mut notice);
         notice::scrub(&mut notice);
-        let name = notice.client_id.as_deref().filter(|id| !id.is_empty());
-        let stamp = self.stamp(project, lane_hash(&notice), name);
+        let stamp = self.stamp(project, lane_hash(&notice));
         let FoldKey(fold_key) = fold_key(&notice);
         let id = stamp.id;
         let draft = Draft {
@@ -92,7 +58,7 @@ impl Intake {
     /// Makes anything else ready for the journal: a deploy, statistics, a ledger.
     pub(crate) fn draft(&self, kind: Kind, project: &Project, message: &impl Message) -> (NoticeId, Draft) {
         // Rare beside notices, and in one lane a project's deploys keep their order.
-        let stamp = self.stamp(project, 0, None);
+        let stamp = self.stamp(project, 0);
         (stamp.id, draft(kind, project, &stamp, message, None))
     }
 
@@ -109,10 +75,9 @@ impl Intake {
         kept
     }
 
-    fn stamp(&self, project: &Project, hash: u64, name: Option<&str>) -> Stamp {
+    fn stamp(&self, project: &Project, hash: u64) -> Stamp {
         let accepted_at_us = now_us();
-        let chosen = self.queue.lanes().lane_for(project.id, project.lane_subset, hash);
-        let lane = name.map_or(chosen, |name| self.named.lane(project.id, name, chosen));
+        let lane = self.queue.lanes().lane_for(project.id, project.lane_subset, hash);
         Stamp { accepted_at_us, lane, id: NoticeId::new(accepted_at_us, lane, rand::random()) }
     }
 }
@@ -145,24 +110,4 @@ fn draft(
 fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_keeps_its_lane_and_not_for_ever() {
-        let named = NamedLanes::default();
-        assert_eq!(named.lane(1, "a", 5), 5);
-        assert_eq!((named.lane(1, "a", 9), named.lane(2, "a", 9), named.lane(1, "b", 7)), (5, 9, 7));
-        for name in 0..NamedLanes::NAMES_MAX {
-            named.lane(3, &name.to_string(), 1);
-        }
-        assert_eq!(named.lane(1, "a", 9), 5, "the generation before is remembered");
-        for name in 0..2 * NamedLanes::NAMES_MAX {
-            named.lane(4, &name.to_string(), 1);
-        }
-        assert_eq!(named.lane(1, "a", 9), 9);
-    }
 }

@@ -1,6 +1,6 @@
-//! What is known of the ids that clients gave to notices: for the owner of a lane, that a notice which is sent again counts once.
+//! What is stored of the ids that clients gave to notices: a notice that is sent again counts once.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures::TryStreamExt as _;
 use notice::NoticeFacts;
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Writer;
-use crate::client_ids::{self, ClientIdEntry};
+use crate::client_ids::{self, ClientIdEntry, KnownTo, StoredRun};
 use crate::{StoreError, chunk};
 
 /// How long a notice that is sent again is recognised.
@@ -33,33 +33,53 @@ impl NamedNotice {
 }
 
 impl Writer {
-    /// The entries of a lane's notices of the last two days, in no order, each run with its time.
-    pub async fn client_ids_of_lane(
+    /// The clients' ids of these projects' notices of the last two days, as far as they are not known yet; oldest first. What is known
+    /// counts only if the same server still runs.
+    pub async fn client_ids(
         &self,
-        lane: u16,
-        mut take: impl FnMut(OffsetDateTime, ClientIdEntry),
+        projects: &BTreeMap<i64, Option<KnownTo>>,
+        mut take: impl FnMut(StoredRun),
     ) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let server_started_at =
+            sqlx::query_scalar!(r#"select pg_postmaster_start_time() as "at!""#).fetch_one(&mut *connection).await?;
+        let ids: Vec<i64> = projects.keys().copied().collect();
+        let known_to = |known: &Option<KnownTo>| {
+            known.filter(|known| known.server_started_at == server_started_at).map_or(0, |known| known.run_id)
+        };
+        let known: Vec<i64> = projects.values().map(known_to).collect();
+        // Also of projects that have none it is known now.
+        for (project_id, run_id) in ids.iter().copied().zip(known.iter().copied()) {
+            take(StoredRun { project_id, known_to: KnownTo { server_started_at, run_id }, entries: Vec::new() });
+        }
         let mut rows = sqlx::query!(
-            "select at, entries from client_id_run where lane = $1 and at > now() - $2 * interval '1 hour'",
-            i32::from(lane),
+            "select r.project_id, r.id, r.entries from unnest($1::bigint[], $2::bigint[]) as known (project_id, run_id)
+             join client_id_run r on r.project_id = known.project_id and r.id > known.run_id
+             where r.at > now() - $3 * interval '1 hour' order by r.id",
+            &ids,
+            &known,
             KNOWN_HOURS
         )
-        .fetch(&self.pool);
+        .fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
-            client_ids::decode(&row.entries).for_each(|entry| take(row.at, entry));
+            let known_to = KnownTo { server_started_at, run_id: row.id };
+            let entries = client_ids::decode(&row.entries).collect();
+            take(StoredRun { project_id: row.project_id, known_to, entries });
         }
         Ok(())
     }
 
-    /// Which of these are stored in a lane, among those of the last two days. Opens the chunks that hashes lead to.
-    pub async fn stored_in_lane(
+    /// Which of these are stored where they may be. Opens the chunks of these places.
+    pub async fn stored_there(
         &self,
-        lane: u16,
-        suspects: &HashSet<NamedNotice>,
+        suspects: &HashMap<NamedNotice, ClientIdEntry>,
     ) -> Result<HashSet<NamedNotice>, StoreError> {
+        let mut places: BTreeMap<(i64, u16), BTreeSet<ClientIdEntry>> = BTreeMap::new();
+        for (suspect, entry) in suspects {
+            places.entry((suspect.project_id, entry.lane())).or_default().insert(*entry);
+        }
         let mut stored = HashSet::new();
-        for (project_id, places) in self.places(lane, suspects).await? {
-            let entries: Vec<ClientIdEntry> = places.into_iter().collect();
+        for ((project_id, lane), entries) in places {
             let (first, last): (Vec<Uuid>, Vec<Uuid>) = entries.iter().map(ClientIdEntry::ids).unzip();
             let from: Vec<OffsetDateTime> = entries.iter().map(ClientIdEntry::chunk_from).collect();
             let until: Vec<OffsetDateTime> = entries.iter().map(ClientIdEntry::chunk_until).collect();
@@ -81,37 +101,12 @@ impl Writer {
                     let facts = NoticeFacts::decode(item.body.as_slice()).unwrap_or_default();
                     let Some(client_id) = facts.client_id else { continue };
                     let named = NamedNotice { project_id, client_id };
-                    if suspects.contains(&named) {
+                    if suspects.contains_key(&named) {
                         stored.insert(named);
                     }
                 }
             }
         }
         Ok(stored)
-    }
-
-    /// Where notices lie that have the hashes of these, by project.
-    async fn places(
-        &self,
-        lane: u16,
-        suspects: &HashSet<NamedNotice>,
-    ) -> Result<HashMap<i64, BTreeSet<ClientIdEntry>>, StoreError> {
-        let projects: BTreeSet<i64> = suspects.iter().map(|suspect| suspect.project_id).collect();
-        let projects: Vec<i64> = projects.into_iter().collect();
-        let hashes: HashSet<u64> = suspects.iter().map(NamedNotice::hash).collect();
-        let mut places: HashMap<i64, BTreeSet<ClientIdEntry>> = HashMap::new();
-        let mut rows = sqlx::query!(
-            "select project_id, entries from client_id_run
-             where lane = $1 and project_id = any($2::bigint[]) and at > now() - $3 * interval '1 hour'",
-            i32::from(lane),
-            &projects,
-            KNOWN_HOURS
-        )
-        .fetch(&self.pool);
-        while let Some(row) = rows.try_next().await? {
-            let found = client_ids::decode(&row.entries).filter(|entry| hashes.contains(&entry.hash));
-            places.entry(row.project_id).or_default().extend(found);
-        }
-        Ok(places)
     }
 }

@@ -1,23 +1,21 @@
 //! One lane that this worker holds: read, fold, commit, trim, publish.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use journal::Record;
 use queue::body::CODEC_ZSTD;
 use queue::{Entry, QueueError};
 use store::batch::{Batch, Claim};
-use store::client_ids::ClientIdEntry;
-use store::writer::{Claimed, DeadRecord, NamedNotice, ProjectRules};
+use store::writer::{Claimed, DeadRecord, ProjectRules};
 use store::{ErrorClass, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::accounts::{Accounts, Sifted};
-use super::client_ids::ClientIds;
 use super::limit::Limit;
-use super::prepare::{Known, Prepared, prepare};
+use super::prepare::{Asked, Known, Prepared, prepare};
 use super::record::{self, Death};
 use super::standing::Standing;
 use super::{Fold, measure};
@@ -67,6 +65,8 @@ enum Trouble {
     Store(#[from] StoreError),
     #[error("the task that folds died")]
     Task(#[from] tokio::task::JoinError),
+    #[error("others have stored notices with the same ids, or may have")]
+    OutOfDate,
     #[error("the lane belongs to another worker now, or the database was set back")]
     Lost,
 }
@@ -83,8 +83,6 @@ pub(crate) struct Lane {
     claim: Claim,
     attempts: u32,
     accounts: Accounts,
-    /// Read when the first notice comes that has a name.
-    client_ids: Option<Arc<RwLock<ClientIds>>>,
     standing: Arc<Standing>,
     /// Whether the sets in memory are those in the database. Not after a commit whose end is not known.
     is_certain: bool,
@@ -101,7 +99,6 @@ impl Lane {
             claim: claimed.claim,
             attempts: claimed.attempts,
             accounts: Accounts::from_claimed(claimed),
-            client_ids: None,
             standing,
             is_certain: true,
             published_all_at: None,
@@ -229,6 +226,15 @@ impl Lane {
 
     /// Commits a part in one transaction. The inner error is what the database, or the fold, says against it.
     async fn commit_part(&mut self, part: &[Entry]) -> Result<Result<(), Refused>, Trouble> {
+        loop {
+            match self.try_part(part).await {
+                Err(Trouble::OutOfDate) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_part(&mut self, part: &[Entry]) -> Result<Result<(), Refused>, Trouble> {
         let sifted = self.accounts.sift(part);
         let batch = match self.prepare(&sifted).await? {
             Ok(batch) => batch,
@@ -259,14 +265,11 @@ impl Lane {
     async fn retry_dead(&mut self) -> Result<(), Trouble> {
         let lane = self.claim.lane;
         for record in self.fold.writer.dead_to_retry(self.claim, RETRIES_MAX).await? {
-            let rules = self.fold.projects.read_again().await?;
-            let shipped = record::dug_up(&record);
-            let died_again = match self.prepare_with(Arc::from([shipped]), rules).await? {
-                Err(panic) => Some((Death::Panicked.reason(), panic)),
-                Ok(batch) => match batch.dead.first() {
-                    Some(dead) => Some((dead.reason, dead.detail.clone())),
-                    None => self.revive(batch, &record).await?,
-                },
+            let died_again = loop {
+                match self.try_again(&record).await {
+                    Err(Trouble::OutOfDate) => {}
+                    other => break other?,
+                }
             };
             tracing::info!(lane, seq = record.seq, lives = died_again.is_none(), "dead record tried again");
             if let Some((reason, detail)) = died_again {
@@ -274,6 +277,18 @@ impl Lane {
             }
         }
         Ok(())
+    }
+
+    /// `Some` is why a dead record remains dead.
+    async fn try_again(&mut self, record: &DeadRecord) -> Result<Option<(&'static str, String)>, Trouble> {
+        let rules = self.fold.projects.read_again().await?;
+        match self.prepare_with(Arc::from([record::dug_up(record)]), rules).await? {
+            Err(panic) => Ok(Some((Death::Panicked.reason(), panic))),
+            Ok(batch) => match batch.dead.first() {
+                Some(dead) => Ok(Some((dead.reason, dead.detail.clone()))),
+                None => self.revive(batch, record).await,
+            },
+        }
     }
 
     /// Commits what a dead record says, and removes it in the same transaction. `Some` is why not.
@@ -319,37 +334,30 @@ impl Lane {
     ) -> Result<Result<Batch, String>, Trouble> {
         self.learn_dictionaries(&fresh).await?;
         let lane = self.claim.lane;
-        let mut asked: Option<HashMap<NamedNotice, bool>> = None;
+        let Fold { client_ids, writer, .. } = &*self.fold;
+        let mut asked = Asked::new();
         loop {
             let (fold, fresh, rules) = (Arc::clone(&self.fold), Arc::clone(&fresh), Arc::clone(&rules));
-            let (client_ids, answers) = (self.client_ids.clone(), asked.take());
             let work = move || {
-                let client_ids = client_ids.as_deref().map(|ids| ids.read().unwrap_or_else(PoisonError::into_inner));
-                let known = Known { client_ids: client_ids.as_deref(), asked: answers.as_ref() };
-                prepare(&fresh, lane, &rules, &fold.dictionaries, &fold.identities, known)
+                let known = Known { client_ids: &fold.client_ids, asked: &asked };
+                let prepared = prepare(&fresh, lane, &rules, &fold.dictionaries, &fold.identities, known);
+                (prepared, asked)
             };
-            match tokio::task::spawn_blocking(work).await? {
+            let prepared;
+            (prepared, asked) = tokio::task::spawn_blocking(work).await?;
+            match prepared {
                 Err(panic) => return Ok(Err(panic)),
                 Ok(Prepared::Batch(batch)) => return Ok(Ok(*batch)),
-                Ok(Prepared::NeedsClientIds) => self.learn_client_ids().await?,
+                Ok(Prepared::NeedsClientIds(projects)) => client_ids.learn(writer, projects).await?,
                 Ok(Prepared::NeedsAsking(suspects)) => {
-                    let stored = self.fold.writer.stored_in_lane(lane, &suspects).await?;
-                    let answer = |suspect: NamedNotice| (suspect.clone(), stored.contains(&suspect));
-                    asked = Some(suspects.into_iter().map(answer).collect());
+                    let stored = writer.stored_there(&suspects).await?;
+                    asked.extend(suspects.into_iter().map(|(suspect, there)| {
+                        let is_stored = stored.contains(&suspect);
+                        (suspect, (there, is_stored))
+                    }));
                 }
             }
         }
-    }
-
-    /// Reads the names of the lane's notices of the last two days.
-    async fn learn_client_ids(&mut self) -> Result<(), Trouble> {
-        let mut ids = ClientIds::new(Arc::clone(&self.fold.remembered));
-        let take = |at: time::OffsetDateTime, entry: ClientIdEntry| {
-            ids.add(i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or_default(), entry.hash);
-        };
-        self.fold.writer.client_ids_of_lane(self.claim.lane, take).await?;
-        self.client_ids = Some(Arc::new(RwLock::new(ids)));
-        Ok(())
     }
 
     /// Reads the dictionaries that these records name and that are not known yet. What names one that there is not stays
@@ -379,15 +387,18 @@ impl Lane {
                 measure::fenced();
                 return Err(Trouble::Lost);
             }
+            Err(error) if error.class() == ErrorClass::OutOfDate => {
+                measure::out_of_date();
+                self.fold.client_ids.learn(&self.fold.writer, batch.client_ids.keys().copied()).await?;
+                return Err(Trouble::OutOfDate);
+            }
             other => other?,
         };
         self.attempts = 0;
         self.claim.accounted = written.accounted;
         self.standing.holds(self.claim);
-        if let Some(ids) = &self.client_ids {
-            ids.write().unwrap_or_else(PoisonError::into_inner).add_batch(&batch);
-        }
-        measure::committed(self.claim.lane, &batch, written, &sifted, entry_count, started.elapsed());
+        self.fold.client_ids.take(&written.client_ids);
+        measure::committed(self.claim.lane, &batch, &written, &sifted, entry_count, started.elapsed());
         self.accounts.advance(sifted);
         Ok(())
     }

@@ -17,6 +17,10 @@ pub(crate) fn describe() {
     describe_counter!("worker_dead_total", "Records that could not become what they were sent as, by reason.");
     describe_counter!("worker_batches_total", "Batches committed.");
     describe_counter!("worker_fenced_total", "Batches that were not committed because the lane had a new owner.");
+    describe_counter!(
+        "worker_out_of_date_total",
+        "Batches that were prepared again because other workers had stored notices with the same ids, or the database was another one."
+    );
     describe_histogram!("worker_batch_records", "Entries of a batch.");
     describe_histogram!("worker_batch_fingerprints", "Fingerprints of a batch: entries by this is the fold ratio.");
     describe_histogram!("worker_commit_seconds", "From the beginning of a transaction to its end.");
@@ -27,7 +31,7 @@ pub(crate) fn describe() {
 pub(super) fn committed(
     lane: u16,
     batch: &Batch,
-    written: Written,
+    written: &Written,
     sifted: &Sifted<'_>,
     entry_count: usize,
     took: Duration,
@@ -79,6 +83,10 @@ pub(super) fn committed(
 
 pub(super) fn fenced() {
     metrics::counter!("worker_fenced_total").increment(1);
+}
+
+pub(super) fn out_of_date() {
+    metrics::counter!("worker_out_of_date_total").increment(1);
 }
 
 pub(super) fn lanes(count: usize) {

@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use self::client_ids::Remembered;
+use self::client_ids::ClientIds;
 use self::identity::Identities;
 use self::lane::{Ended, Lane};
 use self::standing::Standing;
@@ -49,8 +49,7 @@ pub(crate) struct Fold {
     projects: Projects,
     dictionaries: Dictionaries,
     identities: Identities,
-    /// How many names of notices the lanes of this worker remember together.
-    remembered: Arc<Remembered>,
+    client_ids: ClientIds,
     limits: BatchLimits,
     /// How many batches may be in memory at once.
     slots: Semaphore,
@@ -74,7 +73,7 @@ impl Fold {
             queue,
             dictionaries: Dictionaries::default(),
             identities: Identities::default(),
-            remembered: Arc::default(),
+            client_ids: ClientIds::new(),
             limits,
             slots: Semaphore::new(usize::from(batches_at_once)),
             owner,

@@ -1,13 +1,14 @@
 //! From the fresh entries of a batch to what is written: reading, folding, grouping, packing. Pure work, no waiting.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use notice::prost::DecodeError;
 use notice::{Accepted, Folded, Grouping, Item};
 use queue::Shipped;
 use queue::body::Dictionaries;
-use store::batch::{Batch, FacetCount, FingerprintBatch};
+use store::batch::{Batch, ClientIdRun, FacetCount, FingerprintBatch};
 use store::chunk;
 use store::client_ids::ClientIdEntry;
 use store::writer::{NamedNotice, ProjectRules};
@@ -16,13 +17,14 @@ use super::client_ids::ClientIds;
 use super::identity::Identities;
 use super::record::{self, Read};
 
+/// What the database said of notices whose names look known: where each may be stored, and whether it is.
+pub(crate) type Asked = HashMap<NamedNotice, (ClientIdEntry, bool)>;
+
 /// What is known of the names that clients gave to notices.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'a> {
-    /// The names of this lane; `None` as long as nobody has asked for them.
-    pub(crate) client_ids: Option<&'a ClientIds>,
-    /// Those that look known, after the database was asked: whether each is stored.
-    pub(crate) asked: Option<&'a HashMap<NamedNotice, bool>>,
+    pub(crate) client_ids: &'a ClientIds,
+    pub(crate) asked: &'a Asked,
 }
 
 /// What came of fresh entries.
@@ -30,10 +32,10 @@ pub(crate) struct Known<'a> {
 pub(crate) enum Prepared {
     /// All of them can be written.
     Batch(Box<Batch>),
-    /// Some have names, and the names of the lane must be known first.
-    NeedsClientIds,
-    /// Some may be stored already: the database must be asked for these first.
-    NeedsAsking(HashSet<NamedNotice>),
+    /// Some have names, and the names that are stored of these projects must be known first.
+    NeedsClientIds(BTreeSet<i64>),
+    /// Some may be stored already, each there: the database must be asked first.
+    NeedsAsking(HashMap<NamedNotice, ClientIdEntry>),
 }
 
 /// What the fresh entries bring. An error is why they cannot be folded although each could be read, or what a panic said:
@@ -46,16 +48,21 @@ pub(crate) fn prepare(
     identities: &Identities,
     known: Known<'_>,
 ) -> Result<Prepared, String> {
-    let mut taking =
-        Taking { batch: Batch::default(), known, named: HashSet::new(), suspects: HashSet::new(), needs_ids: false };
+    let mut taking = Taking {
+        batch: Batch::default(),
+        known,
+        named: HashSet::new(),
+        suspects: HashMap::new(),
+        unknown: BTreeSet::new(),
+    };
     // One at a time: what a notice says takes many times its room once it is decoded, and is needed only to fold it.
     let folded = catch_unwind(AssertUnwindSafe(|| {
         let notices = fresh.iter().filter_map(|shipped| taking.take(record::read(shipped, lane, rules, dictionaries)));
         group(notice::fold(notices), rules, identities)
     }));
     let groups = folded.map_err(|panic| record::panic_text(panic.as_ref()))?.map_err(|error| error.to_string())?;
-    if taking.needs_ids {
-        return Ok(Prepared::NeedsClientIds);
+    if !taking.unknown.is_empty() {
+        return Ok(Prepared::NeedsClientIds(taking.unknown));
     }
     if !taking.suspects.is_empty() {
         return Ok(Prepared::NeedsAsking(taking.suspects));
@@ -69,8 +76,9 @@ struct Taking<'a> {
     known: Known<'a>,
     /// Names in this batch.
     named: HashSet<NamedNotice>,
-    suspects: HashSet<NamedNotice>,
-    needs_ids: bool,
+    suspects: HashMap<NamedNotice, ClientIdEntry>,
+    /// Projects of which it is not known what is stored.
+    unknown: BTreeSet<i64>,
 }
 
 impl Taking<'_> {
@@ -99,26 +107,31 @@ impl Taking<'_> {
     /// Whether the notice is the first of its name, or has none.
     fn is_first(&mut self, notice: &Accepted) -> bool {
         let Some(client_id) = notice.facts.client_id.as_deref().filter(|id| !id.is_empty()) else { return true };
-        let Some(client_ids) = self.known.client_ids else {
-            self.needs_ids = true;
-            return true;
+        let Known { client_ids, asked } = self.known;
+        let run = match self.batch.client_ids.entry(notice.project_id) {
+            Entry::Occupied(run) => run.into_mut(),
+            Entry::Vacant(run) => {
+                // Before the first look: what is stored after it shows at the latest when the batch is committed.
+                let Some(known_to) = client_ids.known_to(notice.project_id) else {
+                    self.unknown.insert(notice.project_id);
+                    return true;
+                };
+                run.insert(ClientIdRun { known_to, entries: Vec::new(), last_at_us: i64::MIN })
+            }
         };
         let named = NamedNotice { project_id: notice.project_id, client_id: client_id.to_owned() };
         let hash = named.hash();
-        let is_stored = match self.known.asked.and_then(|asked| asked.get(&named)) {
-            Some(is_stored) => *is_stored,
-            None => {
-                if client_ids.may_know(hash) {
-                    self.suspects.insert(named.clone());
-                }
+        let is_stored = client_ids.find(hash).is_some_and(|there| match asked.get(&named) {
+            Some((place, is_stored)) if *place == there => *is_stored,
+            _ => {
+                self.suspects.insert(named.clone(), there);
                 false
             }
-        };
+        });
         if is_stored || !self.named.insert(named) {
             self.batch.repeat_records += 1;
             return false;
         }
-        let run = self.batch.client_ids.entry(notice.project_id).or_default();
         run.entries.push(ClientIdEntry::new(hash, notice.id));
         run.last_at_us = run.last_at_us.max(notice.accepted_at_us);
         true

@@ -120,10 +120,10 @@ async fn write(
         written.fresh_group_count = placed.iter().filter(|place| place.is_fresh).count() as u64;
         written.reopened_group_count = told::reopened(&placed).len() as u64;
     }
-    if !batch.client_ids.is_empty() {
-        client_ids::write(tx, claim.lane, batch).await?;
-    }
     records::write(tx, claim, batch, live).await?;
+    if !batch.client_ids.is_empty() {
+        written.client_ids = client_ids::write(tx, claim.lane, batch).await?;
+    }
     Ok((written, learned))
 }
 
