@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::bodies::{self, StoredBody};
 use crate::captures::Capture;
 
-use super::sample::{Template, find};
+use super::sample::{Template, find, marker_in};
 use super::traffic::{Accepted, Ledger, What};
 
 /// Faults of one kind that are told in words.
@@ -42,8 +42,7 @@ pub async fn compare(pool: &PgPool, ledger: &Ledger, captures: &[Capture]) -> (K
     let mut seen: HashSet<Uuid> = HashSet::new();
     bodies::each(pool, |body| {
         comparing.kept.stored += 1;
-        // Whatever its client named counts once by that name.
-        let name = body.client_id().and_then(|id| id.parse().ok()).unwrap_or(body.id);
+        let name = name_of(&body, ledger);
         if !seen.insert(name) {
             comparing.kept.doubled += 1;
             comparing.tell("doubled", format!("{name} is stored again"));
@@ -86,7 +85,8 @@ struct Comparing<'a> {
 /// Notices of which the same must be stored, but for their marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Likeness {
-    Template(Template),
+    /// With the second frame of the innermost error before the first, or not.
+    Template(Template, bool),
     Recorded(usize),
 }
 
@@ -111,7 +111,7 @@ impl Comparing<'_> {
                 if let Some(fault) = sample.fault(&stored.body) {
                     return Some(fault);
                 }
-                (Likeness::Template(sample.template), sample.without_marker(&stored.body))
+                (Likeness::Template(sample.template, is_turned(&stored.body)), sample.without_marker(stored))
             }
             What::Recorded(number) => {
                 let capture = &self.captures[number];
@@ -133,6 +133,17 @@ impl Comparing<'_> {
             told.push(fault);
         }
     }
+}
+
+/// Whatever its client named counts once by that name. OpenTelemetry's exceptions have no name but what they say: there it is the marker.
+fn name_of(body: &StoredBody, ledger: &Ledger) -> Uuid {
+    let Some(client_id) = body.client_id() else { return body.id };
+    let name = client_id.parse().ok().filter(|name| ledger.accepted.contains_key(name));
+    name.or_else(|| marker_in(&body.body)).unwrap_or(body.id)
+}
+
+fn is_turned(body: &[u8]) -> bool {
+    find(body, b"orders_controller.rb") < find(body, b"payment.rb")
 }
 
 /// What else was said is looked at where captures are sent one by one.

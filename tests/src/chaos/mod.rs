@@ -11,6 +11,7 @@
 //!   everything is under way or less than ten seconds over;
 //! * a gateway whose disk fails aborts; nothing else ends by itself; `croak audit` finds nothing.
 
+mod clients;
 mod faults;
 pub mod fleet;
 pub mod kept;

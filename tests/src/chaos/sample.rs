@@ -1,60 +1,51 @@
 //! Notices that are made up: each can be told from all others, and it is known what must be kept of it.
 
-use serde_json::json;
+use uuid::Uuid;
 
-use crate::samples::{XML_PATH, XmlNotice, json_notice};
-use crate::wire;
+use crate::bodies::StoredBody;
+
+use super::clients::{Client, Said, pad_name};
 
 /// Different errors of one project.
 const CLASSES: u16 = 40;
 
-/// Bytes of padding; the last ones come seldom.
-const PADDINGS: [usize; 4] = [0, 1_500, 20_000, 300_000];
+/// How many values of 72 bytes are added; the last ones come seldom.
+const PADS: [usize; 4] = [0, 15, 200, 3_000];
+
+/// What a marker begins with; 32 hexadecimal digits follow.
+const MARKER: &str = "chaos-";
 
 /// A notice of one of some kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sample {
-    /// Notices of one template differ in their marker alone.
+    /// Notices of one template differ in their marker alone, and in how the frames stand.
     pub template: Template,
     /// What no other notice has.
     pub marker: u128,
+    /// Whether the frames stand in the other order.
+    is_turned: bool,
 }
 
-/// All that a notice is but its marker.
+/// What a notice is but for its marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Template {
-    door: Door,
+    client: Client,
     class: u16,
     padding: u8,
-}
-
-/// How a notice is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Door {
-    Xml,
-    Json,
-    /// With an id of the client's own: the marker.
-    Sentry,
 }
 
 impl Sample {
     /// One of those that come often: half of them are the same error again and again. None of them is named by its client.
     pub fn random() -> Sample {
-        Sample::through(if rand::random() { Door::Json } else { Door::Xml })
+        Sample::of(if rand::random() { Client::Json } else { Client::Xml })
     }
 
     /// The same, of clients of every kind.
     pub fn random_of_all() -> Sample {
-        let doors = [Door::Xml, Door::Json, Door::Sentry];
-        Sample::through(doors[rand::random_range(0..doors.len())])
+        Sample::of(Client::ALL[rand::random_range(0..Client::ALL.len())])
     }
 
-    /// Whether its client has given it an id, and so may send it again.
-    pub fn is_named(&self) -> bool {
-        self.template.door == Door::Sentry
-    }
-
-    fn through(door: Door) -> Sample {
+    fn of(client: Client) -> Sample {
         let class = if rand::random() { 0 } else { rand::random_range(0..CLASSES) };
         let padding = match rand::random_range(0..1_000) {
             0..700 => 0,
@@ -62,112 +53,71 @@ impl Sample {
             980..999 => 2,
             _ => 3,
         };
-        Sample { template: Template { door, class, padding }, marker: rand::random() }
+        Sample { template: Template { client, class, padding }, marker: rand::random(), is_turned: false }
+    }
+
+    /// The id that its client has given it, by which it is known when it is sent again.
+    pub fn name(&self) -> Option<Uuid> {
+        self.template.client.names_its_notices().then(|| Uuid::from_u128(self.marker))
+    }
+
+    /// The same notice with its frames in another order, so that it is another error and may travel in another lane. Not where a
+    /// notice has no name but what it says.
+    pub fn turned(self) -> Sample {
+        Sample { is_turned: self.template.client != Client::Otlp, ..self }
+    }
+
+    /// Whether both are the same notice, sent again.
+    pub fn is_same(&self, other: &Sample) -> bool {
+        (self.template, self.marker) == (other.template, other.marker)
     }
 
     /// The whole request that brings it to a project.
     pub fn request(&self, project_id: i64, key: &str) -> Vec<u8> {
-        let Template { door, class, padding } = self.template;
-        let (class, user) = (class_name(class), user(class));
-        let padding_bytes = PADDINGS[usize::from(padding)];
-        if door == Door::Sentry {
-            return self.envelope(project_id, key, &class, &user, padding_bytes);
-        }
-        if door == Door::Xml {
-            let notice = XmlNotice {
-                key: key.to_owned(),
-                class,
-                marker: self.marker_text(),
-                user,
-                padding_bytes,
-                ..XmlNotice::default()
-            };
-            return wire::post(XML_PATH, notice.document().as_bytes());
-        }
-        let mut notice = json_notice(&class, MESSAGE);
-        notice["params"]["marker"] = json!(self.marker_text());
-        notice["context"]["user"]["id"] = json!(user);
-        for n in 0..padding_bytes / 100 {
-            notice["environment"][format!("HTTP_X_PAD_{n}")] = json!("lorem ipsum dolor ".repeat(4));
-        }
-        let path = format!("/api/v3/projects/{project_id}/notices?key={key}");
-        wire::request("POST", &path, &[("Content-Type", "application/json")], notice.to_string().as_bytes())
-    }
-
-    fn envelope(&self, project_id: i64, key: &str, class: &str, user: &str, padding_bytes: usize) -> Vec<u8> {
-        let frame = |file: &str, line: u32, function: &str| json!({"filename": file, "abs_path": format!("/srv/shop/{file}"), "lineno": line, "function": function, "in_app": true});
-        let mut event = json!({
-            "event_id": format!("{:032x}", self.marker),
-            "platform": "ruby", "level": "error", "environment": "production", "release": "shop@1.4.2",
-            "server_name": "shop-web-1", "transaction": "orders#create",
-            "sdk": {"name": "sentry.ruby", "version": "6.6.2"},
-            "exception": {"values": [{"type": class, "value": MESSAGE, "stacktrace": {"frames": [
-                frame("app/controllers/orders_controller.rb", 18, "create"),
-                frame("app/models/payment.rb", 31, "charge!"),
-            ]}}]},
-            "request": {"url": "https://shop.example/orders/17", "method": "POST"},
-            "user": {"id": user, "username": "A Customer"},
-            "extra": {"marker": self.marker_text()},
-        });
-        for n in 0..padding_bytes / 100 {
-            event["extra"][format!("HTTP_X_PAD_{n}")] = json!("lorem ipsum dolor ".repeat(4));
-        }
-        let envelope = format!("{{}}\n{{\"type\":\"event\"}}\n{event}\n");
-        let auth = format!("Sentry sentry_key={key}, sentry_version=7");
-        wire::request("POST", &format!("/api/{project_id}/envelope/"), &[("X-Sentry-Auth", &auth)], envelope.as_bytes())
+        let Template { client, class, padding } = self.template;
+        let said = Said {
+            class: &class_name(class),
+            marker_text: &self.marker_text(),
+            name: &format!("{:032x}", self.marker),
+            user: &user(class),
+            is_turned: self.is_turned,
+            pads: PADS[usize::from(padding)],
+        };
+        client.request(&said, project_id, key)
     }
 
     /// What is wrong with the stored body: it must have everything that was sent.
     pub fn fault(&self, body: &[u8]) -> Option<String> {
-        let Template { door, class, padding } = self.template;
-        let only = match door {
-            Door::Xml => ONLY_IN_XML,
-            Door::Json => ONLY_IN_JSON,
-            Door::Sentry => ONLY_IN_SENTRY,
-        };
-        let mut parts = vec![self.marker_text(), class_name(class), user(class), MESSAGE.to_owned()];
-        parts.extend(SAME_IN_ALL.iter().map(|part| (*part).to_owned()));
-        parts.extend(only.iter().map(|part| (*part).to_owned()));
-        parts.extend((0..PADDINGS[usize::from(padding)] / 100).map(|n| format!("HTTP_X_PAD_{n}\"")));
+        let Template { client, class, padding } = self.template;
+        let mut parts = vec![self.marker_text(), class_name(class), user(class)];
+        parts.extend(client.parts().into_iter().map(str::to_owned));
+        parts.extend((0..PADS[usize::from(padding)]).map(|n| format!("{}\"", pad_name(n))));
         let missing = parts.iter().find(|part| find(body, part.as_bytes()).is_none())?;
         Some(format!("{:?} has lost {missing:?}", self.template))
     }
 
-    /// The stored body as it would be with the marker of nobody: the same for all notices of a template.
-    pub fn without_marker(&self, body: &[u8]) -> Vec<u8> {
-        let marker = format!("{:032x}", self.marker).into_bytes();
-        let mut body = body.to_vec();
-        while let Some(at) = find(&body, &marker) {
-            body[at..at + marker.len()].fill(b'-');
+    /// The stored body as it would be with the marker of nobody: the same for all notices of a template whose frames stand alike.
+    pub fn without_marker(&self, stored: &StoredBody) -> Vec<u8> {
+        let mut body = stored.body.clone();
+        let marker = format!("{:032x}", self.marker);
+        for own in [Some(marker.as_str()), stored.client_id()].into_iter().flatten() {
+            while let Some(at) = find(&body, own.as_bytes()) {
+                body[at..at + own.len()].fill(b'-');
+            }
         }
         body
     }
 
     fn marker_text(&self) -> String {
-        format!("m{:032x}", self.marker)
+        format!("{MARKER}{:032x}", self.marker)
     }
 }
 
-const MESSAGE: &str = "card declined by the bank";
-
-/// What the samples have in common.
-const SAME_IN_ALL: &[&str] = &[
-    "app/models/payment.rb",
-    "charge!",
-    "app/controllers/orders_controller.rb",
-    "https://shop.example/orders/17",
-    "shop-web-1",
-    "/srv/shop",
-    "production",
-    "shop@1.4.2",
-    "A Customer",
-    "orders",
-    "create",
-];
-const ONLY_IN_JSON: &[&str] = &["raise PaymentDeclined", "airbrake-ruby", "6.2.2"];
-const ONLY_IN_SENTRY: &[&str] = &["sentry.ruby", "6.6.2", "orders#create"];
-const ONLY_IN_XML: &[&str] =
-    &["lib/rack/runtime.rb", "dispatch", "REQUEST_METHOD", "\"cart\"", "Airbrake Notifier", "4.3.8"];
+/// The marker of a sample in what is stored of it.
+pub fn marker_in(body: &[u8]) -> Option<Uuid> {
+    let at = find(body, MARKER.as_bytes())? + MARKER.len();
+    std::str::from_utf8(body.get(at..at + 32)?).ok()?.parse().ok()
+}
 
 fn class_name(class: u16) -> String {
     format!("Chaos::Failure{class}")

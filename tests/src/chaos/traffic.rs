@@ -39,7 +39,8 @@ const UNHEARD_PAUSE: Duration = Duration::from_millis(20);
 /// Recorded requests to each gateway, in a second.
 const RECORDED_PER_SECOND: u32 = 8;
 
-/// Of so many notices that their clients have named one is sent again, whatever became of it.
+/// Of so many notices that their clients have named one is sent again through another gateway, whatever became of it; half of these with
+/// other frames.
 const AGAIN_EVERY: u32 = 5;
 
 /// Notices of each quiet project to each gateway, in a second.
@@ -89,7 +90,7 @@ impl Accepted {
     /// The lane that it travels in, as its id says.
     pub fn lane(&self) -> Option<u16> {
         match self.what {
-            What::Sample(sample) if sample.is_named() => None,
+            What::Sample(sample) if sample.name().is_some() => None,
             _ => Some(lane_of(self.id)),
         }
     }
@@ -156,12 +157,17 @@ impl Traffic {
         let state = Arc::new(State { stopping: AtomicBool::new(false), ledger: Mutex::default(), captures, watched });
         let mut senders = JoinSet::new();
         let each = u32::try_from(route.gateways.len()).expect("a few gateways");
-        for (gateway, address) in route.gateways.iter().copied().enumerate() {
-            let door = Door { state: Arc::clone(&state), gateway, address };
+        let doors: Vec<Door> = route
+            .gateways
+            .iter()
+            .enumerate()
+            .map(|(gateway, address)| Door { state: Arc::clone(&state), gateway, address: *address })
+            .collect();
+        for (door, next) in doors.iter().zip(doors.iter().cycle().skip(1)) {
             let permits = Arc::new(Semaphore::new(0));
             senders.spawn(pace(door.state_stops(), Arc::clone(&permits), route.per_second / each));
             for _ in 0..FLOODING {
-                senders.spawn(door.clone().flood(route.flooding.clone(), Arc::clone(&permits)));
+                senders.spawn(door.clone().flood(next.clone(), route.flooding.clone(), Arc::clone(&permits)));
             }
             for project in route.quiet {
                 senders.spawn(door.clone().trickle(project.clone()));
@@ -205,15 +211,16 @@ impl Door {
         self.state.stopping.load(Ordering::Relaxed)
     }
 
-    /// Sends whenever there is a permit.
-    async fn flood(self, project: Project, permits: Arc<Semaphore>) {
-        let mut connection = None;
+    /// Sends whenever there is a permit, and something again to the next gateway.
+    async fn flood(self, next: Door, project: Project, permits: Arc<Semaphore>) {
+        let (mut connection, mut next_connection) = (None, None);
         while let Ok(permit) = permits.acquire().await {
             permit.forget();
             let sample = Sample::random_of_all();
             self.send_sample(Stream::Flood, sample, &project, &mut connection).await;
-            if sample.is_named() && rand::random_ratio(1, AGAIN_EVERY) {
-                self.send_sample(Stream::Flood, sample, &project, &mut connection).await;
+            if sample.name().is_some() && rand::random_ratio(1, AGAIN_EVERY) {
+                let again = if rand::random() { sample } else { sample.turned() };
+                next.send_sample(Stream::Flood, again, &project, &mut next_connection).await;
             }
         }
     }
@@ -318,7 +325,11 @@ impl Door {
     fn accept(&self, stream: Stream, what: What, project_id: i64, answer: &Answer) {
         let at = Instant::now();
         let mut ledger = self.state.ledger.lock().expect("no sender panics");
-        let Some(id) = answer.notice_id() else {
+        let named = match what {
+            What::Sample(sample) => sample.name(),
+            _ => None,
+        };
+        let Some(id) = named.or_else(|| answer.notice_id()) else {
             // A deploy of nobody, statistics: what is hostile need not be a notice.
             if stream != Stream::Hostile {
                 ledger.faults.push(format!("a 2xx without an id: {}", answer.text()));
@@ -327,7 +338,7 @@ impl Door {
         };
         let accepted = Accepted { id, what, project_id, gateway: self.gateway, at };
         if let Some(before) = ledger.accepted.insert(id, accepted)
-            && !matches!(what, What::Sample(sample) if sample.is_named() && before.what == what)
+            && !matches!((what, before.what), (What::Sample(now), What::Sample(before)) if named.is_some() && now.is_same(&before))
         {
             ledger.faults.push(format!("two answers name {id}: for {:?} and for {what:?}", before.what));
         }
