@@ -8,6 +8,7 @@
 //! * [`servers`] are Redis and PostgreSQL, private where a test wants to kill them.
 //! * [`Visitor`] reads pages and sends forms, as a browser without JavaScript does; [`receiver`] takes webhook calls.
 //! * [`engines`] puts an installation on the servers that people run, and things happen to them.
+//! * [`live`] runs real clients, each in its own language, and looks for what they report.
 //! * [`wire`] sends bytes as they are; [`Api`] reads JSON; [`bodies`] reads the database and decodes the chunks itself.
 //! * [`wait_until`] is how a test waits: it polls, with a limit.
 //!
@@ -22,6 +23,7 @@ pub mod chaos;
 pub mod engines;
 pub mod hostile;
 pub mod installation;
+pub mod live;
 pub mod load;
 pub mod port;
 pub mod process;

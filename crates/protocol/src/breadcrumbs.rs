@@ -50,10 +50,23 @@ fn breadcrumb(entry: Tree<'_>) -> Tree<'_> {
             crumb.push((Cow::Borrowed(name), value));
         }
     }
+    if !crumb.iter().any(|(name, _)| name == "message") {
+        crumb.extend(said(&mut data).map(|text| (Cow::Borrowed("message"), Tree::Text(text.into()))));
+    }
     if !data.is_empty() {
         crumb.push((Cow::Borrowed("data"), Tree::map(data)));
     }
     Tree::Map(crumb)
+}
+
+/// What a browser's console was told, as it shows it: Airbrake's clients send the arguments of the call.
+fn said(data: &mut Vec<(Cow<'_, str>, Tree<'_>)>) -> Option<String> {
+    let at = data.iter().position(|(key, _)| key == "arguments")?;
+    let Tree::List(arguments) = &data[at].1 else { return None };
+    let words: Option<Vec<&str>> = arguments.iter().map(Tree::scalar).collect();
+    let text = words.filter(|words| !words.is_empty())?.join(" ");
+    data.remove(at);
+    Some(text)
 }
 
 /// What a client calls the parts of a breadcrumb.

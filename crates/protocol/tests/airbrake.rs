@@ -91,6 +91,24 @@ fn the_history_becomes_breadcrumbs() {
 }
 
 #[test]
+fn what_a_console_was_told_is_the_text_of_a_breadcrumb() {
+    // As @airbrake/browser 2.1.9 writes it.
+    let breadcrumbs = |arguments: &str| {
+        let notice = notice_of(&format!(
+            r#"{{"errors":[{{}}],"context":{{"history":[{{"type":"log","severity":"info","arguments":{arguments},"date":"2026-11-26T15:38:26.287Z"}}]}}}}"#
+        ));
+        json_of(notice.breadcrumbs_json.as_ref())
+    };
+    assert_eq!(
+        breadcrumbs(r#"["basket opened", 3]"#),
+        json!([{"category": "log", "level": "info", "at": "2026-11-26T15:38:26.287Z", "message": "basket opened 3"}])
+    );
+    let with_object = breadcrumbs(r#"["basket", {"items": 3}]"#);
+    assert_eq!(with_object[0]["data"]["arguments"], json!(["basket", {"items": 3}]));
+    assert!(with_object[0].get("message").is_none());
+}
+
+#[test]
 fn numbers_and_equal_keys_are_kept_exactly() {
     let notice = notice_of(
         r#"{"errors":[{}],"params":{"big":12345678901234567890123,"float":0.09250640869140625,"a":1,"a":2,"t":1795316388.564}}"#,

@@ -114,12 +114,42 @@ fn python_says_stage_and_root_beside() {
 }
 
 #[test]
+fn python_says_the_module_before_the_class() {
+    let notice = only(PYTHON);
+    assert_eq!(notice.language.as_deref(), Some("python"));
+    let error = &notice.errors[0];
+    assert_eq!((error.module.as_deref(), error.class.as_deref()), (Some("shop"), Some("PaymentDeclined")));
+    // A class of another language is as it came.
+    let other = only(r#"{"events":[{"exceptions":[{"errorClass":"java.io.IOException"}]}]}"#);
+    assert_eq!((other.language, other.errors[0].class.as_deref()), (None, Some("java.io.IOException")));
+}
+
+#[test]
+fn a_message_that_is_said_twice_is_kept_once() {
+    // As @bugsnag/node 9.0.0 and 7.25.0 write it.
+    let body = |again: &str| {
+        format!(
+            r#"{{"events":[{{"exceptions":[{{"errorClass":"PaymentDeclined","errorMessage":"{again}","message":"card was declined","type":"nodejs"}}],"device":{{"runtimeVersions":{{"node":"20.20.2"}}}}}}]}}"#
+        )
+    };
+    let notice = only(&body("card was declined"));
+    assert_eq!(notice.errors[0].message.as_deref(), Some("card was declined"));
+    assert_eq!((notice.language.as_deref(), notice.unmapped_json), (Some("javascript"), None));
+    let other = only(&body("another"));
+    assert_eq!(json_of(other.unmapped_json.as_ref()), json!({"events[0].exceptions[0].errorMessage": "another"}));
+}
+
+#[test]
 fn every_leaf_of_an_event_is_kept() {
     for body in [RUBY, ANDROID, PYTHON] {
         let mut kept = HashMap::new();
         for parsed in parsed(body) {
             let mut notice = parsed.notice;
             notice::normalise(&mut notice);
+            // A class that was told with its module is there in two parts.
+            let classes =
+                notice.errors.iter().filter_map(|error| Some((error.module.as_ref()?, error.class.as_ref()?)));
+            classes.for_each(|(module, class)| *kept.entry(format!("{module}.{class}")).or_default() += 1);
             count(&capture::json_of(&notice), &mut kept);
         }
         let mut sent = HashMap::new();

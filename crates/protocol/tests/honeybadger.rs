@@ -40,6 +40,20 @@ fn the_chain_is_the_raised_error_and_its_causes() {
 }
 
 #[test]
+fn the_id_of_a_cause_is_no_secret() {
+    // As the Python client 1.3.0 writes it.
+    let notice = notice_of(
+        r#"{"error":{"token":"d96345e5-ed10-4115-af76-1eceaf259e7e","class":"PaymentDeclined","message":"card was declined","causes":[{"token":"0b1f6d1c-2a52-4fd4-8f3e-5a1c3f0f7d11","class":"BankUnreachable","message":"no answer within 3 s","backtrace":[]}]}}"#,
+    );
+    assert_eq!(notice.client_id.as_deref(), Some("d96345e5-ed10-4115-af76-1eceaf259e7e"));
+    assert_eq!(notice.errors[1].class.as_deref(), Some("BankUnreachable"));
+    assert_eq!(
+        json_of(notice.unmapped_json.as_ref()),
+        json!({"error.causes[0].id": "0b1f6d1c-2a52-4fd4-8f3e-5a1c3f0f7d11"})
+    );
+}
+
+#[test]
 fn what_a_client_says_has_its_place() {
     let notice = captured("node-honeybadger-6.16.5/004 request_context");
     assert_eq!(notice.protocol, "honeybadger");

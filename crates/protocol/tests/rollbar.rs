@@ -36,6 +36,20 @@ fn the_chain_is_the_raised_error_and_its_causes() {
 }
 
 #[test]
+fn browsers_say_the_release_with_what_is_known_of_the_script() {
+    // As rollbar 3.1.0 writes it.
+    let item = |more: &str| {
+        notice_of(&format!(
+            r#"{{"data":{{"body":{{"message":{{"body":"shelf is nearly empty"}}}},"client":{{"javascript":{{"browser":"Chrome","code_version":"shop@2.7.1"}}}}{more}}}}}"#
+        ))
+    };
+    let notice = item("");
+    assert_eq!(notice.release.as_deref(), Some("shop@2.7.1"));
+    assert_eq!(json_of(notice.contexts_json.as_ref())["client"]["javascript"]["code_version"], "shop@2.7.1");
+    assert_eq!(item(r#","code_version":"8f2c1de9a7""#).release.as_deref(), Some("8f2c1de9a7"));
+}
+
+#[test]
 fn what_a_client_says_has_its_place() {
     let notice = captured("node-rollbar-3.1.0/004 request_context");
     assert_eq!(notice.protocol, "rollbar");

@@ -9,6 +9,7 @@ use super::{exceptions, meta_data, request};
 use crate::breadcrumbs::{self, Names};
 use crate::json::{part, set};
 use crate::place::set_place;
+use crate::stack_text::split_module;
 use crate::timestamp;
 use crate::unmapped::Unmapped;
 
@@ -18,6 +19,16 @@ const BREADCRUMB: Names =
 
 /// The parts of an event that are contexts by themselves.
 const CONTEXTS: [&str; 4] = ["session", "featureFlags", "usage", "performance"];
+
+/// Languages by what `runtimeVersions` calls them.
+const LANGUAGES: [(&str, &str); 6] = [
+    ("python", "python"),
+    ("ruby", "ruby"),
+    ("php", "php"),
+    ("node", "javascript"),
+    ("go", "go"),
+    ("javaVersion", "java"),
+];
 
 /// Reads the event into the notice.
 pub(super) fn read<'a>(mut event: Tree<'a>, path: &str, notice: &mut Notice, unmapped: &mut Unmapped<'a>) {
@@ -32,6 +43,9 @@ pub(super) fn read<'a>(mut event: Tree<'a>, path: &str, notice: &mut Notice, unm
         if !rest.is_empty() {
             contexts.push((Cow::Borrowed(key), Tree::Map(rest)));
         }
+    }
+    if notice.language.as_deref() == Some("python") {
+        notice.errors.iter_mut().for_each(split_class);
     }
     if let Some(value) = event.take("request") {
         request::read(value, &format!("{path}.request"), notice, unmapped);
@@ -162,11 +176,29 @@ fn read_device<'a>(
                 notice.occurred_at_us = timestamp::micros_of(value);
                 notice.occurred_at_us.is_some()
             }
+            "runtimeVersions" => {
+                notice.language = language(value).map(str::to_owned);
+                value.is_empty()
+            }
             _ => value.is_empty(),
         };
         !is_taken
     });
     rest
+}
+
+/// The language of the runtime whose version is told.
+fn language(versions: &Tree<'_>) -> Option<&'static str> {
+    let Tree::Map(versions) = versions else { return None };
+    let known = |(runtime, _): &(Cow<'_, str>, Tree<'_>)| LANGUAGES.iter().find(|(name, _)| runtime == name);
+    versions.iter().find_map(known).map(|(_, language)| *language)
+}
+
+/// Python's client writes the module before the class, where others have it beside, or not at all.
+fn split_class(error: &mut Error) {
+    if let Some((Some(module), class)) = error.class.as_deref().map(split_module) {
+        (error.module, error.class) = (Some(module.to_owned()), Some(class.to_owned()));
+    }
 }
 
 fn read_user<'a>(value: Tree<'a>, path: &str, notice: &mut Notice, unmapped: &mut Unmapped<'a>) {

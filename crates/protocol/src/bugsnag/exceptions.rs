@@ -17,10 +17,13 @@ pub(super) fn read<'a>(exceptions: Vec<Tree<'a>>, path: &str, unmapped: &mut Unm
 
 fn read_exception<'a>(exception: Tree<'a>, path: &str, unmapped: &mut Unmapped<'a>) -> Error {
     let mut error = Error::default();
+    let mut again = None;
     for (key, value) in unmapped.entries(path, exception) {
         match (&*key, value) {
             ("errorClass", value) if set(&mut error.class, &value) => {}
             ("message", value) if set(&mut error.message, &value) => {}
+            // JavaScript's clients say the message under this name as well.
+            ("errorMessage", value) => again = Some(value),
             ("stacktrace", Tree::List(frames)) => {
                 error.frames = frames
                     .into_iter()
@@ -34,6 +37,10 @@ fn read_exception<'a>(exception: Tree<'a>, path: &str, unmapped: &mut Unmapped<'
             }
             (key, value) => unmapped.add(format!("{path}.{key}"), value),
         }
+    }
+    if let Some(again) = again.filter(|again| again.scalar().is_none_or(|text| error.message.as_deref() != Some(text)))
+    {
+        unmapped.add(format!("{path}.errorMessage"), again);
     }
     error
 }

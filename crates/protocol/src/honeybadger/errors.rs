@@ -50,7 +50,11 @@ pub(super) fn read<'a>(error: Tree<'a>, notice: &mut Notice, unmapped: &mut Unma
     for (at, cause) in causes.into_iter().enumerate() {
         let mut error = Error::default();
         let path = format!("error.causes[{at}]");
-        let entries = unmapped.entries(&path, cause);
+        let mut entries = unmapped.entries(&path, cause);
+        // Python's client makes an id for each cause as well. Under its own name it would be taken for a secret.
+        if let Some(token) = entries.iter().position(|(key, _)| key == "token") {
+            unmapped.add(format!("{path}.id"), entries.remove(token).1);
+        }
         read_error(entries, &path, &mut error, unmapped);
         without_class(&mut error);
         notice.errors.push(error);

@@ -27,6 +27,7 @@ pub(super) fn read<'a>(mut data: Tree<'a>, notice: &mut Notice, unmapped: &mut U
     if let Some(value) = data.take("request") {
         request::read(value, notice, unmapped);
     }
+    let mut of_script = None;
     let Tree::Map(entries) = data else { return Ok(()) };
     for (key, value) in entries {
         let is_taken = match &*key {
@@ -57,6 +58,7 @@ pub(super) fn read<'a>(mut data: Tree<'a>, notice: &mut Notice, unmapped: &mut U
                 continue;
             }
             "client" => {
+                of_script = script_version(&value);
                 notice.contexts_json =
                     (!value.is_empty()).then(|| Tree::Map(vec![(Cow::Borrowed("client"), value)]).to_text());
                 continue;
@@ -77,7 +79,19 @@ pub(super) fn read<'a>(mut data: Tree<'a>, notice: &mut Notice, unmapped: &mut U
         }
     }
     notice.request = notice.request.take().filter(|request| *request != notice::Request::default());
+    notice.release = notice.release.take().or(of_script);
     Ok(())
+}
+
+/// The version of a page's script, which browsers tell here and not where others do.
+fn script_version(client: &Tree<'_>) -> Option<String> {
+    let version = entry(entry(client, "javascript")?, "code_version")?;
+    version.scalar().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn entry<'t, 'a>(tree: &'t Tree<'a>, name: &str) -> Option<&'t Tree<'a>> {
+    let Tree::Map(entries) = tree else { return None };
+    entries.iter().find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
 fn read_person<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unmapped<'a>) {

@@ -272,7 +272,9 @@ fn share_with_browsers(door: Door<'_>, answer: &mut Answer) {
     const REQUEST_HEADERS: &str = "origin, referer, content-type, content-encoding, transfer-encoding, accept, cache-control, \
          authorization, authentication, x-requested-with, x-forwarded-for, x-airbrake-token, x-sentry-auth, \
          x-croak-key, x-airbrake-key, x-api-key, x-rollbar-access-token, bugsnag-api-key, bugsnag-payload-version, bugsnag-sent-at, bugsnag-integrity";
-    const RESPONSE_HEADERS: &str = "X-RateLimit-Delay, Retry-After, X-Sentry-Error, X-Sentry-Rate-Limits";
+    // Rollbar's client asks every answer for those of its replays: browsers write an error to the console for what they may not show.
+    const RESPONSE_HEADERS: &str = "X-RateLimit-Delay, Retry-After, X-Sentry-Error, X-Sentry-Rate-Limits, \
+        Rollbar-Replay-Enabled, Rollbar-Replay-RateLimit-Remaining, Rollbar-Replay-RateLimit-Reset";
     const MAX_AGE_S: &str = "3600";
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
