@@ -175,7 +175,10 @@ mod tests {
 
     #[test]
     fn a_bomb_counts_against_what_is_in_flight() {
-        let mut hold = Admission::new(100_000).begin(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let admission = Admission::new(100_000);
+        let mut other = admission.begin(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert!(other.grow(45_000).is_ok());
+        let mut hold = admission.begin(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let refused = Encoding::Gzip.unpack(packed(Encoding::Gzip, &[0; 1_000_000]), 4_000_000, &mut hold);
         assert!(matches!(refused, Err(Rejection::Overloaded)));
     }

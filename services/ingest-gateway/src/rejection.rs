@@ -386,6 +386,22 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_refused_by_who_may_not_and_by_what_is_wrong() {
+        for (rejection, code) in [
+            (Rejection::MissingKey, tonic::Code::Unauthenticated),
+            (Rejection::UnknownKey, tonic::Code::Unauthenticated),
+            (Rejection::Disabled, tonic::Code::PermissionDenied),
+            (Rejection::Unparsable(ParseError::Empty), tonic::Code::InvalidArgument),
+            (Rejection::UnknownEncoding, tonic::Code::Unimplemented),
+            (Rejection::RateLimited { delay_s: 7 }, tonic::Code::ResourceExhausted),
+        ] {
+            let status = Status::from_header_map(rejection.answer_call().headers()).expect("the status is in the head");
+            assert_eq!((status.code(), status.message()), (code, rejection.told().as_str()));
+            assert_eq!(status.metadata().get_bin(RETRY_INFO).is_some(), code == tonic::Code::ResourceExhausted);
+        }
+    }
+
+    #[test]
     fn exporters_are_told_to_come_again_while_they_have_it_still() {
         let otlp = Client::Otlp(Encoding::Json);
         for rejection in [Rejection::JournalFull, Rejection::Overloaded, Rejection::NoSnapshot, Rejection::ProjectShare]

@@ -18,7 +18,7 @@ use crate::keys;
 use crate::projects::Project;
 use crate::rejection::{Refusal, Rejection};
 
-/// Most bytes of a request, before and after it is unpacked, by HTTP and by gRPC alike. The protocol recommends 64 MiB: that is more
+/// Most bytes of a request, before and after it is unpacked and in both forms together, by HTTP and by gRPC alike. The protocol recommends 64 MiB: that is more
 /// than the bodies that are in memory at a time, and exporters send a few hundred records at once, a megabyte at most.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 

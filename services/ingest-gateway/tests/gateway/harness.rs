@@ -63,7 +63,6 @@ pub(crate) struct Setup {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) otlp: SocketAddr,
-    pub(crate) otlp_grpc: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) queue: Queue,
     pub(crate) setup: Setup,
@@ -103,21 +102,12 @@ impl Setup {
         flags.extend(self.flags.iter().map(String::as_str));
         let config = Config::parse_from(flags);
 
-        let ((public, address), (otlp, otlp_address)) = (bound().await, bound().await);
-        let ((otlp_grpc, otlp_grpc_address), (admin, admin_address)) = (bound().await, bound().await);
-        let listeners = Listeners { public, otlp: Some(otlp), otlp_grpc: Some(otlp_grpc), admin };
+        let ((public, address), (otlp, otlp_address), (admin, admin_address)) =
+            (bound().await, bound().await, bound().await);
+        let listeners = Listeners { public, otlp: Some(otlp), otlp_grpc: None, admin };
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(run(config, listeners, LogLevel::default(), shutdown.clone()));
-        Running {
-            address,
-            otlp: otlp_address,
-            otlp_grpc: otlp_grpc_address,
-            admin: admin_address,
-            queue: self.queue(),
-            setup: self,
-            shutdown,
-            ended,
-        }
+        Running { address, otlp: otlp_address, admin: admin_address, queue: self.queue(), setup: self, shutdown, ended }
     }
 }
 
