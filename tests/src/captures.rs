@@ -14,7 +14,7 @@ const NEVER_SAID: &[(&str, &[&str])] = &[
     ("php-airbrake-1.1.3/029", &["error_class", "error_message"]),
 ];
 
-/// One request of a client: `NNN.http` beside `NNN.json`.
+/// One request of a client: `NNN.http`, or `NNN.bin` for a message of gRPC, beside `NNN.json`.
 #[derive(Clone, Debug)]
 pub struct Capture {
     /// Client and number, for messages.
@@ -31,6 +31,16 @@ pub struct Capture {
 pub fn fixtures() -> Vec<Vec<Capture>> {
     let folder = workspace().join("tests/fixtures");
     listed(&folder).iter().filter(|client| client.is_dir()).map(|client| of_client(client)).collect()
+}
+
+/// What Python's exporter sent by gRPC: bare messages, one a file. The larger collection where it lies beside the repository, else the fixtures.
+pub fn messages() -> Vec<Capture> {
+    const CLIENT: &str = "py-otel-grpc-1.45.1";
+    let collection = workspace().parent().map(|parent| parent.join("shared/captures").join(CLIENT));
+    let folder = collection.filter(|folder| folder.is_dir());
+    let files = listed(&folder.unwrap_or_else(|| workspace().join("tests/fixtures").join(CLIENT)));
+    let messages = files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "bin"));
+    messages.map(|file| Capture::read(file)).collect()
 }
 
 fn of_client(folder: &Path) -> Vec<Capture> {
@@ -107,5 +117,70 @@ impl Capture {
             connection.write(&self.trailing).await?;
         }
         connection.answer().await
+    }
+
+    /// Where the shown notice is not what the client meant.
+    pub fn differences(&self, notice: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let tail = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+        let error = &notice["errors"][0];
+        let classes: Vec<_> =
+            ["error_class", "wire_error_class"].iter().filter_map(|field| self.expected(field)).map(text).collect();
+        let class = text(&error["class"]);
+        let short = class.rsplit('.').next().unwrap_or_default().to_owned();
+        if !classes.is_empty() && !classes.contains(&class) && !classes.contains(&short) {
+            found.push(format!("class {class:?}, not {classes:?}"));
+        }
+        if let Some(message) = self.expected("error_message").map(text)
+            && !is_same_but_for_cards(&message, &text(&error["message"]))
+        {
+            found.push(format!("message {}, not {message:?}", error["message"]));
+        }
+        for field in ["environment", "release"] {
+            if let Some(expected) = self.expected(field)
+                && notice[field] != *expected
+            {
+                found.push(format!("{field} {}, not {expected}", notice[field]));
+            }
+        }
+        let top = &error["frames"][0];
+        if let Some(function) = self.expected("top_frame_function").map(text) {
+            let name = function.rsplit(['.', ':']).next().unwrap_or_default().to_owned();
+            if !text(&top["function"]).ends_with(&name) {
+                found.push(format!("top function {}, not {function:?}", top["function"]));
+            }
+            if let Some(file) = self.expected("top_frame_file").map(text)
+                && tail(&text(&top["file"])) != tail(&file)
+            {
+                found.push(format!("top file {}, not {file:?}", top["file"]));
+            }
+            if let Some(line) = self.expected("top_frame_line")
+                && top["line"] != *line
+            {
+                found.push(format!("top line {}, not {line}", top["line"]));
+            }
+        }
+        if let Some(user) = self.expected("user_id").map(text)
+            && text(&notice["user"]["id"]) != user
+        {
+            found.push(format!("user {}, not {user:?}", notice["user"]));
+        }
+        found
+    }
+}
+
+/// Card numbers are masked on purpose: where long runs of digits differ, what stands around them must still be the same.
+fn is_same_but_for_cards(expected: &str, shown: &str) -> bool {
+    let is_card_part = |c: char| c.is_ascii_digit() || c == '-' || c == ' ';
+    let cards = |text: &str| {
+        text.split(|c| !is_card_part(c))
+            .map(|run| run.trim().to_owned())
+            .filter(|run| run.chars().filter(char::is_ascii_digit).count() >= 13)
+            .collect::<Vec<_>>()
+    };
+    match cards(expected).first().and_then(|card| expected.split_once(card)) {
+        Some((before, after)) => expected == shown || (shown.starts_with(before) && shown.ends_with(after)),
+        None => expected == shown,
     }
 }

@@ -9,6 +9,7 @@
 //! * [`Visitor`] reads pages and sends forms, as a browser without JavaScript does; [`receiver`] takes webhook calls.
 //! * [`engines`] puts an installation on the servers that people run, and things happen to them.
 //! * [`live`] runs real clients, each in its own language, and looks for what they report.
+//! * [`exporter`] is a real exporter of OpenTelemetry, and what loses the answers to it; [`grpc`] calls with any bytes.
 //! * [`wire`] sends bytes as they are; [`Api`] reads JSON; [`bodies`] reads the database and decodes the chunks itself.
 //! * [`wait_until`] is how a test waits: it polls, with a limit.
 //!
@@ -21,6 +22,8 @@ pub mod browser;
 pub mod captures;
 pub mod chaos;
 pub mod engines;
+pub mod exporter;
+pub mod grpc;
 pub mod hostile;
 pub mod installation;
 pub mod live;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[allow(dead_code, reason = "shared with the other tests of the listener, which use all of it")]
 mod listening;
 
 use std::sync::atomic::Ordering;

@@ -9,7 +9,7 @@ use crate::rejection::Rejection;
 /// A body up to this size is an ordinary notice, and big ones leave room for it.
 const SMALL_BYTES: usize = 64 * 1024;
 
-/// The bytes of bodies in memory, with a limit. Cheap to clone.
+/// The bytes of bodies in memory, packed and unpacked, with a limit. Cheap to clone.
 ///
 /// Bytes are counted as they arrive, not as they are announced: announcing costs an attacker nothing. The last
 /// quarter is for small bodies and, while more than half is taken, one address may hold a quarter of it in big ones:
@@ -58,6 +58,10 @@ impl Hold {
         let after = taken.bytes + bytes;
         let of_address = taken.by_address.get(&self.address).copied().unwrap_or(0) + bytes;
         let is_small = self.bytes + bytes <= SMALL_BYTES;
+        // It would not be taken later either, however often it is sent again.
+        if !is_small && self.bytes + bytes > bytes_max / 2 {
+            return Err(Rejection::TooLarge { bytes_max: bytes_max / 2 });
+        }
         let is_too_much = if is_small {
             after > *bytes_max
         } else {
@@ -116,6 +120,15 @@ mod tests {
         let mut small = [(); 5].map(|()| admission.begin(OTHER));
         let taken = small.iter_mut().filter_map(|hold| hold.grow(SMALL_BYTES).ok()).count();
         assert_eq!(taken, 3, "and the whole has a limit");
+    }
+
+    #[test]
+    fn what_never_has_room_is_too_large_and_what_has_none_now_is_not() {
+        let admission = Admission::new(1_000_000);
+        assert!(matches!(admission.begin(ONE).grow(500_001), Err(Rejection::TooLarge { bytes_max: 500_000 })));
+        let mut held = admission.begin(OTHER);
+        assert!(held.grow(400_000).is_ok());
+        assert!(matches!(admission.begin(ONE).grow(400_000), Err(Rejection::Overloaded)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::EXPECT;
 use http::request::Parts;
 use http_body::Body as _;
+use protocol::ParseError;
 use service::http::Body;
 
 use crate::admission::Hold;
@@ -19,6 +20,11 @@ const DISCARD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a pause ends the throwing away, and how long it takes at most.
 const DISCARD_PAUSE_MAX: Duration = Duration::from_millis(250);
 const DISCARD_WITHIN: Duration = Duration::from_secs(5);
+
+/// What stands before a message of gRPC: whether it is packed, and its length in four bytes, the highest first.
+const MESSAGE_PREFIX_BYTES: usize = 5;
+/// What a call of gRPC takes besides its headers and its message.
+const CALL_BYTES: usize = 4 * 1024;
 
 /// A body as it came, with its encoding and its place in memory.
 pub(crate) struct Posted {
@@ -38,6 +44,47 @@ impl Posted {
     ) -> Result<Posted, Rejection> {
         let encoding = Encoding::of(&parts.headers)?;
         let packed = gather(body, bytes_max, &mut hold).await?;
+        Ok(Posted { packed, encoding, bytes_max, hold })
+    }
+
+    /// Reads the one message of a gRPC call, at most `bytes_max` bytes of it.
+    pub(crate) async fn read_message(
+        parts: &Parts,
+        body: &mut Body,
+        bytes_max: usize,
+        mut hold: Hold,
+    ) -> Result<Posted, Rejection> {
+        // A connection brings many calls at a time, which wait with their heads.
+        hold.grow(
+            CALL_BYTES + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>(),
+        )?;
+        let mut prefix = [0; MESSAGE_PREFIX_BYTES];
+        let mut prefix_len = 0;
+        let mut packed = Pieces::default();
+        while let Some(mut piece) = body.next_piece().await? {
+            hold.grow(piece.len())?;
+            let of_prefix = piece.split_to(piece.len().min(MESSAGE_PREFIX_BYTES - prefix_len));
+            prefix[prefix_len..prefix_len + of_prefix.len()].copy_from_slice(&of_prefix);
+            prefix_len += of_prefix.len();
+            packed.add(&piece);
+            if prefix_len == MESSAGE_PREFIX_BYTES {
+                let announced = message_bytes(prefix);
+                if announced > bytes_max {
+                    return Err(Rejection::TooLarge { bytes_max });
+                }
+                if packed.len() > announced {
+                    return Err(not_one_message());
+                }
+            }
+        }
+        if prefix_len < MESSAGE_PREFIX_BYTES || packed.len() != message_bytes(prefix) {
+            return Err(not_one_message());
+        }
+        let encoding = match prefix[0] {
+            0 => Encoding::Identity,
+            1 => Encoding::of_message(&parts.headers)?,
+            _ => return Err(not_one_message()),
+        };
         Ok(Posted { packed, encoding, bytes_max, hold })
     }
 
@@ -78,6 +125,15 @@ impl Posted {
     pub(crate) fn work_bytes(&self) -> usize {
         work_bytes(self.packed.len(), self.encoding)
     }
+}
+
+/// The length of the message that follows.
+fn message_bytes([_, length @ ..]: [u8; MESSAGE_PREFIX_BYTES]) -> usize {
+    usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX)
+}
+
+fn not_one_message() -> Rejection {
+    ParseError::Malformed("the call does not have one whole message".to_owned()).into()
 }
 
 /// About a millisecond of work.

@@ -17,6 +17,15 @@ pub struct Config {
     #[arg(long, env = "CROAK_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
+    /// One more address that is served like the first, for exporters of OpenTelemetry that send to its usual port by HTTP
+    /// (`127.0.0.1:4318`). Default: none.
+    #[arg(long, env = "CROAK_OTLP_LISTEN")]
+    pub otlp_listen: Option<SocketAddr>,
+
+    /// Address for exporters of OpenTelemetry that send by gRPC, usually to port 4317 (`127.0.0.1:4317`). Default: none.
+    #[arg(long, env = "CROAK_OTLP_GRPC_LISTEN")]
+    pub otlp_grpc_listen: Option<SocketAddr>,
+
     /// Directory of the journal: what was accepted and is not yet in the database lies here, so it must be on a
     /// disk that outlives the process. One gateway per directory.
     #[arg(long, env = "CROAK_JOURNAL_DIR", default_value = "/var/lib/croak/journal")]

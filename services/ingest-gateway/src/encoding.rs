@@ -4,11 +4,17 @@ use std::io::{self, Read};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, HeaderName};
 
 use crate::admission::Hold;
 use crate::pieces::Pieces;
 use crate::rejection::Rejection;
+
+/// How messages of a gRPC call are packed.
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// What of that is understood.
+pub(crate) const GRPC_ENCODINGS: &str = "identity,gzip,deflate,zstd";
 
 /// What is unpacked at a time, between two looks at the limits.
 const STEP_BYTES: usize = 64 * 1024;
@@ -35,11 +41,8 @@ impl Encoding {
             for name in names.split(',').map(|name| name.trim().to_ascii_lowercase()) {
                 let encoding = match name.as_str() {
                     "" | "identity" => continue,
-                    "gzip" | "x-gzip" => Encoding::Gzip,
-                    "deflate" => Encoding::Deflate,
                     "br" => Encoding::Brotli,
-                    "zstd" => Encoding::Zstd,
-                    _ => return Err(Rejection::UnknownEncoding),
+                    name => Encoding::named(name).ok_or(Rejection::UnknownEncoding)?,
                 };
                 // Packed twice is what only an attacker needs.
                 if found != Encoding::Identity {
@@ -49,6 +52,22 @@ impl Encoding {
             }
         }
         Ok(found)
+    }
+
+    /// The encoding of a gRPC message that is packed, as the headers of its call say.
+    pub(crate) fn of_message(headers: &HeaderMap) -> Result<Encoding, Rejection> {
+        let name = headers.get(GRPC_ENCODING).and_then(|name| name.to_str().ok());
+        name.and_then(Encoding::named).ok_or(Rejection::UnknownEncoding)
+    }
+
+    /// One of those that both HTTP and gRPC know.
+    fn named(name: &str) -> Option<Encoding> {
+        match name {
+            "gzip" | "x-gzip" => Some(Encoding::Gzip),
+            "deflate" => Some(Encoding::Deflate),
+            "zstd" => Some(Encoding::Zstd),
+            _ => None,
+        }
     }
 
     /// Unpacks at most `bytes_max` bytes, counting them as they appear.
@@ -156,7 +175,10 @@ mod tests {
 
     #[test]
     fn a_bomb_counts_against_what_is_in_flight() {
-        let mut hold = Admission::new(100_000).begin(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let admission = Admission::new(100_000);
+        let mut other = admission.begin(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert!(other.grow(45_000).is_ok());
+        let mut hold = admission.begin(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let refused = Encoding::Gzip.unpack(packed(Encoding::Gzip, &[0; 1_000_000]), 4_000_000, &mut hold);
         assert!(matches!(refused, Err(Rejection::Overloaded)));
     }

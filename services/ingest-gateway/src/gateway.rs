@@ -89,6 +89,16 @@ impl Gateway {
         Posted::read(parts, body, bytes_max.max(self.body_bytes_max), self.hold(parts)).await
     }
 
+    /// The same for the one message of a gRPC call.
+    pub(crate) async fn read_message(
+        &self,
+        parts: &Parts,
+        body: &mut Body,
+        bytes_max: usize,
+    ) -> Result<Posted, Rejection> {
+        Posted::read_message(parts, body, bytes_max.max(self.body_bytes_max), self.hold(parts)).await
+    }
+
     /// What came in a query instead of a body.
     pub(crate) fn read_query(&self, parts: &Parts, data: String) -> Result<Posted, Rejection> {
         Posted::of_query(data, self.body_bytes_max, self.hold(parts))

@@ -25,7 +25,7 @@ mod stream;
 mod watch;
 
 pub use config::Config;
-pub use run::run;
+pub use run::{Listeners, run};
 
 /// The usual port of health, metrics and control.
 pub const ADMIN_PORT: u16 = 9180;

@@ -8,9 +8,13 @@ use journal::AppendError;
 use protocol::ParseError;
 use protocol::otlp::{self, Encoding};
 use service::http::BodyError;
+use tonic::Status;
+use tonic::metadata::{MetadataMap, MetadataValue};
 
 /// Seconds after which a client may try again what we cannot take now; spread, so that they do not all come at once.
 const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 10..=60;
+/// The same for OpenTelemetry's exporters. They keep what they have for a few seconds, ten for most, and drop at once what would have to wait longer.
+const EXPORTER_RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 1..=5;
 /// What pauses Airbrake's clients; all of them ignore Retry-After.
 pub(crate) const RATE_LIMIT_DELAY: HeaderName = HeaderName::from_static("x-ratelimit-delay");
 
@@ -20,6 +24,8 @@ pub(crate) const SENTRY_ERROR: HeaderName = HeaderName::from_static("x-sentry-er
 /// What pauses Rollbar's clients, both together.
 const ROLLBAR_REMAINING: HeaderName = HeaderName::from_static("x-rate-limit-remaining");
 const ROLLBAR_REMAINING_S: HeaderName = HeaderName::from_static("x-rate-limit-remaining-seconds");
+/// What Python's exporter by gRPC reads a pause from; the others read the details of the status.
+const RETRY_INFO: &str = "google.rpc.retryinfo-bin";
 /// The categories that an operator's limit of notices is about.
 const SENTRY_LIMITED: &str = "default;error;security";
 
@@ -221,10 +227,42 @@ impl Rejection {
         response
     }
 
+    /// The whole answer to a call of gRPC, which is all in its head.
+    pub(crate) fn answer_call(&self) -> Response<tonic::body::Body> {
+        let (code, told) = (self.grpc_code(), self.told());
+        let wait_s = self.retry_after_s(Client::Otlp(Encoding::Protobuf)).map(|s| u32::try_from(s).unwrap_or(u32::MAX));
+        let details = otlp::refused(Encoding::Protobuf, code, &told, wait_s);
+        let mut metadata = MetadataMap::new();
+        if let Some(wait_s) = wait_s {
+            metadata.insert_bin(RETRY_INFO, MetadataValue::from_bytes(&otlp::retry_info(wait_s)));
+        }
+        let code = tonic::Code::from_i32(code as i32);
+        let mut answer = Status::with_details_and_metadata(code, told, details.into(), metadata).into_http();
+        // Whoever does not speak gRPC looks at this status.
+        if matches!(self, Rejection::UnknownType) {
+            *answer.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        }
+        answer
+    }
+
+    /// Seconds after which the client may send it again; `None` if it would be refused again.
+    fn retry_after_s(&self, client: Client) -> Option<u64> {
+        match self {
+            Rejection::RateLimited { delay_s } => Some(*delay_s),
+            Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot | Rejection::ProjectShare => {
+                let seconds = if matches!(client, Client::Otlp(_)) { EXPORTER_RETRY_AFTER_S } else { RETRY_AFTER_S };
+                Some(rand::random_range(seconds))
+            }
+            _ => None,
+        }
+    }
+
     /// The status as gRPC counts them.
     fn grpc_code(&self) -> otlp::StatusCode {
         match self {
-            Rejection::NoSuchPath | Rejection::WrongMethod { .. } => otlp::StatusCode::Unimplemented,
+            Rejection::NoSuchPath | Rejection::WrongMethod { .. } | Rejection::UnknownEncoding => {
+                otlp::StatusCode::Unimplemented
+            }
             Rejection::MissingKey | Rejection::SeveralKeys | Rejection::UnreadableKey | Rejection::UnknownKey => {
                 otlp::StatusCode::Unauthenticated
             }
@@ -237,7 +275,6 @@ impl Rejection {
             Rejection::Unparsable(_)
             | Rejection::UnsupportedProtocol
             | Rejection::UnknownType
-            | Rejection::UnknownEncoding
             | Rejection::Unpackable
             | Rejection::TooSlow
             | Rejection::BrokenOff => otlp::StatusCode::InvalidArgument,
@@ -253,6 +290,7 @@ impl Rejection {
         {
             headers.insert(SENTRY_ERROR, told);
         }
+        headers.extend(self.retry_after_s(client).map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
         match self {
             Rejection::WrongMethod { allow } => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
@@ -270,10 +308,6 @@ impl Rejection {
                 } else {
                     headers.insert(RATE_LIMIT_DELAY, HeaderValue::from(*delay_s));
                 }
-                headers.insert(RETRY_AFTER, HeaderValue::from(*delay_s));
-            }
-            Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot | Rejection::ProjectShare => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(rand::random_range(RETRY_AFTER_S)));
             }
             // What is left of the body must not be taken for the next request.
             Rejection::TooLarge { .. } | Rejection::TooSlow | Rejection::BrokenOff => {
@@ -349,6 +383,40 @@ mod tests {
                 assert!(retry_after_s.is_some_and(|seconds| RETRY_AFTER_S.contains(&seconds)));
             }
         }
+    }
+
+    #[test]
+    fn a_call_is_refused_by_who_may_not_and_by_what_is_wrong() {
+        for (rejection, code) in [
+            (Rejection::MissingKey, tonic::Code::Unauthenticated),
+            (Rejection::UnknownKey, tonic::Code::Unauthenticated),
+            (Rejection::Disabled, tonic::Code::PermissionDenied),
+            (Rejection::Unparsable(ParseError::Empty), tonic::Code::InvalidArgument),
+            (Rejection::UnknownEncoding, tonic::Code::Unimplemented),
+            (Rejection::RateLimited { delay_s: 7 }, tonic::Code::ResourceExhausted),
+        ] {
+            let status = Status::from_header_map(rejection.answer_call().headers()).expect("the status is in the head");
+            assert_eq!((status.code(), status.message()), (code, rejection.told().as_str()));
+            assert_eq!(status.metadata().get_bin(RETRY_INFO).is_some(), code == tonic::Code::ResourceExhausted);
+        }
+    }
+
+    #[test]
+    fn exporters_are_told_to_come_again_while_they_have_it_still() {
+        let otlp = Client::Otlp(Encoding::Json);
+        for rejection in [Rejection::JournalFull, Rejection::Overloaded, Rejection::NoSnapshot, Rejection::ProjectShare]
+        {
+            let wait_s = rejection.retry_after_s(otlp);
+            assert!(wait_s.is_some_and(|seconds| EXPORTER_RETRY_AFTER_S.contains(&seconds)), "{rejection:?}");
+            let status = Status::from_header_map(rejection.answer_call().headers());
+            let status = status.expect("the status is in the head");
+            assert_eq!(status.code(), tonic::Code::Unavailable);
+            assert!(status.metadata().get_bin(RETRY_INFO).is_some() && !status.details().is_empty());
+        }
+        let too_large = Status::from_header_map(Rejection::TooLarge { bytes_max: 1 }.answer_call().headers());
+        let too_large = too_large.expect("the status is in the head");
+        assert_eq!(too_large.code(), tonic::Code::ResourceExhausted);
+        assert!(too_large.metadata().get_bin(RETRY_INFO).is_none(), "it would be too large again");
     }
 
     #[test]

@@ -28,11 +28,23 @@ use crate::{Config, doors, measures};
 /// How often to look whether the first snapshot has come.
 const FIRST_SNAPSHOT_POLL: Duration = Duration::from_millis(20);
 
+/// Where a gateway listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For every client.
+    pub public: TcpListener,
+    /// For the same, where OpenTelemetry's exporters send by HTTP.
+    pub otlp: Option<TcpListener>,
+    /// Where they send by gRPC.
+    pub otlp_grpc: Option<TcpListener>,
+    /// For health, metrics and control.
+    pub admin: TcpListener,
+}
+
 /// Runs a gateway on these listeners until `shutdown`, then stops in order.
 pub async fn run(
     config: Config,
-    public: TcpListener,
-    admin: TcpListener,
+    listeners: Listeners,
     log_level: LogLevel,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -59,11 +71,18 @@ pub async fn run(
     let background = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let token = config.service.control_token.clone();
-    tasks.spawn(admin::serve(admin, health, control.clone(), token, background.clone()));
+    tasks.spawn(admin::serve(listeners.admin, health, control.clone(), token, background.clone()));
     let opening = Opening { config: &config, queue: &queue, gateway: &gateway, shipping: &shipping };
     let opened = known.now().map(|_| opening.open()).transpose()?;
     tasks.spawn(follow(feed, Duration::from_millis(config.snapshot_poll_ms), background.clone()));
-    let doors = tokio::spawn(serve_doors(Arc::clone(&gateway), public, door, shutdown.clone()));
+    let mut doors = JoinSet::new();
+    doors.spawn(serve_doors(Arc::clone(&gateway), listeners.public, door.clone(), shutdown.clone()));
+    if let Some(otlp) = listeners.otlp {
+        doors.spawn(serve_doors(Arc::clone(&gateway), otlp, door.clone(), shutdown.clone()));
+    }
+    if let Some(otlp_grpc) = listeners.otlp_grpc {
+        doors.spawn(serve_calls(Arc::clone(&gateway), otlp_grpc, door, shutdown.clone()));
+    }
 
     let opened = match opened {
         Some(opened) => Some(opened),
@@ -73,7 +92,7 @@ pub async fn run(
         },
     };
     let Some(Opened { intake, shipper }) = opened else {
-        doors.await?;
+        doors.join_all().await;
         return finish(tasks, &background).await;
     };
     check_volume(&config.journal_dir, &volume_check);
@@ -83,7 +102,7 @@ pub async fn run(
     until_stopped(&mut tasks, &shutdown).await?;
 
     let stopping = Instant::now();
-    doors.await?;
+    doors.join_all().await;
     gateway.unkept.write(&intake, &known).await;
     let left = config.service.stop_within().saturating_sub(stopping.elapsed());
     hand_over(&shipper, config.drain || control.is_draining(), left).await;
@@ -215,6 +234,20 @@ fn serve_doors(
         async move { Ok::<_, Infallible>(doors::answer(&gateway, request).await) }
     });
     http::serve(public, answer, door, shutdown)
+}
+
+/// The same for calls of gRPC.
+fn serve_calls(
+    gateway: Arc<Gateway>,
+    otlp_grpc: TcpListener,
+    door: Door,
+    shutdown: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let answer = tower::service_fn(move |request| {
+        let gateway = Arc::clone(&gateway);
+        async move { Ok::<_, Infallible>(doors::grpc::answer(&gateway, request).await) }
+    });
+    http::serve_http2(otlp_grpc, answer, door, shutdown)
 }
 
 /// Waits until the database has everything: as long as it takes when draining, else only while there is time. What is

@@ -69,11 +69,9 @@ pub fn refused(encoding: Encoding, code: StatusCode, message: &str, retry_after_
             write_varint(1, code as u64, &mut out);
             write_bytes(2, message.as_bytes(), &mut out);
             if let Some(seconds) = retry_after_s {
-                let (mut duration, mut retry_info, mut any) = (Vec::new(), Vec::new(), Vec::new());
-                write_varint(1, seconds.into(), &mut duration);
-                write_bytes(1, &duration, &mut retry_info);
+                let mut any = Vec::new();
                 write_bytes(1, RETRY_INFO.as_bytes(), &mut any);
-                write_bytes(2, &retry_info, &mut any);
+                write_bytes(2, &retry_info(seconds), &mut any);
                 write_bytes(3, &any, &mut out);
             }
             out
@@ -86,6 +84,14 @@ pub fn refused(encoding: Encoding, code: StatusCode, message: &str, retry_after_
             json!({"code": code as u32, "message": message, "details": details}).to_string().into_bytes()
         }
     }
+}
+
+/// The `google.rpc.RetryInfo` that says how many seconds to wait.
+pub fn retry_info(seconds: u32) -> Vec<u8> {
+    let (mut duration, mut out) = (Vec::new(), Vec::new());
+    write_varint(1, seconds.into(), &mut duration);
+    write_bytes(1, &duration, &mut out);
+    out
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ mod severity;
 mod taken;
 mod wire;
 
-pub use answer::{Signal, StatusCode, accepted, refused};
+pub use answer::{Signal, StatusCode, accepted, refused, retry_info};
 pub use taken::Taken;
 
 use crate::ParseError;

@@ -18,12 +18,12 @@ pub struct DoorArgs {
     #[arg(long, env = "CROAK_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
 
-    /// Connections at a time; more wait.
+    /// Connections at a time, of each listener; more wait.
     #[arg(long, env = "CROAK_CONNECTIONS_MAX", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..))]
     pub connections_max: u32,
 
-    /// Connections at a time of one address, or of one IPv6 network of 64 bits; more are closed at once. Trusted proxies
-    /// may have any number.
+    /// Connections at a time, of each listener, of one address or of one IPv6 network of 64 bits; more are closed at once.
+    /// Trusted proxies may have any number.
     #[arg(long, env = "CROAK_CONNECTIONS_PER_ADDRESS_MAX", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..))]
     pub connections_per_address_max: u32,
 

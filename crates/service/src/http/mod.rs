@@ -1,14 +1,15 @@
-//! The hardened HTTP/1.1 listener of every public door.
+//! The hardened listener of every public door: [`serve`] speaks HTTP/1.1, [`serve_http2`] HTTP/2 for gRPC's clients.
 //!
 //! `axum::serve` has no time limit for a head at all, and hyper's own covers idle connections too, so that either
 //! slow heads or keep-alive suffer. Here every stage has its limit: the head ([`HttpLimits::head_within`]), the
 //! pause between requests (`idle_within`), each pause in a body and the body as a whole ([`Body`]), each pause in
 //! which nobody reads the answer, the handshake of TLS, the head's bytes, the number of connections in all and of one
-//! address, and the stop.
+//! address, and the stop. What HTTP/2 has besides is in `http2.rs`.
 
 mod address;
 mod body;
 mod door;
+mod http2;
 mod measures;
 mod overrun;
 mod paced;
@@ -35,6 +36,7 @@ use address::client_address;
 pub use address::{ClientAddress, Network};
 pub use body::{Body, BodyError};
 pub use door::{Door, DoorArgs};
+use http2::Tasks;
 pub use overrun::Overrun;
 use paced::{Paced, Stage};
 use places::{Place, Places};
@@ -80,12 +82,40 @@ impl Default for HttpLimits {
     }
 }
 
-/// Serves requests until `shutdown`, then takes no more connections, finishes the requests in hand within
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Serves requests of HTTP/1.1 until `shutdown`, then takes no more connections, finishes the requests in hand within
 /// the door's `stop_within`, and drops what is left.
 pub async fn serve<S, B>(listener: TcpListener, service: S, door: Door, shutdown: CancellationToken)
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    listen(listener, service, door, Protocol::Http1, shutdown).await;
+}
+
+/// The same in HTTP/2, with prior knowledge or, over TLS, as agreed in the handshake; nothing else is understood.
+pub async fn serve_http2<S, B>(listener: TcpListener, service: S, door: Door, shutdown: CancellationToken)
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    listen(listener, service, door, Protocol::Http2, shutdown).await;
+}
+
+async fn listen<S, B>(listener: TcpListener, service: S, door: Door, protocol: Protocol, shutdown: CancellationToken)
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -104,7 +134,9 @@ where
             accepted = accept(&listener, &places) => accepted,
         };
         let (socket, peer, place) = accepted;
-        let connection = Connection { service: service.clone(), peer, door: door.clone(), places: places.clone() };
+        let tasks = Tasks { tracker: connections.clone(), abandon: abandon.clone() };
+        let (door, places) = (door.clone(), places.clone());
+        let connection = Connection { service: service.clone(), peer, door, places, protocol, tasks };
         let (shutdown, abandon) = (shutdown.clone(), abandon.clone());
         connections.spawn(async move {
             tokio::select! {
@@ -149,12 +181,14 @@ struct Connection<S> {
     peer: SocketAddr,
     door: Door,
     places: Places,
+    protocol: Protocol,
+    tasks: Tasks,
 }
 
 impl<S, B> Connection<S>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -167,7 +201,7 @@ where
             return self.speak(Stream::plain(socket), shutdown).await;
         };
         let shaken = tokio::select! {
-            shaken = tls.accept(socket) => shaken,
+            shaken = tls.accept(socket, self.protocol) => shaken,
             () = shutdown.cancelled() => None,
         };
         if let Some(stream) = shaken {
@@ -177,16 +211,30 @@ where
     }
 
     async fn speak(&self, stream: Stream, shutdown: CancellationToken) {
-        let Connection { service, peer, door: Door { limits, trusted_proxies, .. }, places } = self;
+        match self.protocol {
+            Protocol::Http1 => self.speak_http1(stream, shutdown).await,
+            Protocol::Http2 => self.speak_http2(stream, shutdown).await,
+        }
+    }
+
+    /// A request as the service gets it.
+    fn dress(&self, request: Request<Incoming>) -> Request<Body> {
+        let Door { limits, trusted_proxies, .. } = &self.door;
+        let mut request = request.map(|body| Body::new(body, limits.body_pause_max, limits.body_within));
+        let client = client_address(self.peer.ip(), request.headers(), trusted_proxies);
+        request.extensions_mut().insert(ClientAddress(client));
+        request
+    }
+
+    async fn speak_http1(&self, stream: Stream, shutdown: CancellationToken) {
+        let Connection { service, door: Door { limits, .. }, places, .. } = self;
         let stage = Stage::default();
         let overrun = Overrun::new(stream.clone());
-        let io = Paced::new(stream, stage.clone(), overrun.clone(), limits);
+        let io = Paced::new(stream, stage.clone(), Some(overrun.clone()), limits);
 
         let answer = hyper::service::service_fn(|request: Request<Incoming>| {
             stage.request_begins();
-            let mut request = request.map(|body| Body::new(body, limits.body_pause_max, limits.body_within));
-            let client = client_address(peer.ip(), request.headers(), trusted_proxies);
-            request.extensions_mut().insert(ClientAddress(client));
+            let mut request = self.dress(request);
             request.extensions_mut().insert(overrun.clone());
             let answered = service.clone().oneshot(request);
             let (stage, overrun) = (stage.clone(), overrun.clone());
@@ -216,8 +264,12 @@ where
                 connection.await
             }
         };
-        if let Err(error) = ended {
-            tracing::debug!(causes = crate::causes(&error), "a connection ended badly");
-        }
+        tell_of_end(ended);
+    }
+}
+
+fn tell_of_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(causes = crate::causes(&error), "a connection ended badly");
     }
 }

@@ -28,6 +28,13 @@ struct Inner {
 }
 
 impl Stage {
+    /// That of a connection whose heads and bodies come mixed: none of its heads is timed.
+    pub(super) fn untimed() -> Stage {
+        let stage = Stage::default();
+        stage.request_begins();
+        stage
+    }
+
     pub(super) fn request_begins(&self) {
         self.0.is_in_request.store(true, Ordering::Relaxed);
     }
@@ -54,7 +61,7 @@ impl Stage {
 pub(super) struct Paced {
     stream: Stream,
     stage: Stage,
-    overrun: Overrun,
+    overrun: Option<Overrun>,
     head_within: Duration,
     answer_pause_max: Duration,
     /// When the head that has begun must be complete.
@@ -68,7 +75,7 @@ pub(super) struct Paced {
 }
 
 impl Paced {
-    pub(super) fn new(stream: Stream, stage: Stage, overrun: Overrun, limits: &HttpLimits) -> Paced {
+    pub(super) fn new(stream: Stream, stage: Stage, overrun: Option<Overrun>, limits: &HttpLimits) -> Paced {
         Paced {
             stream,
             stage,
@@ -87,7 +94,9 @@ impl Paced {
         let mut piece = [0; READ_BYTES_MAX];
         let room = buffer.remaining().min(READ_BYTES_MAX);
         let count = ready!(self.stream.poll_read(context, &mut piece[..room]))?;
-        self.overrun.saw(&piece[..count]);
+        if let Some(overrun) = &self.overrun {
+            overrun.saw(&piece[..count]);
+        }
         buffer.put_slice(&piece[..count]);
         Poll::Ready(Ok(()))
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::measures;
+use super::{Protocol, measures};
 
 /// Time from connecting to the end of the handshake: a few round trips of a slow line.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
@@ -35,7 +35,9 @@ pub struct Tls(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     files: Files,
-    config: RwLock<Arc<ServerConfig>>,
+    configs: RwLock<Configs>,
+    /// Whether somebody looks at the files: one listener does for all that have this certificate.
+    is_followed: AtomicBool,
     /// Handshakes that failed and that the log has not told of.
     untold_failures: AtomicU64,
 }
@@ -92,9 +94,16 @@ struct Contents {
     key: Vec<u8>,
 }
 
+/// What a handshake is made by. They differ in the protocol that they agree on.
+#[derive(Debug, Clone)]
+struct Configs {
+    http1: Arc<ServerConfig>,
+    http2: Arc<ServerConfig>,
+}
+
 /// What was made of the files.
 struct Made {
-    config: Arc<ServerConfig>,
+    configs: Configs,
     /// When the certificate ends, in seconds since 1970; `None` if it does not say so in a way that is understood.
     expires_at_s: Option<i64>,
 }
@@ -105,12 +114,23 @@ impl Tls {
         let files = Files { certificate: certificate.to_owned(), key: key.to_owned() };
         let made = files.make(&files.contents()?)?;
         made.tell();
-        Ok(Tls(Arc::new(Inner { files, config: RwLock::new(made.config), untold_failures: AtomicU64::new(0) })))
+        Ok(Tls(Arc::new(Inner {
+            files,
+            configs: RwLock::new(made.configs),
+            is_followed: AtomicBool::new(false),
+            untold_failures: AtomicU64::new(0),
+        })))
     }
 
     /// Shakes hands with whoever has connected; `None` if that does not come about in time.
-    pub(super) async fn accept(&self, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
-        let config = Arc::clone(&self.0.config.read().unwrap_or_else(PoisonError::into_inner));
+    pub(super) async fn accept(&self, socket: TcpStream, protocol: Protocol) -> Option<TlsStream<TcpStream>> {
+        let config = {
+            let configs = self.0.configs.read().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(match protocol {
+                Protocol::Http1 => &configs.http1,
+                Protocol::Http2 => &configs.http2,
+            })
+        };
         let shaking = TlsAcceptor::from(config).accept(socket);
         let reason = match tokio::time::timeout(HANDSHAKE_WITHIN, shaking).await {
             Ok(Ok(stream)) => return Some(stream),
@@ -126,8 +146,11 @@ impl Tls {
         None
     }
 
-    /// Takes over what is new in the files, every few seconds and on SIGHUP, until `stop`.
+    /// Takes over what is new in the files, every few seconds and on SIGHUP, until `stop`; returns at once when another listener does it.
     pub(super) async fn follow(&self, stop: CancellationToken) {
+        if self.0.is_followed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut looked_at = self.0.files.contents().ok();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         let mut tells = tokio::time::interval(TELL_EVERY);
@@ -164,7 +187,7 @@ impl Tls {
         match made {
             Ok(made) => {
                 made.tell();
-                *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = made.config;
+                *self.0.configs.write().unwrap_or_else(PoisonError::into_inner) = made.configs;
                 measures::certificate_reloaded("taken");
                 tracing::info!(expires_at_s = made.expires_at_s, "a renewed certificate is in use");
             }
@@ -215,9 +238,13 @@ impl Files {
             .with_protocol_versions(&[&TLS13, &TLS12])
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private));
         let no_pair = |source| TlsError::NoPair { certificate: certificate.clone(), key: key.clone(), source };
-        let mut config = config.map_err(no_pair)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Made { config: Arc::new(config), expires_at_s })
+        let config = config.map_err(no_pair)?;
+        let speaking = |name: &[u8]| {
+            let mut config = config.clone();
+            config.alpn_protocols = vec![name.to_vec()];
+            Arc::new(config)
+        };
+        Ok(Made { configs: Configs { http1: speaking(b"http/1.1"), http2: speaking(b"h2") }, expires_at_s })
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use service::http::{Body, ClientAddress, Door, Overrun, Tls, serve};
+use service::http::{Body, ClientAddress, Door, Overrun, Tls, serve, serve_http2};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,6 +40,15 @@ pub(crate) struct Listening {
 impl Listening {
     /// Answers every request with the address that it came from, the length of its body and what came after it.
     pub(crate) async fn start(door: Door) -> Listening {
+        Listening::speaking(door, false).await
+    }
+
+    /// The same in HTTP/2.
+    pub(crate) async fn start_http2(door: Door) -> Listening {
+        Listening::speaking(door, true).await
+    }
+
+    async fn speaking(door: Door, is_http2: bool) -> Listening {
         service::measure::recorder();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -49,8 +58,17 @@ impl Listening {
             counted.fetch_add(1, Ordering::Relaxed);
             async move { Ok::<_, Infallible>(answer(request).await) }
         });
-        tokio::spawn(serve(listener, answer, door, shutdown.clone()));
+        if is_http2 {
+            tokio::spawn(serve_http2(listener, answer, door, shutdown.clone()));
+        } else {
+            tokio::spawn(serve(listener, answer, door, shutdown.clone()));
+        }
         Listening { address, requests, shutdown }
+    }
+
+    /// Tells it to stop.
+    pub(crate) fn stop(&self) {
+        self.shutdown.cancel();
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {

@@ -1,6 +1,7 @@
 //! The doors: which address takes what, and what every answer has in common.
 
 mod airbrake;
+pub(crate) mod grpc;
 mod hoptoad;
 mod keyed;
 mod otlp;

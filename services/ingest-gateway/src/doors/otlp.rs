@@ -1,6 +1,6 @@
-//! OpenTelemetry's doors: `/v1/traces`, `/v1/logs`, `/v1/metrics`, in protobuf and in JSON.
+//! OpenTelemetry's doors: `/v1/traces`, `/v1/logs`, `/v1/metrics`, in protobuf and in JSON, and the same by gRPC.
 //!
-//! Exporters send again what is answered 429, 502, 503 or 504, and nothing else. What one request brings is taken whole or not at all.
+//! Exporters send again what is answered 429, 502, 503 or 504, and nothing else; by gRPC what [`grpc`](super::grpc) says. What one request brings is taken whole or not at all.
 
 use std::sync::Arc;
 
@@ -12,12 +12,14 @@ use protocol::otlp::{self, Encoding, Signal, Taken};
 use service::http::Body;
 
 use super::{Answered, sentry, with_body};
+use crate::body::Posted;
 use crate::gateway::{Gateway, Taking};
 use crate::keys;
 use crate::projects::Project;
 use crate::rejection::{Refusal, Rejection};
 
-/// Most bytes of a request, before and after it is unpacked.
+/// Most bytes of a request, before and after it is unpacked and in both forms together, by HTTP and by gRPC alike. The protocol recommends 64 MiB: that is more
+/// than the bodies that are in memory at a time, and exporters send a few hundred records at once, a megabyte at most.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Headers that have nothing but the key in them.
@@ -40,23 +42,62 @@ pub(super) async fn export(
     named: Option<&str>,
 ) -> Answered {
     let encoding = encoding_of(&parts.headers).ok_or(Rejection::UnknownType)?;
-    let taking = gateway.taking()?;
-    let key = in_head(parts)?.ok_or(Rejection::MissingKey)?;
-    let project = match named {
-        Some(named) => keys::open_at(&taking.projects, &key, named)?,
-        None => keys::open(&taking.projects, &key)?,
-    };
-    let project_id = project.id;
-    let taken = async {
-        let posted = gateway.read_up_to(parts, body, BODY_BYTES_MAX).await?;
-        let (pacing, intake) = (Arc::clone(gateway), taking.intake.clone());
-        let read = move |body: &[u8]| take(&pacing, &taking, &project, body, signal, encoding);
-        let (answer, drafts) = gateway.understand(posted, read).await?;
-        gateway.keep_all(&intake, drafts).await?;
-        Ok(answer)
-    };
-    let answer = taken.await.map_err(|refusal: Refusal| refusal.or_of(Some(project_id)))?;
+    let admitted = Admitted::at(gateway, parts, named)?;
+    let posted = gateway.read_up_to(parts, body, BODY_BYTES_MAX);
+    let answer = admitted.keep(gateway, posted, signal, encoding).await?;
     Ok(with_body(StatusCode::OK, encoding.content_type(), answer))
+}
+
+/// The same by gRPC: one message in protobuf, and one for an answer.
+pub(super) async fn export_message(
+    gateway: &Arc<Gateway>,
+    parts: &Parts,
+    body: &mut Body,
+    signal: Signal,
+) -> Result<Vec<u8>, Refusal> {
+    let admitted = Admitted::at(gateway, parts, None)?;
+    let posted = gateway.read_message(parts, body, BODY_BYTES_MAX);
+    admitted.keep(gateway, posted, signal, Encoding::Protobuf).await
+}
+
+/// An exporter that may send.
+struct Admitted {
+    taking: Taking,
+    project: Arc<Project>,
+}
+
+impl Admitted {
+    /// By the key in the head; it must be that of the project that the address names, if it names one.
+    fn at(gateway: &Gateway, parts: &Parts, named: Option<&str>) -> Result<Admitted, Refusal> {
+        let taking = gateway.taking()?;
+        let key = in_head(parts)?.ok_or(Rejection::MissingKey)?;
+        let project = match named {
+            Some(named) => keys::open_at(&taking.projects, &key, named)?,
+            None => keys::open(&taking.projects, &key)?,
+        };
+        Ok(Admitted { taking, project })
+    }
+
+    /// Keeps all of what is posted, or nothing; gives the answer.
+    async fn keep(
+        self,
+        gateway: &Arc<Gateway>,
+        posted: impl Future<Output = Result<Posted, Rejection>>,
+        signal: Signal,
+        encoding: Encoding,
+    ) -> Result<Vec<u8>, Refusal> {
+        let Admitted { taking, project } = self;
+        let project_id = project.id;
+        let kept = async {
+            let posted = posted.await?;
+            let (pacing, intake) = (Arc::clone(gateway), taking.intake.clone());
+            let read = move |body: &[u8]| take(&pacing, &taking, &project, body, signal, encoding);
+            let (answer, drafts) = gateway.understand(posted, read).await?;
+            gateway.keep_all(&intake, drafts).await?;
+            Ok(answer)
+        };
+        kept.await.map_err(|refusal: Refusal| refusal.or_of(Some(project_id)))
+    }
 }
 
 /// Reads a request: its answer, and what it brings for the journal.

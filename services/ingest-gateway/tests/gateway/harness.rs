@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Parser;
-use ingest_gateway::{Config, run};
+use ingest_gateway::{Config, Listeners, run};
 use journal::{Journal, JournalOptions, Kind, Record};
 use notice::{Snapshot, SnapshotProject};
 use queue::{Queue, QueueOptions};
@@ -62,6 +62,7 @@ pub(crate) struct Setup {
 
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    pub(crate) otlp: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) queue: Queue,
     pub(crate) setup: Setup,
@@ -101,13 +102,19 @@ impl Setup {
         flags.extend(self.flags.iter().map(String::as_str));
         let config = Config::parse_from(flags);
 
-        let public = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let admin = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (address, admin_address) = (public.local_addr().expect("bound"), admin.local_addr().expect("bound"));
+        let ((public, address), (otlp, otlp_address), (admin, admin_address)) =
+            (bound().await, bound().await, bound().await);
+        let listeners = Listeners { public, otlp: Some(otlp), otlp_grpc: None, admin };
         let shutdown = CancellationToken::new();
-        let ended = tokio::spawn(run(config, public, admin, LogLevel::default(), shutdown.clone()));
-        Running { address, admin: admin_address, queue: self.queue(), setup: self, shutdown, ended }
+        let ended = tokio::spawn(run(config, listeners, LogLevel::default(), shutdown.clone()));
+        Running { address, otlp: otlp_address, admin: admin_address, queue: self.queue(), setup: self, shutdown, ended }
     }
+}
+
+async fn bound() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    (listener, address)
 }
 
 impl Setup {

@@ -6,7 +6,7 @@ use std::path::Path;
 use journal::{Kind, Record};
 use notice::{Ledger, Notice, ledger_line::Ending};
 
-use crate::harness::{Answer, DISABLED_KEY, KEY, LIMITED_KEY, body, of_kind, ready};
+use crate::harness::{Answer, DISABLED_KEY, KEY, LIMITED_KEY, body, exchange, of_kind, ready, request};
 
 const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/x-protobuf";
@@ -56,6 +56,16 @@ async fn every_way_to_show_a_key_opens_the_doors_and_a_resend_has_the_same_name(
     let names: std::collections::BTreeSet<_> = notices.iter().map(|notice| notice.client_id.clone()).collect();
     assert_eq!(names.len(), 2, "what is sent again is counted once by the worker");
     assert_eq!(notices[0].errors[0].message.as_deref(), Some("card declined"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_of_exporters_has_the_same_doors() {
+    let gateway = ready(&[]).await;
+    let headers = [("Content-Type", JSON), ("x-croak-key", KEY)];
+    let exported = exchange(gateway.otlp, &request("POST", TRACES, &headers, traces(1).as_bytes())).await;
+    assert_eq!((exported.status, exported.body.as_str()), (200, "{}"), "{exported:?}");
+    assert_eq!(exchange(gateway.otlp, &request("GET", "/up", &[], b"")).await.status, 200);
+    assert_eq!(notices(&gateway.stop().await).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
