@@ -80,6 +80,12 @@ pub(crate) enum Rejection {
     JournalFull,
     Overloaded,
     NoSnapshot,
+    /// A build tool shows no token.
+    MissingToken,
+    /// No worker of role command is there, or the one that was asked is gone.
+    NoWorker,
+    /// So much is being passed on to workers that no more can be.
+    Busy,
     /// Our mistake: a parser panicked.
     Broken,
 }
@@ -101,6 +107,8 @@ impl Rejection {
         let is_airbrake = client == Client::Airbrake;
         let is_of_today = !matches!(client, Client::Airbrake | Client::Hoptoad | Client::Plain);
         match self {
+            Rejection::MissingToken => StatusCode::UNAUTHORIZED,
+            Rejection::NoWorker | Rejection::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::MissingKey | Rejection::SeveralKeys | Rejection::UnreadableKey if is_airbrake || is_of_today => {
                 StatusCode::UNAUTHORIZED
             }
@@ -160,6 +168,9 @@ impl Rejection {
             Rejection::JournalFull => "journal_full",
             Rejection::Overloaded => "overloaded",
             Rejection::NoSnapshot => "no_snapshot",
+            Rejection::MissingToken => "missing_token",
+            Rejection::NoWorker => "no_worker",
+            Rejection::Busy => "busy",
             Rejection::Broken => "broken",
         }
     }
@@ -189,6 +200,10 @@ impl Rejection {
             Rejection::ProjectShare => "too many notices of this project are waiting".into(),
             Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot => {
                 "notices cannot be taken now, please try again later".into()
+            }
+            Rejection::MissingToken => "a token is missing: `croak token create` makes one".into(),
+            Rejection::NoWorker | Rejection::Busy => {
+                "releases and uploads cannot be taken now, please try again later".into()
             }
             Rejection::Broken => "this notice cannot be read, which is our mistake".into(),
         }
@@ -225,14 +240,19 @@ impl Rejection {
     fn grpc_code(&self) -> otlp::StatusCode {
         match self {
             Rejection::NoSuchPath | Rejection::WrongMethod { .. } => otlp::StatusCode::Unimplemented,
-            Rejection::MissingKey | Rejection::SeveralKeys | Rejection::UnreadableKey | Rejection::UnknownKey => {
-                otlp::StatusCode::Unauthenticated
-            }
+            Rejection::MissingKey
+            | Rejection::SeveralKeys
+            | Rejection::UnreadableKey
+            | Rejection::UnknownKey
+            | Rejection::MissingToken => otlp::StatusCode::Unauthenticated,
             Rejection::OtherProject | Rejection::Disabled => otlp::StatusCode::PermissionDenied,
             Rejection::TooLarge { .. } | Rejection::RateLimited { .. } => otlp::StatusCode::ResourceExhausted,
-            Rejection::ProjectShare | Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot => {
-                otlp::StatusCode::Unavailable
-            }
+            Rejection::ProjectShare
+            | Rejection::JournalFull
+            | Rejection::Overloaded
+            | Rejection::NoSnapshot
+            | Rejection::NoWorker
+            | Rejection::Busy => otlp::StatusCode::Unavailable,
             Rejection::Broken => otlp::StatusCode::Internal,
             Rejection::Unparsable(_)
             | Rejection::UnsupportedProtocol
@@ -272,7 +292,12 @@ impl Rejection {
                 }
                 headers.insert(RETRY_AFTER, HeaderValue::from(*delay_s));
             }
-            Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot | Rejection::ProjectShare => {
+            Rejection::JournalFull
+            | Rejection::Overloaded
+            | Rejection::NoSnapshot
+            | Rejection::ProjectShare
+            | Rejection::NoWorker
+            | Rejection::Busy => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(rand::random_range(RETRY_AFTER_S)));
             }
             // What is left of the body must not be taken for the next request.
