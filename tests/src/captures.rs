@@ -33,7 +33,8 @@ pub fn fixtures() -> Vec<Vec<Capture>> {
     listed(&folder).iter().filter(|client| client.is_dir()).map(|client| of_client(client)).collect()
 }
 
-fn of_client(folder: &Path) -> Vec<Capture> {
+/// The requests of one client, in the order of sending.
+pub fn of_client(folder: &Path) -> Vec<Capture> {
     let files = listed(folder);
     let requests = files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "http"));
     requests.map(|file| Capture::read(file)).collect()

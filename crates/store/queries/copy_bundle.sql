@@ -1,6 +1,9 @@
 -- Takes the files of a bundle of this content over for another project, release or build.
 with known as (
-    select * from artifact_bundle where sha1 = $1 and project_id = any($5::bigint[]) order by id limit 1
+    select * from artifact_bundle b where b.sha1 = $1 and b.project_id = any($5::bigint[])
+        -- Not one that housekeep is taking away.
+        and b.file_count = (select count(*) from artifact a where a.bundle_id = b.id)
+    order by b.id limit 1
 ), made as (
     insert into artifact_bundle (sha1, project_id, release, dist, debug_id_count, file_count, byte_count)
     select sha1, $2::bigint, $3::text, $4::text, debug_id_count, file_count, byte_count from known

@@ -113,13 +113,14 @@ impl Writer {
     }
 
     /// Whether a bundle of this content is there for all its projects, release and build; one that one of the projects `seen` has for
-    /// another of them is taken over.
+    /// another of them is taken over. One that housekeep has begun to take away does not count.
     pub async fn bundle_again(&self, wanted: &WantedBundle, seen: &[i64]) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
         for project_id in &wanted.project_ids {
             let is_there = sqlx::query!(
-                "update artifact_bundle set uploaded_at = now()
-                 where sha1 = $1 and project_id = $2 and release is not distinct from $3 and dist is not distinct from $4",
+                "update artifact_bundle b set uploaded_at = now()
+                 where b.sha1 = $1 and b.project_id = $2 and b.release is not distinct from $3 and b.dist is not distinct from $4
+                     and b.file_count = (select count(*) from artifact a where a.bundle_id = b.id)",
                 wanted.sha1.as_slice(),
                 project_id,
                 wanted.release,

@@ -42,7 +42,7 @@ pub(super) fn options(organization: &str) -> Value {
         "concurrency": CONCURRENCY,
         "hashAlgorithm": "sha1",
         "compression": ["gzip"],
-        "accept": ["release_files", "sources", "artifact_bundles", "artifact_bundles_v2"],
+        "accept": ["release_files", "artifact_bundles", "artifact_bundles_v2"],
     })
 }
 
