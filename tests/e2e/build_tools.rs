@@ -74,10 +74,9 @@ async fn a_captured_build_is_answered_as_sentry_cli_expects() {
             ("source_map".to_owned(), "~/app.min.js.map".to_owned(), DEBUG_ID.to_owned(), String::new()),
         ]
     );
-    let deploys = get(&croak, "/api/v1/projects/1/deploys").await;
-    let shown: Vec<_> =
-        deploys["deploys"].as_array().expect("a list").iter().map(|deploy| &deploy["version"]).collect();
-    assert_eq!(shown, ["shop@1.4.2", "shop@1.4.2"], "{deploys}");
+    let deploys = croak.api().all("/api/v1/projects/1/deploys").await;
+    let shown: Vec<_> = deploys.iter().map(|deploy| &deploy["version"]).collect();
+    assert_eq!(shown, ["shop@1.4.2", "shop@1.4.2"], "{deploys:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +151,7 @@ async fn what_is_not_a_bundle_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_files_lie_there_once_and_go_when_nobody_names_them() {
+async fn the_same_files_lie_there_once_whoever_names_them() {
     let croak = Installation::running().await;
     croak.create_build_token();
     let bytes = sample();
@@ -326,12 +325,6 @@ async fn stored(croak: &Installation) -> Vec<(String, String, String, String)> {
 
 fn url(croak: &Installation, path: &str) -> String {
     format!("http://{}/api/0/{path}", croak.gateway_address())
-}
-
-/// From the pages' API.
-async fn get(croak: &Installation, path: &str) -> Value {
-    let request = Client::new().get(format!("http://{}{path}", croak.web_address())).bearer_auth(croak.token());
-    request.send().await.expect("an answer").json().await.expect("JSON")
 }
 
 async fn post(croak: &Installation, path: &str, body: &Value) -> (u16, Value) {
