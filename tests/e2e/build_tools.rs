@@ -74,7 +74,7 @@ async fn a_captured_build_is_answered_as_sentry_cli_expects() {
             ("source_map".to_owned(), "~/app.min.js.map".to_owned(), DEBUG_ID.to_owned(), String::new()),
         ]
     );
-    let deploys = croak.api().all("/api/v1/projects/1/deploys").await;
+    let deploys = croak.api().all("/projects/1/deploys").await;
     let shown: Vec<_> = deploys.iter().map(|deploy| &deploy["version"]).collect();
     assert_eq!(shown, ["shop@1.4.2", "shop@1.4.2"], "{deploys:?}");
 }
