@@ -43,7 +43,8 @@ pub fn messages() -> Vec<Capture> {
     messages.map(|file| Capture::read(file)).collect()
 }
 
-fn of_client(folder: &Path) -> Vec<Capture> {
+/// The requests of one client, in the order of sending.
+pub fn of_client(folder: &Path) -> Vec<Capture> {
     let files = listed(folder);
     let requests = files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "http"));
     requests.map(|file| Capture::read(file)).collect()

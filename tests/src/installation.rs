@@ -122,6 +122,7 @@ impl Installation {
             _shared: shared,
         };
         installation.croak(&["migrate"]);
+        installation.croak(&["organization", "create", "--slug", "acme", "--name", "Acme"]);
         installation.create_project(1, "shop", samples::KEY);
         let mut user = installation.croak_command(&[
             "user",
@@ -162,6 +163,7 @@ impl Installation {
             ("CROAK_JOURNAL_BYTES_MAX", (1_u64 << 30).to_string()),
             ("CROAK_PUBLIC_URL", format!("http://{}", self.web_port.address())),
             ("CROAK_SNAPSHOT_POLL_MS", "200".to_owned()),
+            ("CROAK_COMMAND_URL", self.command_urls()),
         ]);
         Service::start(Program::Gateway, name, Some(port), environment, self.folder.path()).await
     }
@@ -193,6 +195,12 @@ impl Installation {
             ("CROAK_GATEWAY_URL", "http://gateway.test".to_owned()),
         ]);
         self.web = Some(Service::start(Program::Web, "web", None, environment, self.folder.path()).await);
+    }
+
+    /// Where the workers that run take commands, if they do; some address where nobody is when none runs.
+    fn command_urls(&self) -> String {
+        let urls: Vec<String> = self.workers.iter().map(|worker| format!("http://{}", worker.address())).collect();
+        if urls.is_empty() { format!("http://{}", Port::free().address()) } else { urls.join(",") }
     }
 
     /// Where notices are sent.
@@ -250,9 +258,18 @@ impl Installation {
         &self.redis_url
     }
 
-    /// Makes a project, as an operator does.
+    /// Makes a project of the organization `acme`, as an operator does.
     pub fn create_project(&self, id: i64, slug: &str, key: &str) {
-        self.croak(&["project", "create", "--id", &id.to_string(), "--slug", slug, "--name", slug, "--key", key]);
+        let (id, organization) = (id.to_string(), ["--organization", "acme"]);
+        let create = ["project", "create", "--id", &id, "--slug", slug, "--name", slug, "--key", key];
+        self.croak(&[&create[..], &organization].concat());
+    }
+
+    /// Makes the token that captured requests of build tools show, for project 1.
+    pub fn create_build_token(&self) {
+        let scopes = ["--scope", "org:read", "--scope", "project:write", "--scope", "project:releases"];
+        let create = ["token", "create", "--name", "build", "--project", "1"];
+        succeed(self.croak_command(&[&create[..], &scopes].concat()).env("CROAK_NEW_TOKEN", samples::BUILD_TOKEN));
     }
 
     /// Runs `croak` with these arguments; it must succeed.

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 /// The key of project 1.
 pub const KEY: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f90";
 
+/// The token that captured requests of sentry-cli show.
+pub const BUILD_TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 /// Where XML notices go.
 pub const XML_PATH: &str = "/notifier_api/v2/notices";
 

@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "bugsnag_json", run: targets::bugsnag_json, seeds: seeds::bugsnag_json },
     Target { name: "sentry_envelope", run: targets::sentry_envelope, seeds: seeds::sentry_envelope },
     Target { name: "sentry_event", run: targets::sentry_event, seeds: seeds::sentry_event },
+    Target { name: "artifact_bundle", run: targets::artifact_bundle, seeds: seeds::artifact_bundle },
     Target { name: "otlp_json", run: targets::otlp_json, seeds: seeds::otlp_json },
     Target { name: "otlp_protobuf", run: targets::otlp_protobuf, seeds: seeds::otlp_protobuf },
     Target { name: "stack_text", run: targets::stack_text, seeds: seeds::stack_text },

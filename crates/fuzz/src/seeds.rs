@@ -52,6 +52,10 @@ fn unpacked(head: &str, body: &[u8]) -> Vec<u8> {
     body.to_vec()
 }
 
+pub(crate) fn artifact_bundle() -> Vec<Vec<u8>> {
+    vec![include_bytes!("../samples/shop.bundle").to_vec()]
+}
+
 pub(crate) fn hoptoad_xml() -> Vec<Vec<u8>> {
     bodies("/notifier_api/v2/notices")
 }

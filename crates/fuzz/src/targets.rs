@@ -1,7 +1,7 @@
 //! What is done with the bytes, and what must hold.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Cursor};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use journal::{Journal, JournalOptions, Record};
 use notice::prost::Message as _;
 use notice::{Accounted, Grouping, Notice, NoticeFacts, NoticeId, Stored, UserSketch};
 use protocol::otlp::{self, Encoding};
+use protocol::sentry::artifact_bundle::{Bundle, BundleLimits};
 use protocol::sentry::{self, Envelope, EventContext, ReportContext};
 use protocol::{airbrake, bugsnag, honeybadger, hoptoad, rollbar, stack_text};
 use queue::body::{self, Dictionaries};
@@ -37,6 +38,19 @@ pub(crate) fn airbrake_json(bytes: &[u8]) {
     for kind in ["routes-stats", "routes-breakdowns", "queries-stats", "queues-stats"] {
         if let Ok(stats) = airbrake::check_stats(kind, bytes) {
             stats.encode_to_vec();
+        }
+    }
+}
+
+/// Files of a bundle are at most as long as they say, and their sum holds; of a hostile one little is read.
+pub(crate) fn artifact_bundle(bytes: &[u8]) {
+    let limits = BundleLimits { files_max: 100, file_bytes_max: 1 << 20, bytes_max: 4 << 20 };
+    let Ok(mut bundle) = Bundle::open(Cursor::new(bytes), limits) else { return };
+    assert!(bundle.file_count() <= limits.files_max);
+    for index in 0..bundle.file_count() {
+        if let Ok(Some((_, mut body))) = bundle.file(index) {
+            let read = io::copy(&mut body, &mut io::sink());
+            assert!(read.is_err() || read.is_ok_and(|bytes| bytes <= limits.file_bytes_max));
         }
     }
 }

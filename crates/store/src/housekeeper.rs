@@ -25,6 +25,9 @@ const OUTBOX_DAYS: i32 = 14;
 const COMMAND_DAYS: i32 = 30;
 const LEDGER_DAYS: i32 = 400;
 
+/// Chunks that nothing was assembled of, and files that no bundle names, are kept this long.
+const UPLOAD_DAYS: i32 = 1;
+
 /// The accounted set of a journal is kept this long: a disk that comes back later is for the operator to decide.
 const JOURNAL_CURSOR_DAYS: i32 = 365;
 
@@ -247,6 +250,31 @@ impl Housekeeper {
         Ok(swept)
     }
 
+    /// Takes away bundles that were not uploaded again for so many days, and chunks and files that nothing is made of; how many rows.
+    pub async fn expire_artifacts(&mut self, keep_days: u32) -> Result<u64, StoreError> {
+        let mut swept = 0;
+        for (statement, days) in [
+            (EXPIRE_CHUNKS, UPLOAD_DAYS),
+            (EXPIRE_ARTIFACTS, keep_days.cast_signed()),
+            (EXPIRE_BUNDLES, keep_days.cast_signed()),
+            (EXPIRE_BLOBS, UPLOAD_DAYS),
+        ] {
+            loop {
+                let gone = sqlx::query(statement)
+                    .bind(f64::from(days))
+                    .bind(SLICE)
+                    .execute(&mut self.connection)
+                    .await?
+                    .rows_affected();
+                swept += gone;
+                if gone < SLICE.unsigned_abs() {
+                    break;
+                }
+            }
+        }
+        Ok(swept)
+    }
+
     /// Deletes what is left of deleted projects, bodies first and in slices, the project's own row last; how many rows.
     pub async fn sweep_deleted_projects(&mut self) -> Result<u64, StoreError> {
         let projects = sqlx::query_scalar!("select id from project where deleted_at is not null order by id")
@@ -292,8 +320,27 @@ impl Housekeeper {
     }
 }
 
+/// One slice of what uploads leave. `$1` is how many days it is kept, `$2` the most rows. A bundle goes after its files, so that no slice is
+/// greater than it says.
+const EXPIRE_CHUNKS: &str =
+    "delete from upload_chunk where (organization_id, sha1) in (select organization_id, sha1 from upload_chunk
+    where created_at < now() - $1 * interval '1 day' limit $2)";
+const EXPIRE_ARTIFACTS: &str =
+    "delete from artifact where id in (select a.id from artifact_bundle b join artifact a on a.bundle_id = b.id
+    where b.uploaded_at < now() - $1 * interval '1 day' limit $2)";
+const EXPIRE_BUNDLES: &str =
+    "delete from artifact_bundle b where b.uploaded_at < now() - $1 * interval '1 day' and b.id in
+    (select o.id from artifact_bundle o where o.uploaded_at < now() - $1 * interval '1 day'
+     and not exists (select from artifact a where a.bundle_id = o.id) limit $2)";
+/// A file that a bundle in the making is about to name is younger, or locked.
+const EXPIRE_BLOBS: &str = "delete from artifact_blob where sha256 in (select b.sha256 from artifact_blob b
+    where b.created_at < now() - $1 * interval '1 day' and not exists (select from artifact a where a.sha256 = b.sha256)
+    limit $2 for update skip locked)";
+
 /// One slice of a project's rows, table by table. `$1` is the project, `$2` the most rows.
-const PROJECT_ROWS: [&str; 18] = [
+const PROJECT_ROWS: [&str; 20] = [
+    "delete from artifact where ctid in (select ctid from artifact where project_id = $1 limit $2)",
+    "delete from artifact_bundle where ctid in (select ctid from artifact_bundle where project_id = $1 limit $2)",
     "delete from client_id_run where ctid in (select ctid from client_id_run where project_id = $1 limit $2)",
     "delete from client_id_index where ctid in (select ctid from client_id_index where project_id = $1 limit $2)",
     "delete from chunk where (tableoid, ctid) in (select tableoid, ctid from chunk where project_id = $1 limit $2)",

@@ -1,5 +1,7 @@
 //! Role command: what people do on the web, executed at most once and answered at once.
 
+use std::time::Duration;
+
 use service::proto::command::command::Action;
 use service::proto::command::command_result::Status as Ended;
 use service::proto::command::commands_server::Commands;
@@ -8,6 +10,9 @@ use store::Writer;
 use store::writer::{CommandStatus, GroupAction, GroupCommand};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
+
+/// Longest time for one command.
+const COMMAND_MAX: Duration = Duration::from_secs(10);
 
 /// Answers the gRPC service `Commands`.
 #[derive(Debug, Clone)]
@@ -26,7 +31,10 @@ impl Commands for Executor {
     async fn execute(&self, request: Request<Command>) -> Result<Response<CommandResult>, Status> {
         let command = group_command(&request.into_inner())?;
         let kind = command.action.as_str();
-        match self.writer.execute(command).await {
+        let executed = tokio::time::timeout(COMMAND_MAX, self.writer.execute(command)).await;
+        let executed =
+            executed.map_err(|_| Status::deadline_exceeded("the command took too long; it can be sent again"))?;
+        match executed {
             Ok(result) => {
                 let ended = ended(result.status);
                 metrics::counter!("worker_commands_total", "kind" => kind, "ended" => ended.as_str_name()).increment(1);

@@ -42,7 +42,7 @@ pub struct Config {
     #[arg(long, env = "CROAK_WORKER_ID")]
     pub worker_id: Option<String>,
 
-    /// Role command: address where commands of the web are taken (gRPC). Port 0 takes a free one.
+    /// Role command: address where commands of the web, and of build tools through gateways, are taken (gRPC). Port 0 takes a free one.
     #[arg(long, env = "CROAK_COMMAND_LISTEN", default_value = "127.0.0.1:9191")]
     command_listen: SocketAddr,
 
@@ -68,6 +68,10 @@ pub struct Config {
     /// chunks are merged, once; what comes later stays as it came.
     #[arg(long, env = "CROAK_COMPACT_AFTER_S", default_value_t = COMPACT_AFTER_S, value_parser = clap::value_parser!(u32).range(1..))]
     pub compact_after_s: u32,
+
+    /// Role housekeep: days that uploaded source maps are kept; each upload of the same begins them anew.
+    #[arg(long, env = "CROAK_ARTIFACT_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub artifact_days: u32,
 
     /// Role fold: most records of one batch.
     #[arg(long, env = "CROAK_BATCH_RECORDS_MAX", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -130,6 +134,8 @@ pub(crate) struct HouseTimes {
     pub(crate) lanes_quiet: Duration,
     /// From the end of a stretch of time until its chunks are merged.
     pub(crate) compact_after: Duration,
+    /// Days that uploads are kept.
+    pub(crate) artifact_days: u32,
 }
 
 impl Config {
@@ -155,6 +161,7 @@ impl Config {
         HouseTimes {
             lanes_quiet: Duration::from_secs(self.lanes_quiet_s.into()),
             compact_after: Duration::from_secs(self.compact_after_s.into()),
+            artifact_days: self.artifact_days,
         }
     }
 

@@ -22,6 +22,9 @@ const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 /// Pause between rounds of everything else.
 const ROUND_EVERY: Duration = Duration::from_secs(60);
 
+/// Pause between looks for uploads that are too old: who has many of them has them looked through each time.
+const UPLOADS_EVERY: Duration = Duration::from_secs(600);
+
 /// Pause before the next try to become housekeeper, or after an error.
 const STANDBY: Duration = Duration::from_secs(2);
 
@@ -51,6 +54,7 @@ async fn keep(
     shutdown: &CancellationToken,
 ) -> Result<(), StoreError> {
     let mut next_round = Instant::now();
+    let mut next_uploads = Instant::now();
     let mut is_silent = false;
     let mut training = Training::new();
     restore_published(&mut housekeeper, queue).await?;
@@ -62,6 +66,11 @@ async fn keep(
         if Instant::now() >= next_round {
             round(&mut housekeeper).await?;
             next_round = Instant::now() + ROUND_EVERY;
+        }
+        if Instant::now() >= next_uploads {
+            let swept = housekeeper.expire_artifacts(times.artifact_days).await?;
+            tracing::debug!(swept, "old uploads taken away");
+            next_uploads = Instant::now() + UPLOADS_EVERY;
         }
         training.look(&mut housekeeper).await?;
         retiring.look(&mut housekeeper, queue).await?;

@@ -2,7 +2,7 @@
 //!
 //! Which of its roles a worker has is a flag:
 //! - `fold` reads lanes, folds notices and writes them, exactly once;
-//! - `command` executes what people do on the web, at most once;
+//! - `command` executes what people do on the web, at most once, and what build tools ask for;
 //! - `deliver` sends what people are told, at least once;
 //! - `housekeep` makes and drops partitions, merges small chunks and publishes the projects to the gateways.
 
@@ -16,6 +16,7 @@ mod installation;
 mod lanes;
 mod presence;
 mod projects;
+mod sentry_api;
 mod training;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use queue::{Queue, QueueOptions};
 use service::auth::Guard;
 use service::logs::LogLevel;
 use service::proto::command::commands_server::CommandsServer;
+use service::proto::sentry_api::sentry_api_server::SentryApiServer;
 use service::{BadConfig, Control, Health};
 use store::Writer;
 use tokio::net::TcpListener;
@@ -42,9 +44,6 @@ pub const ADMIN_PORT: u16 = 9181;
 
 /// What the admin port takes of the time for an orderly stop: it ends last.
 const ADMIN_STOPS_WITHIN: Duration = Duration::from_millis(1_500);
-
-/// Longest time for one command.
-const COMMAND_MAX: Duration = Duration::from_secs(10);
 
 /// Works until `shutdown`, then finishes what is in hand and gives the rest back.
 ///
@@ -149,10 +148,12 @@ async fn work(
 
 /// Takes commands until told to stop, then answers those that it has.
 async fn serve_commands(listener: TcpListener, writer: Writer, token: Option<String>, stop: CancellationToken) {
-    let commands = CommandsServer::with_interceptor(command::Executor::new(writer), Guard::new(token));
+    let guard = Guard::new(token);
+    let commands = CommandsServer::with_interceptor(command::Executor::new(writer.clone()), guard.clone());
+    let build_tools = SentryApiServer::with_interceptor(sentry_api::SentryApi::new(writer, stop.clone()), guard);
     let served = Server::builder()
-        .timeout(COMMAND_MAX)
         .add_service(commands)
+        .add_service(build_tools)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.cancelled());
     // Connections that are open but idle would hold an orderly end for ever.
     tokio::select! {

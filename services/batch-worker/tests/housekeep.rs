@@ -145,3 +145,31 @@ async fn small_chunks_of_a_stretch_that_is_over_are_merged_while_the_rest_of_the
     assert_eq!(bench.number("select notice_count::bigint from chunk").await, 20);
     bench.audit().await;
 }
+
+#[tokio::test]
+async fn uploads_go_when_they_are_old_and_files_with_the_last_bundle_that_names_them() {
+    let bench = Bench::new().await;
+    let writer = Writer::connect(&bench.worker_url()).await.unwrap();
+    let mut housekeeper = writer.housekeeper().await.unwrap().unwrap();
+    bench
+        .run(
+            "insert into upload_chunk (organization_id, sha1, body, created_at)
+             select 1, decode(repeat(n::text, 40), 'hex'), 'x', now() - n * interval '20 hours' from generate_series(1, 2) n;
+             insert into artifact_blob (sha256, byte_count, codec, body, created_at)
+             select decode(repeat(n::text, 64), 'hex'), 1, 0, 'x', now() - interval '100 days' from generate_series(1, 3) n;
+             insert into artifact_bundle (sha1, project_id, debug_id_count, file_count, byte_count, uploaded_at)
+             select decode(repeat(n::text, 40), 'hex'), 1, 0, 2, 2, now() - n * interval '50 days' from generate_series(1, 2) n;
+             insert into artifact (bundle_id, project_id, kind, sha256, byte_count)
+             select b.id, 1, 'source', decode(repeat(n::text, 64), 'hex'), 1
+             from artifact_bundle b, generate_series(1, 3) n where n in (b.id, b.id + 1)",
+        )
+        .await;
+    // A chunk, a bundle of a hundred days with its two files, and the file that only this one names.
+    assert_eq!(housekeeper.expire_artifacts(90).await.unwrap(), 1 + 2 + 1 + 1);
+    assert_eq!(bench.number("select count(*) from upload_chunk").await, 1);
+    assert_eq!(bench.number("select count(*) from artifact_bundle").await, 1);
+    assert_eq!(bench.number("select count(*) from artifact").await, 2);
+    assert_eq!(bench.number("select count(*) from artifact_blob").await, 2);
+    assert_eq!(housekeeper.expire_artifacts(90).await.unwrap(), 0);
+    assert_eq!(housekeeper.expire_artifacts(40).await.unwrap(), 2 + 1 + 2);
+}

@@ -12,6 +12,7 @@ mod health;
 mod journals;
 mod lanes;
 mod migrate;
+mod organization;
 mod output;
 mod project;
 mod send;
@@ -48,6 +49,8 @@ enum Command {
     #[command(subcommand)]
     Project(project::Project),
     #[command(subcommand)]
+    Organization(organization::Organization),
+    #[command(subcommand)]
     User(user::User),
     #[command(subcommand)]
     Token(token::Token),
@@ -81,6 +84,7 @@ impl Command {
         match self {
             Command::Migrate(migrate) => migrate.run(output).await,
             Command::Project(project) => project.run(output).await,
+            Command::Organization(organization) => organization.run(output).await,
             Command::User(user) => user.run(output).await,
             Command::Token(token) => token.run(output).await,
             Command::Webhook(webhook) => webhook.run(output).await,

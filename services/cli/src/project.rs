@@ -39,6 +39,9 @@ pub(crate) struct Create {
     /// Its key, for a project that comes from elsewhere; a new one is made when absent
     #[arg(long)]
     key: Option<String>,
+    /// Slug of the organization that it belongs to; the first one's when absent
+    #[arg(long)]
+    organization: Option<String>,
     /// E-mail address of a user who is to own it
     #[arg(long)]
     owner: Option<String>,
@@ -98,7 +101,13 @@ impl Create {
             Some(email) => Some(admin.user_id(email).await.context("looking for the owner")?),
             None => None,
         };
-        let new = NewProject { id: self.id, slug: self.slug, name: self.name, key: self.key };
+        let new = NewProject {
+            id: self.id,
+            slug: self.slug,
+            name: self.name,
+            key: self.key,
+            organization: self.organization,
+        };
         let project = admin.create_project(new).await.context("making the project")?;
         if let Some(owner) = owner {
             admin.add_member(owner, project.id, "owner").await.context("naming the owner")?;
@@ -131,10 +140,10 @@ fn row(project: &ProjectRow) -> Vec<String> {
 }
 
 fn describe(project: &ProjectRow) -> String {
-    let ProjectRow { id, slug, name, grouping, retention_days, notice_count, .. } = project;
+    let ProjectRow { id, slug, name, organization, grouping, retention_days, notice_count, .. } = project;
     let limit = project.rate_per_minute_max.map_or_else(|| "none".to_owned(), |max| format!("{max} a minute"));
     let mut text = format!(
-        "project    {id} {slug} ({name})\ngrouping   {grouping}\nretention  {retention_days} days\nlimit      {limit}\nnotices    {notice_count}\n"
+        "project    {id} {slug} ({name})\nof         {organization}\ngrouping   {grouping}\nretention  {retention_days} days\nlimit      {limit}\nnotices    {notice_count}\n"
     );
     for key in &project.keys {
         text += &format!("key        {key}\n");

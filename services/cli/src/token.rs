@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use store::admin::TokenOwner;
+use store::admin::{SCOPES, TokenOwner};
 
 use crate::database::Database;
 use crate::output::Output;
@@ -29,9 +29,13 @@ pub(crate) struct Create {
     /// Number or slug of the project whose it is: it sees this project alone
     #[arg(long)]
     project: Option<String>,
-    /// What it may do; may be given again
-    #[arg(long = "scope", default_value = "read")]
+    /// What it may do; may be given again. `read` is for the JSON API. sentry-cli and plug-ins of bundlers need `project:releases` (or
+    /// `org:ci`), or `org:read` and `project:read` to look only
+    #[arg(long = "scope", default_value = "read", value_parser = clap::builder::PossibleValuesParser::new(SCOPES))]
     scopes: Vec<String>,
+    /// The token, for one that comes from elsewhere; a new one is made when absent
+    #[arg(long, env = "CROAK_NEW_TOKEN", hide_env_values = true)]
+    token: Option<String>,
 }
 
 impl Token {
@@ -45,7 +49,8 @@ impl Token {
             }
             (None, None) => anyhow::bail!("a token belongs to a --user or to a --project"),
         };
-        let token = admin.create_token(owner, &create.name, &create.scopes).await.context("making the token")?;
+        let made = admin.create_token(owner, &create.name, &create.scopes, create.token).await;
+        let token = made.context("making the token")?;
         output.show(&token, |token| token.token.clone())?;
         Ok(ExitCode::SUCCESS)
     }

@@ -48,6 +48,11 @@ pub struct Config {
     #[arg(long, env = "CROAK_PUBLIC_URL", default_value = "http://127.0.0.1:8000", value_parser = public_url)]
     pub public_url: String,
 
+    /// Where workers of role command take commands, as a list with commas: what build tools ask for (releases, deploys, source maps)
+    /// goes to the first of them that is there.
+    #[arg(long, env = "CROAK_COMMAND_URL", value_delimiter = ',', default_value = "http://127.0.0.1:9191", value_parser = public_url)]
+    pub command_url: Vec<String>,
+
     /// The door.
     #[command(flatten)]
     pub door: DoorArgs,

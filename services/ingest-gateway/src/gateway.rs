@@ -7,8 +7,8 @@ use std::time::Instant;
 use http::request::Parts;
 use journal::{Draft, Kind};
 use notice::ledger_line::Ending;
-use service::Health;
 use service::http::{Body, ClientAddress};
+use service::{BadConfig, Health};
 use tokio::sync::Semaphore;
 
 use crate::Config;
@@ -21,6 +21,7 @@ use crate::projects::{Known, Project, Projects};
 use crate::rate::Rates;
 use crate::rejection::{Client, Refusal, Rejection};
 use crate::stream::STREAMS_MAX;
+use crate::workers::Workers;
 
 /// What all doors share.
 pub(crate) struct Gateway {
@@ -41,6 +42,8 @@ pub(crate) struct Gateway {
     turn_bytes_min: usize,
     /// Bodies that are read while they arrive.
     pub(crate) streams: Arc<Semaphore>,
+    /// Who does what needs a database.
+    pub(crate) workers: Workers,
 }
 
 /// What is needed to take anything in: who may send, and where to put it. Cheap to clone.
@@ -51,8 +54,9 @@ pub(crate) struct Taking {
 }
 
 impl Gateway {
-    pub(crate) fn new(config: &Config, known: Known, health: Health) -> Gateway {
-        Gateway {
+    pub(crate) fn new(config: &Config, known: Known, health: Health) -> Result<Gateway, BadConfig> {
+        Ok(Gateway {
+            workers: Workers::new(&config.command_url, config.service.control_token.as_deref())?,
             known,
             intake: OnceLock::new(),
             admission: Admission::new(config.in_flight_bytes_max),
@@ -64,7 +68,7 @@ impl Gateway {
             turns: Arc::new(Semaphore::new(config.body_bytes_max)),
             turn_bytes_min: config.body_bytes_max / std::thread::available_parallelism().map_or(1, usize::from),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
-        }
+        })
     }
 
     /// The projects and the journal, or the refusal of everybody while there are none.

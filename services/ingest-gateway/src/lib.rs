@@ -23,6 +23,7 @@ mod run;
 mod shipping;
 mod stream;
 mod watch;
+mod workers;
 
 pub use config::Config;
 pub use run::{Listeners, run};

@@ -86,6 +86,12 @@ pub(crate) enum Rejection {
     JournalFull,
     Overloaded,
     NoSnapshot,
+    /// A build tool shows no token.
+    MissingToken,
+    /// No worker of role command is there, or the one that was asked is gone.
+    NoWorker,
+    /// So much is being passed on to workers that no more can be.
+    Busy,
     /// Our mistake: a parser panicked.
     Broken,
 }
@@ -107,6 +113,8 @@ impl Rejection {
         let is_airbrake = client == Client::Airbrake;
         let is_of_today = !matches!(client, Client::Airbrake | Client::Hoptoad | Client::Plain);
         match self {
+            Rejection::MissingToken => StatusCode::UNAUTHORIZED,
+            Rejection::NoWorker | Rejection::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::MissingKey | Rejection::SeveralKeys | Rejection::UnreadableKey if is_airbrake || is_of_today => {
                 StatusCode::UNAUTHORIZED
             }
@@ -166,6 +174,9 @@ impl Rejection {
             Rejection::JournalFull => "journal_full",
             Rejection::Overloaded => "overloaded",
             Rejection::NoSnapshot => "no_snapshot",
+            Rejection::MissingToken => "missing_token",
+            Rejection::NoWorker => "no_worker",
+            Rejection::Busy => "busy",
             Rejection::Broken => "broken",
         }
     }
@@ -195,6 +206,10 @@ impl Rejection {
             Rejection::ProjectShare => "too many notices of this project are waiting".into(),
             Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot => {
                 "notices cannot be taken now, please try again later".into()
+            }
+            Rejection::MissingToken => "a token is missing: `croak token create` makes one".into(),
+            Rejection::NoWorker | Rejection::Busy => {
+                "releases and uploads cannot be taken now, please try again later".into()
             }
             Rejection::Broken => "this notice cannot be read, which is our mistake".into(),
         }
@@ -249,7 +264,12 @@ impl Rejection {
     fn retry_after_s(&self, client: Client) -> Option<u64> {
         match self {
             Rejection::RateLimited { delay_s } => Some(*delay_s),
-            Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot | Rejection::ProjectShare => {
+            Rejection::JournalFull
+            | Rejection::Overloaded
+            | Rejection::NoSnapshot
+            | Rejection::ProjectShare
+            | Rejection::NoWorker
+            | Rejection::Busy => {
                 let seconds = if matches!(client, Client::Otlp(_)) { EXPORTER_RETRY_AFTER_S } else { RETRY_AFTER_S };
                 Some(rand::random_range(seconds))
             }
@@ -263,14 +283,19 @@ impl Rejection {
             Rejection::NoSuchPath | Rejection::WrongMethod { .. } | Rejection::UnknownEncoding => {
                 otlp::StatusCode::Unimplemented
             }
-            Rejection::MissingKey | Rejection::SeveralKeys | Rejection::UnreadableKey | Rejection::UnknownKey => {
-                otlp::StatusCode::Unauthenticated
-            }
+            Rejection::MissingKey
+            | Rejection::SeveralKeys
+            | Rejection::UnreadableKey
+            | Rejection::UnknownKey
+            | Rejection::MissingToken => otlp::StatusCode::Unauthenticated,
             Rejection::OtherProject | Rejection::Disabled => otlp::StatusCode::PermissionDenied,
             Rejection::TooLarge { .. } | Rejection::RateLimited { .. } => otlp::StatusCode::ResourceExhausted,
-            Rejection::ProjectShare | Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot => {
-                otlp::StatusCode::Unavailable
-            }
+            Rejection::ProjectShare
+            | Rejection::JournalFull
+            | Rejection::Overloaded
+            | Rejection::NoSnapshot
+            | Rejection::NoWorker
+            | Rejection::Busy => otlp::StatusCode::Unavailable,
             Rejection::Broken => otlp::StatusCode::Internal,
             Rejection::Unparsable(_)
             | Rejection::UnsupportedProtocol

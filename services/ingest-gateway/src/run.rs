@@ -55,7 +55,7 @@ pub async fn run(
 
     let health = Health::new();
     let known = Known::default();
-    let gateway = Arc::new(Gateway::new(&config, known.clone(), health.clone()));
+    let gateway = Arc::new(Gateway::new(&config, known.clone(), health.clone())?);
     let shipping: Arc<OnceLock<Shipper>> = Arc::default();
     let control = control(&gateway, &shipping, shutdown.clone(), log_level);
     let (owner, owned_by) = watch::channel(Owner::Unknown);

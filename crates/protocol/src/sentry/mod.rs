@@ -6,6 +6,7 @@
 //! these names.
 
 mod answer;
+pub mod artifact_bundle;
 mod browser_report;
 mod certificate;
 mod chain;

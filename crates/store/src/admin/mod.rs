@@ -6,6 +6,7 @@ mod audit;
 mod dead;
 mod lanes;
 mod measured;
+mod organization;
 mod people;
 mod project;
 mod status;
@@ -13,11 +14,12 @@ mod status;
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 
+pub use crate::writer::Organization;
 pub use audit::{Audit, Finding};
 pub use dead::{DeadNotice, DeadNoticeId};
 pub use lanes::{EPOCH_LANES_MAX, EpochState, LANE_NUMBERS, LaneEpochStatus};
 pub use measured::{Server, Statement, StatementCounts};
-pub use people::{NewToken, TokenOwner};
+pub use people::{NewToken, SCOPES, TokenOwner};
 pub use project::{NewProject, NewWebhook, ProjectRow, WebhookRow};
 pub use status::{JournalStatus, LaneStatus, Status, WorkerStatus};
 

@@ -4,6 +4,12 @@ use super::Admin;
 use super::project::taken;
 use crate::{StoreError, token};
 
+/// What tokens may be allowed: Croak's own, and those of Sentry that build tools are given.
+pub const SCOPES: &[&str] = &["read", "org:read", "org:ci", "project:read", "project:write", "project:releases"];
+
+/// Fewest characters of a token that comes from elsewhere.
+const TOKEN_CHARS_MIN: usize = 32;
+
 /// Whom a token belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenOwner {
@@ -63,13 +69,30 @@ impl Admin {
         Ok(())
     }
 
-    /// Makes a token. The database keeps its hash only.
-    pub async fn create_token(&self, owner: TokenOwner, name: &str, scopes: &[String]) -> Result<NewToken, StoreError> {
+    /// Makes a token, or takes one that comes from elsewhere. The database keeps its hash only.
+    pub async fn create_token(
+        &self,
+        owner: TokenOwner,
+        name: &str,
+        scopes: &[String],
+        given: Option<String>,
+    ) -> Result<NewToken, StoreError> {
+        if let Some(unknown) = scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
+            return Err(StoreError::Invalid(format!("there is no scope `{unknown}`: there are {}", SCOPES.join(", "))));
+        }
+        if given
+            .as_ref()
+            .is_some_and(|token| token.len() < TOKEN_CHARS_MIN || !token.bytes().all(|b| b.is_ascii_graphic()))
+        {
+            return Err(StoreError::Invalid(format!(
+                "a token has at least {TOKEN_CHARS_MIN} characters of ASCII, and no space"
+            )));
+        }
         let (user_id, project_id) = match owner {
             TokenOwner::User(id) => (Some(id), None),
             TokenOwner::Project(id) => (None, Some(id)),
         };
-        let token = token::generate();
+        let token = given.unwrap_or_else(token::generate);
         let id = sqlx::query_scalar!(
             "insert into api_token (token_sha256, name, user_id, project_id, scopes) values ($1, $2, $3, $4, $5) returning id",
             &token::sha256(&token),

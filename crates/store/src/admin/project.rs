@@ -19,6 +19,8 @@ pub struct NewProject {
     pub name: String,
     /// Its key, for a project that comes from elsewhere; a new one when absent.
     pub key: Option<String>,
+    /// The slug of the organization that it belongs to; the first one's when absent.
+    pub organization: Option<String>,
 }
 
 /// A project as operators see it.
@@ -30,6 +32,8 @@ pub struct ProjectRow {
     pub slug: String,
     /// What people call it.
     pub name: String,
+    /// The slug of the organization that it belongs to.
+    pub organization: String,
     /// `default` or `hoptoad`.
     pub grouping: String,
     /// Days that bodies are kept.
@@ -73,31 +77,31 @@ impl Admin {
     /// Makes a project and its key.
     pub async fn create_project(&self, new: NewProject) -> Result<ProjectRow, StoreError> {
         let slug = new.slug.unwrap_or_else(|| slug_of(&new.name));
-        if slug.is_empty()
-            || slug.len() > SLUG_CHARS_MAX
-            || !slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        {
-            return Err(StoreError::Invalid(format!(
-                "slug `{slug}` is not valid: it takes 1 to {SLUG_CHARS_MAX} of a-z, 0-9 and -"
-            )));
-        }
+        check_slug(&slug)?;
         let key = new.key.unwrap_or_else(token::generate_key);
+        let organization_id = self.organization_id(new.organization.as_deref()).await?;
         let mut transaction = self.pool.begin().await?;
         let id = match new.id {
             Some(id) => {
                 sqlx::query_scalar!(
-                    "insert into project (id, slug, name) values ($1, $2, $3) returning id",
+                    "insert into project (id, slug, name, organization_id) values ($1, $2, $3, $4) returning id",
                     id,
                     slug,
-                    new.name
+                    new.name,
+                    organization_id
                 )
                 .fetch_one(&mut *transaction)
                 .await
             }
             None => {
-                sqlx::query_scalar!("insert into project (slug, name) values ($1, $2) returning id", slug, new.name)
-                    .fetch_one(&mut *transaction)
-                    .await
+                sqlx::query_scalar!(
+                    "insert into project (slug, name, organization_id) values ($1, $2, $3) returning id",
+                    slug,
+                    new.name,
+                    organization_id
+                )
+                .fetch_one(&mut *transaction)
+                .await
             }
         }
         .map_err(|error| taken(error, &format!("a project with the slug `{slug}` or this id exists already")))?;
@@ -196,8 +200,19 @@ impl Admin {
     }
 }
 
+/// What stands in addresses must be plain.
+pub(super) fn check_slug(slug: &str) -> Result<(), StoreError> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if slug.is_empty() || slug.len() > SLUG_CHARS_MAX || !slug.chars().all(is_plain) {
+        return Err(StoreError::Invalid(format!(
+            "slug `{slug}` is not valid: it takes 1 to {SLUG_CHARS_MAX} of a-z, 0-9 and -"
+        )));
+    }
+    Ok(())
+}
+
 /// The name in addresses that a name suggests.
-fn slug_of(name: &str) -> String {
+pub(super) fn slug_of(name: &str) -> String {
     let words: Vec<String> = name
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())

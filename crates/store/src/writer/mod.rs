@@ -1,5 +1,6 @@
 //! Everything that changes the database while services run.
 
+mod artifacts;
 mod client_ids;
 mod command;
 mod commit;
@@ -7,7 +8,9 @@ mod lanes;
 mod live;
 mod outbox;
 mod registry;
+mod releases;
 mod retry;
+mod scripts;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,13 +19,16 @@ use std::time::Duration;
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+pub use artifacts::{NewArtifact, NewBundle, WantedBundle};
 pub use client_ids::NamedNotice;
 pub use command::{CommandResult, CommandStatus, GroupAction, GroupCommand};
 pub use lanes::{Claimed, Owned};
 pub use live::{Installation, ProjectRules};
 pub use outbox::{AttemptReport, Attempted, Delivery};
 pub use registry::{Alive, WorkerRow};
+pub use releases::{Release, ReleaseChange, ReleaseCommit, ReleaseDeploy};
 pub use retry::DeadRecord;
+pub use scripts::{Organization, ScriptToken, ScriptUser, SeenProject};
 
 use crate::StoreError;
 

@@ -60,6 +60,8 @@ enum Door<'a> {
     SentryCheckIn(&'a str, Option<&'a str>),
     /// What somebody wrote.
     SentryFeedback,
+    /// What build tools ask for: releases, deploys, uploads.
+    SentryApi,
     /// A notice of Honeybadger's clients.
     HoneybadgerNotice,
     /// Events of Honeybadger's clients.
@@ -105,6 +107,7 @@ impl Door<'_> {
                 kind @ ("routes-stats" | "routes-breakdowns" | "queries-stats" | "queues-stats"),
             ] => Door::AirbrakeStats(project, kind),
             ["2020-06-18", "config", project, "config.json"] => Door::RemoteConfig(project),
+            ["api", "0", ..] => Door::SentryApi,
             ["api", project, "envelope"] => Door::SentryEnvelope(project),
             ["api", "store"] => Door::SentryStoreOfKey,
             ["api", project, "store"] => Door::SentryStore(project),
@@ -140,6 +143,7 @@ impl Door<'_> {
                 "POST, OPTIONS"
             }
             Door::SentryStore(_) | Door::SentryStoreOfKey | Door::SentryCheckIn(..) => "GET, POST, OPTIONS",
+            Door::SentryApi => "GET, POST, PUT, DELETE, OPTIONS",
             Door::AirbrakeStats(..) => "POST, PUT, OPTIONS",
             Door::RemoteConfig(_) | Door::Locate(_) | Door::KeyTester | Door::Up | Door::Nowhere => "GET, OPTIONS",
         }
@@ -161,7 +165,8 @@ impl Door<'_> {
             | Door::SentrySecurity(_)
             | Door::SentryNel(_)
             | Door::SentryCheckIn(..)
-            | Door::SentryFeedback => Client::Sentry,
+            | Door::SentryFeedback
+            | Door::SentryApi => Client::Sentry,
             Door::HoneybadgerNotice | Door::HoneybadgerEvents => Client::Honeybadger,
             Door::RollbarItem => Client::Rollbar,
             Door::BugsnagEvents | Door::BugsnagSessions => Client::Bugsnag,
@@ -184,6 +189,7 @@ impl Door<'_> {
             Door::SentryNel(_) => "sentry_nel",
             Door::SentryCheckIn(..) => "sentry_check_in",
             Door::SentryFeedback => "sentry_feedback",
+            Door::SentryApi => "sentry_api",
             Door::HoneybadgerNotice => "honeybadger_notice",
             Door::HoneybadgerEvents => "honeybadger_events",
             Door::RollbarItem => "rollbar_item",
@@ -204,7 +210,13 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, request: Request<Body>) -> An
     let (parts, mut body) = request.into_parts();
     let door = Door::at(parts.uri.path());
     let mut answer = match enter(gateway, door, &parts, &mut body).await {
-        Ok(answer) => answer,
+        Ok(answer) => {
+            // A worker refuses without reading to the end.
+            if answer.status().is_client_error() {
+                discard(body, &parts).await;
+            }
+            answer
+        }
         Err(refusal) => {
             let client = door.client(&parts);
             gateway.account(&refusal, client);
@@ -244,6 +256,7 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
         Door::SentryNel(project) => sentry::nel(gateway, parts, body, project).await,
         Door::SentryCheckIn(project, key) => sentry::check_in(gateway, parts, body, project, key).await,
         Door::SentryFeedback => sentry::feedback_form(gateway, parts, body).await,
+        Door::SentryApi => sentry::api(gateway, parts, body).await,
         Door::HoneybadgerNotice => keyed::honeybadger_notice(gateway, parts, body).await,
         Door::HoneybadgerEvents => keyed::honeybadger_events(gateway, parts, body).await,
         Door::RollbarItem => keyed::rollbar_item(gateway, parts, body).await,
@@ -321,6 +334,9 @@ mod tests {
             ("/api/1/csp-report/", Door::SentrySecurity("1")),
             ("/api/1/cron/nightly/abc/", Door::SentryCheckIn("1", Some("abc"))),
             ("/api/embed/error-page/", Door::SentryFeedback),
+            ("/api/0/", Door::SentryApi),
+            ("/api/0/organizations/acme/releases/1.0/deploys/", Door::SentryApi),
+            ("/api/0/organizations/acme/releases/a/b/c/d/", Door::SentryApi),
             ("/", Door::BugsnagEvents),
             ("/sessions", Door::BugsnagSessions),
             ("/v1/notices/js", Door::HoneybadgerNotice),

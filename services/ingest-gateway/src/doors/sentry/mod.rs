@@ -1,10 +1,13 @@
-//! Sentry's doors: envelopes, the older store, reports of browsers, check-ins, what people wrote.
+//! Sentry's doors: envelopes, the older store, reports of browsers, check-ins, what people wrote, and the
+//! web API of build tools.
 
+mod api;
 mod envelope;
 mod key;
 mod reports;
 mod store;
 
+pub(super) use api::api;
 pub(super) use envelope::envelope;
 pub(super) use key::in_head as key_in_head;
 pub(super) use reports::{check_in, feedback_form, nel, security};
