@@ -8,6 +8,7 @@ mod live;
 mod outbox;
 mod registry;
 mod retry;
+mod source_maps;
 
 use std::future::Future;
 use std::sync::Arc;
