@@ -21,7 +21,9 @@ fn every_place_is_where_another_library_finds_it() {
             assert_eq!((found.line, found.column), (*original_line, *original_column), "{build} {line}:{column}");
             assert_eq!(found.name, name.as_deref(), "{build} {line}:{column}");
         }
-        assert_eq!(map.original(1, 1_000_000), None, "what the bundler put behind all sources");
+        // esbuild's last place has no end; terser says that what it put behind it has no source.
+        let end = if build == "terser" { None } else { Some("src/main.js") };
+        assert_eq!(map.original(1, 1_000_000).map(|place| place.file), end, "{build}");
         assert_eq!(map.original(2_000, 1), None);
         assert_eq!(map.original(0, 0), None);
     }
