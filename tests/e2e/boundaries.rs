@@ -43,6 +43,24 @@ const WALLS: &[(&str, &[&str])] = &[
             "service",
         ],
     ),
+    (
+        "source_map",
+        &[
+            "tokio",
+            "redis",
+            "deadpool-redis",
+            "sqlx",
+            "hyper",
+            "reqwest",
+            "axum",
+            "tonic",
+            "journal",
+            "protocol",
+            "queue",
+            "store",
+            "service",
+        ],
+    ),
     // The durable log knows bytes.
     ("journal", &["notice", "protocol", "redis", "deadpool-redis", "sqlx", "hyper", "queue", "store", "service"]),
     ("queue", &["sqlx", "hyper", "reqwest", "axum", "store", "service", "protocol"]),
@@ -60,7 +78,7 @@ const WALLS: &[(&str, &[&str])] = &[
 ];
 
 /// What these two may use of `std` leaves out the clock and the world: the same bytes must give the same notice, always.
-const PURE: &[&str] = &["crates/notice/src", "crates/protocol/src"];
+const PURE: &[&str] = &["crates/notice/src", "crates/protocol/src", "crates/source_map/src"];
 const IMPURE_WORDS: &[&str] =
     &["SystemTime", "Instant::now", "now_utc", "now_v7", "std::fs", "std::net", "std::process", "std::thread"];
 

@@ -37,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "segment", run: targets::segment, seeds: seeds::segment },
     Target { name: "chunk", run: targets::chunk, seeds: seeds::chunk },
     Target { name: "stored_sets", run: targets::stored_sets, seeds: seeds::stored_sets },
+    Target { name: "source_map", run: targets::source_map, seeds: seeds::source_map },
     Target { name: "search", run: targets::search, seeds: seeds::search },
 ];
 

@@ -288,3 +288,16 @@ pub(crate) fn search() -> Vec<Vec<u8>> {
     .map(|query| query.as_bytes().to_vec())
     .to_vec()
 }
+
+/// Maps of real bundlers, each with its script.
+pub(crate) fn source_map() -> Vec<Vec<u8>> {
+    let builds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../source_map/tests/builds");
+    let file = |build: &str, name: &str| fs::read(builds.join(build).join(name)).expect("it is readable");
+    let mut seeds: Vec<Vec<u8>> = ["esbuild-one", "esbuild-two", "terser"]
+        .map(|build| [file(build, "static/app.min.js.map"), vec![0], file(build, "static/app.min.js")].concat())
+        .to_vec();
+    let sections = r#"{"version":3,"sections":[{"offset":{"line":0,"column":2},"map":{"version":3,"sources":["a.js"],"sourcesContent":["a\nb"],
+        "names":["charge"],"mappings":"AAAAA,EAAE"}},{"offset":{"line":2,"column":0},"map":{"sources":[null],"mappings":";AAAA"}}]}"#;
+    seeds.push([sections.as_bytes(), b"\0", b"  n=e=>e\n"].concat());
+    seeds
+}

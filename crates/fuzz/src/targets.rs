@@ -13,6 +13,7 @@ use protocol::sentry::artifact_bundle::{Bundle, BundleLimits};
 use protocol::sentry::{self, Envelope, EventContext, ReportContext};
 use protocol::{airbrake, bugsnag, honeybadger, hoptoad, rollbar, stack_text};
 use queue::body::{self, Dictionaries};
+use source_map::SourceMap;
 use store::chunk;
 use store::reader::search::Search;
 use uuid::Uuid;
@@ -287,4 +288,26 @@ pub(crate) fn stored_sets(bytes: &[u8]) {
 
 pub(crate) fn search(bytes: &[u8]) {
     let _ = Search::parse(&String::from_utf8_lossy(bytes));
+}
+
+/// A map, and behind a zero byte the script that it is of.
+pub(crate) fn source_map(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let script = bytes.get(end + 1..).unwrap_or_default();
+    let Ok(map) = SourceMap::read(&bytes[..end], Some(script)) else { return };
+    assert!(map.bytes() <= 1_000 + 120 * bytes.len(), "{} of {}", map.bytes(), bytes.len());
+    let lines = script.split(|byte| *byte == b'\n').take(10).map(<[u8]>::len);
+    for (line, length) in (1..).zip(lines) {
+        for column in (0..=length as u32 + 1).step_by(1 + length / 50) {
+            let Some(place) = map.original(line, column) else { continue };
+            assert!(place.line > 0 && place.column > 0 && map.code(&place).len() <= 11);
+            for name in ["n", "r", "a"] {
+                let _ = (map.function(line, column, name), map.called(line, column, name));
+            }
+        }
+    }
+    let text = String::from_utf8_lossy(script);
+    for name in source_map::address::names(&text) {
+        let _ = source_map::address::of_map(&name, &text);
+    }
 }

@@ -59,6 +59,11 @@ fn seeds_are_what_they_should_be() {
     assert!(all("stack_text").len() > 100 && all("stack_text").iter().all(is_trace));
     assert!(all("record").iter().all(|bytes| journal::Record::decode(bytes).is_ok()));
     assert!(all("segment").len() > 2);
+    let is_map = |seed: &Vec<u8>| {
+        let map = seed.split(|byte| *byte == 0).next().unwrap_or_default();
+        source_map::SourceMap::read(map, None).is_ok()
+    };
+    assert!(all("source_map").iter().all(is_map));
 }
 
 fn put_through(target: &Target, what: &str, bytes: &[u8]) {

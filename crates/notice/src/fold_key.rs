@@ -4,10 +4,10 @@ use std::fmt;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{Notice, culprit};
+use crate::{Frame, Notice, culprit, script_images};
 
 /// Which inputs, in which order, [`fold_key`] hashes; stored beside the key, because keys of two versions do not compare.
-pub const FOLD_KEY_VERSION: u8 = 1;
+pub const FOLD_KEY_VERSION: u8 = 2;
 
 /// A hash over every input of grouping: notices that share it are in one group under any grouping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +49,7 @@ pub fn fold_key(notice: &Notice) -> FoldKey {
         if error.module.is_some() {
             hash.text(error.module.as_deref());
         }
+        hash.script(notice, &error.frames);
     }
     FoldKey(hash.0.digest128().to_be_bytes())
 }
@@ -72,6 +73,21 @@ impl Inputs {
                 self.count(text.len());
                 self.0.update(text.as_bytes());
             }
+        }
+    }
+
+    /// What maps a place in a script to its source. Where no frame has a column, nothing does.
+    fn script(&mut self, notice: &Notice, frames: &[Frame]) {
+        if frames.iter().all(|frame| frame.column.is_none()) {
+            return;
+        }
+        self.text(notice.dist.as_deref());
+        frames.iter().for_each(|frame| self.number(frame.column));
+        let images = script_images(notice);
+        self.count(images.len());
+        for (file, debug_id) in &images {
+            self.text(Some(file));
+            self.0.update(debug_id.as_bytes());
         }
     }
 

@@ -20,6 +20,7 @@ mod lane_epochs;
 mod live_days;
 mod migrate;
 pub mod reader;
+pub mod source_maps;
 pub mod token;
 pub mod writer;
 

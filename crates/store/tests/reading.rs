@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod artifacts;
 mod database;
 #[path = "reading/scene.rs"]
 mod scene;
@@ -9,7 +10,8 @@ mod scene;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use notice::NoticeId;
+use artifacts::{DEBUG_ID, files, thrown, upload, with_debug_id};
+use notice::{Notice, NoticeId};
 use scene::{Scene, shuffled};
 use sqlx::Executor as _;
 use store::reader::search::Search;
@@ -388,4 +390,59 @@ async fn one_notice_among_a_hundred_thousand_is_found_at_once() {
     println!("p50 {:?}, p95 {:?}", took[100], took[190]);
     assert!(took[100] < Duration::from_millis(500), "{:?}", took[100]);
     assert_eq!(walk(&scene, group_id, 200).await.into_iter().collect::<BTreeSet<_>>().len(), 100_000);
+}
+
+/// The newest upload of the same build counts; one for all builds only where there is none for this.
+#[tokio::test]
+async fn source_maps_are_found_by_debug_id_or_by_release_build_and_address() {
+    let scene = Scene::new().await;
+    let pool = &scene.database.pool;
+    let other = Uuid::from_u128(DEBUG_ID.as_u128() + 1);
+    upload(pool, Some("1"), None, &files("esbuild-two", Some(other))).await;
+    upload(pool, Some("1"), Some("7"), &files("esbuild-one", None)).await;
+    upload(pool, Some("2"), None, &files("terser", None)).await;
+    upload(pool, Some("2"), None, &files("esbuild-one", None)).await;
+    let built = |release: &str, dist: Option<&str>| Notice {
+        dist: dist.map(str::to_owned),
+        ..thrown("esbuild-one", Some(release))
+    };
+    let opened = scene.opened().await;
+    let ids = scene.accept(7, 3, 60);
+    let first_place = async |at: usize, notice: Notice| {
+        scene.write_notice(ids[at], notice).await;
+        let shown = scene.reader.notice(&opened, ids[at]).await.unwrap().unwrap();
+        let fate = shown.resolution.unwrap().scripts.remove(0);
+        (shown.notice.errors[0].frames[0].line, fate.by, fate.problem.is_none())
+    };
+    let right = |by| (Some(13), Some(by), true);
+    assert_eq!(first_place(0, built("1", Some("7"))).await, right("release"));
+    assert_eq!(first_place(1, built("2", None)).await, right("release"), "the newest");
+    assert_eq!(first_place(2, built("2", Some("9"))).await, right("release"), "for all builds");
+    let two = || with_debug_id(thrown("esbuild-two", Some("1")), other);
+    assert_eq!(first_place(3, two()).await, right("debug id"));
+    assert_eq!(
+        first_place(4, with_debug_id(built("2", None), DEBUG_ID)).await,
+        right("release"),
+        "an unknown debug id"
+    );
+    assert_eq!(first_place(5, built("3", None)).await, (Some(1), None, false));
+    assert_eq!(first_place(6, Notice { release: None, ..two() }).await, right("debug id"), "without a release");
+}
+
+/// Whatever was uploaded for it, another project's is never asked.
+#[tokio::test]
+async fn source_maps_of_other_projects_are_not_used() {
+    let scene = Scene::new().await;
+    upload(&scene.database.pool, Some("1"), None, &files("esbuild-one", Some(DEBUG_ID))).await;
+    scene
+        .database
+        .pool
+        .execute("update artifact_bundle set project_id = 2; update artifact set project_id = 2")
+        .await
+        .unwrap();
+    let id = scene.accept(1, 3, 60)[0];
+    scene.write_notice(id, with_debug_id(thrown("esbuild-one", Some("1")), DEBUG_ID)).await;
+    let shown = scene.reader.notice(&scene.opened().await, id).await.unwrap().unwrap();
+    assert_eq!(shown.resolution, None);
+    assert_eq!(shown.notice.errors[0].frames[0].line, Some(1));
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+#[path = "../../../crates/store/tests/artifacts/mod.rs"]
+mod artifacts;
 #[path = "../../../crates/store/tests/database/mod.rs"]
 mod database;
 #[allow(dead_code, reason = "shared with the store's tests, which use all of it")]
@@ -12,6 +14,7 @@ mod site;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use artifacts::{DEBUG_ID, files, thrown, upload, with_debug_id};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use site::{PASSWORD, Site};
@@ -326,4 +329,89 @@ async fn a_dead_database_is_said_and_lived_through() {
     })
     .await;
     tokio::time::timeout(Duration::from_secs(10), site.stop()).await.unwrap();
+}
+
+/// Maps may be uploaded long after the notice: whoever looks sees what there is now, and what is missing.
+#[tokio::test]
+async fn a_minified_stack_is_shown_as_it_was_written() {
+    let site = Site::new().await;
+    let pool = &site.scene.database.pool;
+    let id = site.scene.accept(1, 1, 10)[0];
+    site.scene.write_notice(id, with_debug_id(thrown("esbuild-one", Some("1")), DEBUG_ID)).await;
+    let group = site.scene.group_id("PaymentDeclined").await;
+    let (page, json) = (format!("/projects/1/groups/{group}"), format!("/projects/1/notices/{id}"));
+    let browser = site.signed_in("member@example.org").await;
+    let token = site.token("member@example.org", "read").await;
+    let without_breaks = async || browser.get(&page).await.text.replace("<wbr>", "");
+
+    let raw = without_breaks().await;
+    assert!(raw.contains("https://shop.example/static/app.min.js") && !raw.contains("Source maps"), "{raw}");
+    let (_, notice) = site.api(&token, &json).await;
+    assert!(notice.get("source_maps").is_none());
+
+    upload(pool, Some("1"), None, &files("esbuild-one", None)[..1]).await;
+    site.eventually(async || without_breaks().await.contains("Source maps")).await;
+    let missing = without_breaks().await;
+    assert!(missing.contains(&format!("no source map with debug id {DEBUG_ID} was uploaded")), "{missing}");
+    assert!(missing.contains("release 1 has the script, but not its source map ~/static/app.min.js.map"), "{missing}");
+
+    upload(pool, None, None, &files("esbuild-one", Some(DEBUG_ID))).await;
+    site.eventually(async || without_breaks().await.contains("src/cart.js")).await;
+    let shown = without_breaks().await;
+    for part in [
+        "3 frames resolved by <code>~/static/app.min.js.map</code>, found by debug id",
+        "throw new PaymentDeclined(&#34;no card for &#34; + amount);",
+        "In the script: <code>https://shop.example/static/app.min.js:1:281 in n</code>",
+        "onCheckout",
+    ] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+    let mut notice = Value::Null;
+    for _ in 0..50 {
+        notice = site.api(&token, &json).await.1;
+        if notice["source_maps"][0]["problem"].is_null() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let frame = &notice["errors"][0]["frames"][0];
+    assert_eq!((&frame["file"], &frame["line"], &frame["column"]), (&json!("src/cart.js"), &json!(13), &json!(11)));
+    assert_eq!((&frame["function"], &frame["code"]["12"]), (&json!("chargeCard"), &json!("  if (!card) {")));
+    let minified = json!({"file": artifacts::ADDRESS, "function": "i", "line": 1, "column": 160});
+    assert_eq!(frame["minified"], minified);
+    assert_eq!(
+        notice["source_maps"],
+        json!([{
+            "script": artifacts::ADDRESS, "debug_id": DEBUG_ID, "map": "~/static/app.min.js.map", "found_by": "debug id",
+            "frame_count": 3, "problem": null,
+        }])
+    );
+}
+
+#[tokio::test]
+async fn a_map_that_cannot_be_read_is_said_and_shows_the_frames_as_they_came() {
+    let site = Site::new().await;
+    let mut broken = files("esbuild-one", None);
+    broken[1].bytes = b"<!doctype html>".to_vec();
+    upload(&site.scene.database.pool, Some("1"), None, &broken).await;
+    let id = site.scene.accept(1, 1, 10)[0];
+    site.scene.write_notice(id, thrown("esbuild-one", Some("1"))).await;
+    let token = site.token("member@example.org", "read").await;
+    let (_, notice) = site.api(&token, &format!("/projects/1/notices/{id}")).await;
+    assert_eq!(notice["errors"][0]["frames"][0]["function"], "i");
+    assert!(
+        notice["source_maps"][0]["problem"].as_str().unwrap().contains("is not the JSON of a source map"),
+        "{notice}"
+    );
+    assert!(
+        notice["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("frames of https://shop.example/static/app.min.js are as they came")
+    );
+    let group = site.scene.group_id("PaymentDeclined").await;
+    let (_, page) = site.api(&token, &format!("/projects/1/groups/{group}/notices")).await;
+    assert_eq!(page["items"][0]["source_maps"], notice["source_maps"], "lists show it too");
+    let (_, page) = site.api(&token, "/projects/1/notices").await;
+    assert_eq!(page["items"][0]["source_maps"], notice["source_maps"]);
 }

@@ -19,10 +19,13 @@ mod since;
 mod stats;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
+
+use crate::source_maps::SourceMaps;
 
 pub(crate) use chunks::first_id_at;
 pub use cursor::CursorError;
@@ -63,6 +66,7 @@ pub enum ReadError {
 #[derive(Clone, Debug)]
 pub struct Reader {
     pool: PgPool,
+    source_maps: Arc<SourceMaps>,
 }
 
 impl Reader {
@@ -81,7 +85,7 @@ impl Reader {
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Reader { pool })
+        Ok(Reader { pool, source_maps: Arc::default() })
     }
 
     /// Begins to read one state of the database with several statements. Dropped when it has served.

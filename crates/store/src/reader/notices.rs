@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::chunks::Found;
 use super::{Opened, ReadError, Reader};
+use crate::source_maps::Resolution;
 
 /// One notice with its body and its place.
 #[derive(Clone, Debug)]
@@ -19,8 +20,10 @@ pub struct StoredNotice {
     pub group_id: i64,
     /// When it was accepted, Unix microseconds.
     pub accepted_at_us: i64,
-    /// The notice.
+    /// The notice, with its frames resolved as far as there are source maps today.
     pub notice: Notice,
+    /// What was resolved, and what is missing; `None` if there is nothing to resolve.
+    pub resolution: Option<Resolution>,
     /// Why it is in this group: `{fingerprint, version, parts}`.
     pub why: Option<Value>,
 }
@@ -29,14 +32,18 @@ impl StoredNotice {
     /// The notice as the JSON API shows it.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        notice::to_json(&notice::Stored {
+        let mut json = notice::to_json(&notice::Stored {
             id: self.id,
             project_id: self.project_id,
             group_id: self.group_id,
             accepted_at_us: self.accepted_at_us,
             notice: &self.notice,
             why: self.why.as_ref(),
-        })
+        });
+        if let Some(resolution) = &self.resolution {
+            resolution.add_to_json(&mut json);
+        }
+        json
     }
 }
 
@@ -77,7 +84,10 @@ impl Reader {
         let identities = self.identities_of_group(opened, group_id).await?;
         let found = self.before(opened, &identities, before, limit).await?;
         let next = if found.len() == limit { found.last().map(|last| last.item.id) } else { None };
-        let notices = found.iter().map(|found| stored(opened, &identities, found)).collect();
+        let mut notices = Vec::with_capacity(found.len());
+        for found in &found {
+            notices.push(self.stored(opened, &identities, found).await?);
+        }
         Ok(NoticePage { notices, next })
     }
 
@@ -92,7 +102,7 @@ impl Reader {
         let after = Uuid::from_u64_pair(id.as_uuid().as_u64_pair().0, id.as_uuid().as_u64_pair().1.wrapping_add(1));
         let mut found = self.before(opened, &identities, Some(NoticeId::from(after)), 1).await?;
         match found.pop() {
-            Some(found) if found.item.id == id => Ok(Some(stored(opened, &identities, &found))),
+            Some(found) if found.item.id == id => Ok(Some(self.stored(opened, &identities, &found).await?)),
             _ => Ok(None),
         }
     }
@@ -114,7 +124,37 @@ impl Reader {
     /// A notice of a project by its id. The id itself says in which lane and when it was accepted.
     pub async fn notice(&self, opened: &Opened, id: NoticeId) -> Result<Option<StoredNotice>, ReadError> {
         let Some((identity, item)) = self.find(opened, id).await? else { return Ok(None) };
-        Ok(Some(decoded(opened, &item, Some(&identity))))
+        Ok(Some(self.decoded(opened, &item, Some(&identity)).await?))
+    }
+
+    async fn stored(&self, opened: &Opened, identities: &[Identity], found: &Found) -> Result<StoredNotice, ReadError> {
+        let identity = identities.iter().find(|identity| identity.id == found.fingerprint_id);
+        self.decoded(opened, &found.item, identity).await
+    }
+
+    /// A notice as it is shown: read, and resolved by the source maps that there are now.
+    pub(super) async fn decoded(
+        &self,
+        opened: &Opened,
+        item: &Item,
+        identity: Option<&Identity>,
+    ) -> Result<StoredNotice, ReadError> {
+        // A worker reads in full only one notice of those that are equal: one that somebody put into the queue by hand may be
+        // broken inside, and must not take the page of all others with it.
+        let notice = Notice::decode(item.body.as_slice()).unwrap_or_else(|error| {
+            tracing::error!(id = %item.id, %error, "a stored notice cannot be read");
+            Notice { notes: vec!["the stored notice cannot be read".to_owned()], ..Notice::default() }
+        });
+        let (notice, resolution) = self.source_maps.resolve(&self.pool, opened.id(), notice).await?;
+        Ok(StoredNotice {
+            id: item.id,
+            project_id: opened.id(),
+            group_id: identity.map_or(0, |identity| identity.group_id),
+            accepted_at_us: item.accepted_at_us,
+            notice,
+            resolution,
+            why: identity.map(|identity| identity.why.clone()),
+        })
     }
 
     pub(super) async fn identities_of_group(&self, opened: &Opened, group_id: i64) -> Result<Vec<Identity>, ReadError> {
@@ -149,26 +189,4 @@ impl Reader {
 pub(super) fn identity(id: i64, group_id: i64, fingerprint: &[u8], version: i16, parts: &Value) -> Identity {
     let hex: String = fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
     Identity { id, group_id, why: json!({"fingerprint": hex, "version": version, "parts": parts}) }
-}
-
-fn stored(opened: &Opened, identities: &[Identity], found: &Found) -> StoredNotice {
-    let identity = identities.iter().find(|identity| identity.id == found.fingerprint_id);
-    decoded(opened, &found.item, identity)
-}
-
-pub(super) fn decoded(opened: &Opened, item: &Item, identity: Option<&Identity>) -> StoredNotice {
-    // A worker reads in full only one notice of those that are equal: one that somebody put into the queue by hand may be
-    // broken inside, and must not take the page of all others with it.
-    let notice = Notice::decode(item.body.as_slice()).unwrap_or_else(|error| {
-        tracing::error!(id = %item.id, %error, "a stored notice cannot be read");
-        Notice { notes: vec!["the stored notice cannot be read".to_owned()], ..Notice::default() }
-    });
-    StoredNotice {
-        id: item.id,
-        project_id: opened.id(),
-        group_id: identity.map_or(0, |identity| identity.group_id),
-        accepted_at_us: item.accepted_at_us,
-        notice,
-        why: identity.map(|identity| identity.why.clone()),
-    }
 }

@@ -12,7 +12,6 @@
 use sqlx::types::time::OffsetDateTime;
 
 use super::cursor::{self, CursorError};
-use super::notices::decoded;
 use super::{Opened, ReadError, Reader, StoredNotice};
 use crate::chunk;
 
@@ -89,12 +88,11 @@ impl Reader {
         fingerprint_ids.sort_unstable();
         fingerprint_ids.dedup();
         let identities = self.identities(opened, &fingerprint_ids).await?;
-        let notices = items
-            .iter()
-            .map(|(fingerprint_id, item)| {
-                decoded(opened, item, identities.iter().find(|identity| identity.id == *fingerprint_id))
-            })
-            .collect();
+        let mut notices = Vec::with_capacity(items.len());
+        for (fingerprint_id, item) in &items {
+            let identity = identities.iter().find(|identity| identity.id == *fingerprint_id);
+            notices.push(self.decoded(opened, item, identity).await?);
+        }
         Ok(Ok(SincePage { notices, next: is_more.then(|| resume.clone()), resume }))
     }
 }

@@ -11,6 +11,7 @@ mod registry;
 mod releases;
 mod retry;
 mod scripts;
+mod source_maps;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -94,6 +94,11 @@ impl Scene {
         }
     }
 
+    /// Writes one notice as it is.
+    pub(crate) async fn write_notice(&self, id: NoticeId, notice: Notice) {
+        self.commit(id.lane(), vec![(id, notice)]).await;
+    }
+
     /// The group of a class.
     pub(crate) async fn group_id(&self, class: &str) -> i64 {
         sqlx::query_scalar("select group_id from grp_text where class = $1")

@@ -17,6 +17,7 @@ use super::accounts::{Accounts, Sifted};
 use super::limit::Limit;
 use super::prepare::{Asked, Known, Prepared, prepare};
 use super::record::{self, Death};
+use super::resolve::{Resolved, resolve};
 use super::standing::Standing;
 use super::{Fold, measure};
 
@@ -334,17 +335,21 @@ impl Lane {
     ) -> Result<Result<Batch, String>, Trouble> {
         self.learn_dictionaries(&fresh).await?;
         let lane = self.claim.lane;
-        let Fold { client_ids, writer, .. } = &*self.fold;
+        let Fold { client_ids, source_maps, writer, .. } = &*self.fold;
         let mut asked = Asked::new();
+        let bundles = writer.newest_bundles(source_maps).await?;
+        let mut resolved = Resolved::new();
         loop {
             let (fold, fresh, rules) = (Arc::clone(&self.fold), Arc::clone(&fresh), Arc::clone(&rules));
+            let bundles = Arc::clone(&bundles);
             let work = move || {
-                let known = Known { client_ids: &fold.client_ids, asked: &asked };
+                let known =
+                    Known { client_ids: &fold.client_ids, asked: &asked, bundles: &bundles, resolved: &resolved };
                 let prepared = prepare(&fresh, lane, &rules, &fold.dictionaries, &fold.identities, known);
-                (prepared, asked)
+                (prepared, asked, resolved)
             };
             let prepared;
-            (prepared, asked) = tokio::task::spawn_blocking(work).await?;
+            (prepared, asked, resolved) = tokio::task::spawn_blocking(work).await?;
             match prepared {
                 Err(panic) => return Ok(Err(panic)),
                 Ok(Prepared::Batch(batch)) => return Ok(Ok(*batch)),
@@ -355,6 +360,9 @@ impl Lane {
                         let is_stored = stored.contains(&suspect);
                         (suspect, (there, is_stored))
                     }));
+                }
+                Ok(Prepared::NeedsResolving(unresolved)) => {
+                    resolved.extend(resolve(&self.fold, unresolved).await?);
                 }
             }
         }

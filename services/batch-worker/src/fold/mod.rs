@@ -11,6 +11,7 @@ mod limit;
 mod measure;
 mod prepare;
 mod record;
+mod resolve;
 mod standing;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use notice::LaneEpoch;
 use queue::Queue;
 use queue::body::Dictionaries;
 use store::batch::Claim;
+use store::source_maps::SourceMaps;
 use store::{StoreError, Writer};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -50,6 +52,7 @@ pub(crate) struct Fold {
     dictionaries: Dictionaries,
     identities: Identities,
     client_ids: ClientIds,
+    source_maps: SourceMaps,
     limits: BatchLimits,
     /// How many batches may be in memory at once.
     slots: Semaphore,
@@ -74,6 +77,7 @@ impl Fold {
             dictionaries: Dictionaries::default(),
             identities: Identities::default(),
             client_ids: ClientIds::new(),
+            source_maps: SourceMaps::default(),
             limits,
             slots: Semaphore::new(usize::from(batches_at_once)),
             owner,

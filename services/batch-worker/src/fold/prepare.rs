@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use notice::prost::DecodeError;
 use notice::{Accepted, Folded, Grouping, Item};
@@ -11,20 +12,26 @@ use queue::body::Dictionaries;
 use store::batch::{Batch, ClientIdRun, FacetCount, FingerprintBatch};
 use store::chunk;
 use store::client_ids::ClientIdEntry;
+use store::source_maps::NewestBundles;
 use store::writer::{NamedNotice, ProjectRules};
 
 use super::client_ids::ClientIds;
-use super::identity::Identities;
+use super::identity::{self, Identities, Unresolved};
 use super::record::{self, Read};
+use super::resolve::{Resolved, UNRESOLVED_MAX};
 
 /// What the database said of notices whose names look known: where each may be stored, and whether it is.
 pub(crate) type Asked = HashMap<NamedNotice, (ClientIdEntry, bool)>;
 
-/// What is known of the names that clients gave to notices.
+/// What is known of the names that clients gave to notices, and of source maps.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'a> {
     pub(crate) client_ids: &'a ClientIds,
     pub(crate) asked: &'a Asked,
+    /// Projects that have artifacts.
+    pub(crate) bundles: &'a NewestBundles,
+    /// Identities of notices that source maps were asked for.
+    pub(crate) resolved: &'a Resolved,
 }
 
 /// What came of fresh entries.
@@ -36,6 +43,8 @@ pub(crate) enum Prepared {
     NeedsClientIds(BTreeSet<i64>),
     /// Some may be stored already, each there: the database must be asked first.
     NeedsAsking(HashMap<NamedNotice, ClientIdEntry>),
+    /// Some have frames that source maps may tell more of: these must be asked first.
+    NeedsResolving(Vec<Unresolved>),
 }
 
 /// What the fresh entries bring. An error is why they cannot be folded although each could be read, or what a panic said:
@@ -58,7 +67,7 @@ pub(crate) fn prepare(
     // One at a time: what a notice says takes many times its room once it is decoded, and is needed only to fold it.
     let folded = catch_unwind(AssertUnwindSafe(|| {
         let notices = fresh.iter().filter_map(|shipped| taking.take(record::read(shipped, lane, rules, dictionaries)));
-        group(notice::fold(notices), rules, identities)
+        group(notice::fold(notices), rules, identities, known)
     }));
     let groups = folded.map_err(|panic| record::panic_text(panic.as_ref()))?.map_err(|error| error.to_string())?;
     if !taking.unknown.is_empty() {
@@ -67,7 +76,10 @@ pub(crate) fn prepare(
     if !taking.suspects.is_empty() {
         return Ok(Prepared::NeedsAsking(taking.suspects));
     }
-    Ok(Prepared::Batch(Box::new(Batch { groups, ..taking.batch })))
+    match groups {
+        Ok(groups) => Ok(Prepared::Batch(Box::new(Batch { groups, ..taking.batch }))),
+        Err(unresolved) => Ok(Prepared::NeedsResolving(unresolved)),
+    }
 }
 
 /// A batch while it is filled.
@@ -107,7 +119,7 @@ impl Taking<'_> {
     /// Whether the notice is the first of its name, or has none.
     fn is_first(&mut self, notice: &Accepted) -> bool {
         let Some(client_id) = notice.facts.client_id.as_deref().filter(|id| !id.is_empty()) else { return true };
-        let Known { client_ids, asked } = self.known;
+        let Known { client_ids, asked, .. } = self.known;
         let run = match self.batch.client_ids.entry(notice.project_id) {
             Entry::Occupied(run) => run.into_mut(),
             Entry::Vacant(run) => {
@@ -142,20 +154,41 @@ fn saw(batch: &mut Batch, at_us: i64) {
     batch.newest_at_us = batch.newest_at_us.max(Some(at_us));
 }
 
-/// Puts together what different fold keys bring to one fingerprint.
+/// Puts together what different fold keys bring to one fingerprint. The inner error is for which of them source maps must be asked.
 fn group(
     folded: Vec<Folded>,
     rules: &ProjectRules,
     identities: &Identities,
-) -> Result<Vec<FingerprintBatch>, DecodeError> {
+    known: Known<'_>,
+) -> Result<Result<Vec<FingerprintBatch>, Vec<Unresolved>>, DecodeError> {
+    let mut unresolved = Vec::new();
     let mut groups: BTreeMap<(i64, [u8; 16]), (FingerprintBatch, Vec<Item>)> = BTreeMap::new();
     for folded in folded {
         let grouping = rules.get(&folded.project_id).copied().unwrap_or(Grouping::Default);
-        let identity = identities.of(&folded, grouping)?;
+        let resolved = known.resolved.get(&(folded.project_id, folded.fold_key));
+        let bundle = known.bundles.get(&folded.project_id).copied().unwrap_or(0);
+        let asked = match resolved {
+            Some(Some(identity)) => identity::Known::Identity(Arc::clone(identity)),
+            Some(None) => identities.of(&folded, grouping, 0)?,
+            None => identities.of(&folded, grouping, bundle)?,
+        };
+        let identity = match asked {
+            identity::Known::Identity(identity) => identity,
+            identity::Known::Unresolved(one) => {
+                unresolved.push(*one);
+                if unresolved.len() == UNRESOLVED_MAX {
+                    break;
+                }
+                continue;
+            }
+        };
         let (group, items) = groups
             .entry((folded.project_id, identity.fingerprint))
             .or_insert_with(|| (empty(&folded, identity), Vec::new()));
         add(group, items, folded);
+    }
+    if !unresolved.is_empty() {
+        return Ok(Err(unresolved));
     }
     let groups = groups.into_values().map(|(mut group, mut items)| {
         items.sort_unstable();
@@ -163,10 +196,10 @@ fn group(
         group.chunks = chunk::encode(&items);
         group
     });
-    Ok(groups.collect())
+    Ok(Ok(groups.collect()))
 }
 
-fn empty(folded: &Folded, identity: std::sync::Arc<store::batch::Identity>) -> FingerprintBatch {
+fn empty(folded: &Folded, identity: Arc<store::batch::Identity>) -> FingerprintBatch {
     FingerprintBatch {
         project_id: folded.project_id,
         identity,

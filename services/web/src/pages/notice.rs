@@ -4,8 +4,10 @@ use askama::Template;
 use notice::{Notice, NoticeId};
 use serde_json::Value;
 use store::reader::{Around, StoredNotice};
+use store::source_maps::{Fate, Minified};
 use time::OffsetDateTime;
 
+use crate::view::number::counted;
 use crate::view::stack::{self, Run, breakable};
 use crate::view::text::escaped;
 use crate::view::{times, tree};
@@ -27,6 +29,7 @@ pub(super) struct NoticeView {
     older: Option<String>,
     oldest: Option<String>,
     errors: Vec<ErrorView>,
+    scripts: Vec<ScriptView>,
     notes: Vec<String>,
     crumbs: Vec<Crumb>,
     sections: Vec<Section>,
@@ -45,6 +48,15 @@ struct ErrorView {
     /// Whether the message has values in it that the group's has not.
     is_formatted: bool,
     runs: Vec<Run>,
+}
+
+/// What became of the frames of a script.
+struct ScriptView {
+    file: String,
+    /// Which map resolved how many frames, and how it was found; empty if none did.
+    resolved: String,
+    /// What is missing or wrong; empty if nothing is.
+    problem: String,
 }
 
 struct Crumb {
@@ -86,17 +98,40 @@ impl NoticeView {
             errors: notice
                 .errors
                 .iter()
-                .map(|error| ErrorView {
+                .enumerate()
+                .map(|(at, error)| ErrorView {
                     class: breakable(error.class.as_deref().unwrap_or("Error without a class")),
                     message: error.formatted.clone().or_else(|| error.message.clone()).unwrap_or_default(),
                     is_formatted: error.formatted.is_some(),
-                    runs: stack::runs(&error.frames),
+                    runs: stack::runs(&error.frames, minified_of(stored, at)),
                 })
                 .collect(),
+            scripts: stored.resolution.iter().flat_map(|resolution| &resolution.scripts).map(script).collect(),
             notes: notice.notes.clone(),
             crumbs: crumbs(notice),
             sections: sections(notice),
         }
+    }
+}
+
+/// Where the frames of an error were before they were resolved.
+fn minified_of(stored: &StoredNotice, error: usize) -> &[Option<Minified>] {
+    let of_error = stored.resolution.as_ref().and_then(|resolution| resolution.minified.get(error));
+    of_error.map_or(&[], Vec::as_slice)
+}
+
+fn script(fate: &Fate) -> ScriptView {
+    let resolved = match (&fate.map, fate.by) {
+        (Some(map), Some(by)) if fate.frame_count > 0 => {
+            let frames = counted(fate.frame_count as i64, "frame", "frames");
+            format!("{frames} resolved by <code>{}</code>, found by {by}", breakable(map))
+        }
+        _ => String::new(),
+    };
+    ScriptView {
+        file: breakable(&fate.script.file),
+        resolved,
+        problem: fate.problem.as_deref().map(breakable).unwrap_or_default(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use notice::Frame;
 use serde_json::Value;
+use store::source_maps::Minified;
 
 use super::text::{escaped, shortened};
 use super::tree;
@@ -32,12 +33,14 @@ pub(crate) struct FrameView {
     pub(crate) code: Vec<CodeView>,
     /// Variables as HTML; empty when there are none.
     pub(crate) vars: String,
+    /// Where it was before a source map resolved it, as HTML; empty when none did.
+    pub(crate) minified: String,
 }
 
 impl FrameView {
     /// Whether there is more than a line to show.
     pub(crate) fn has_more(&self) -> bool {
-        !self.code.is_empty() || !self.vars.is_empty()
+        !self.code.is_empty() || !self.vars.is_empty() || !self.minified.is_empty()
     }
 }
 
@@ -48,25 +51,29 @@ pub(crate) struct CodeView {
     pub(crate) is_here: bool,
 }
 
-/// Groups frames into runs.
-pub(crate) fn runs(frames: &[Frame]) -> Vec<Run> {
+/// A frame, and where it was before it was resolved.
+type Shown<'a> = (&'a Frame, Option<&'a Minified>);
+
+/// Groups frames into runs. `minified` has as many entries as there are frames, or none.
+pub(crate) fn runs(frames: &[Frame], minified: &[Option<Minified>]) -> Vec<Run> {
     let has_app = frames.iter().any(|frame| frame.in_app == Some(true));
     let mut open_left = OPEN_MAX;
     let mut runs: Vec<Run> = Vec::new();
-    let mut hidden: Vec<(usize, &Frame)> = Vec::new();
+    let mut hidden: Vec<(usize, Shown<'_>)> = Vec::new();
     let shown = frames.iter().take(FRAMES_MAX).enumerate();
     for (index, frame) in shown {
+        let minified = minified.get(index).and_then(Option::as_ref);
         let stands_open = if has_app { frame.in_app == Some(true) } else { index < OPEN_WITHOUT_APP };
         if !stands_open {
-            hidden.push((index, frame));
+            hidden.push((index, (frame, minified)));
             continue;
         }
         fold(&mut runs, &mut hidden, has_app);
         let is_open = open_left > 0 && !frame.code.is_empty();
         open_left -= usize::from(is_open);
         match runs.last_mut() {
-            Some(run) if run.folded.is_none() => run.frames.push(view(frame, is_open)),
-            _ => runs.push(Run { folded: None, frames: vec![view(frame, is_open)] }),
+            Some(run) if run.folded.is_none() => run.frames.push(view((frame, minified), is_open)),
+            _ => runs.push(Run { folded: None, frames: vec![view((frame, minified), is_open)] }),
         }
     }
     fold(&mut runs, &mut hidden, has_app);
@@ -74,7 +81,7 @@ pub(crate) fn runs(frames: &[Frame]) -> Vec<Run> {
 }
 
 /// Puts the frames that wait to be folded into a run. A single one is not worth a fold, nor is where it was raised.
-fn fold(runs: &mut Vec<Run>, hidden: &mut Vec<(usize, &Frame)>, has_app: bool) {
+fn fold(runs: &mut Vec<Run>, hidden: &mut Vec<(usize, Shown<'_>)>, has_app: bool) {
     if hidden.is_empty() {
         return;
     }
@@ -93,7 +100,7 @@ fn fold(runs: &mut Vec<Run>, hidden: &mut Vec<(usize, &Frame)>, has_app: bool) {
     runs.push(Run { folded: Some(format!("{} {noun} {what}", frames.len())), frames });
 }
 
-fn view(frame: &Frame, is_open: bool) -> FrameView {
+fn view((frame, minified): Shown<'_>, is_open: bool) -> FrameView {
     let function = match (frame.module.as_deref(), frame.function.as_deref()) {
         (Some(module), Some(function)) if !function.contains(module) && frame.file.is_some() => {
             format!("{module} {function}")
@@ -126,6 +133,16 @@ fn view(frame: &Frame, is_open: bool) -> FrameView {
             })
             .collect(),
         vars,
+        minified: minified.map(place_in_script).unwrap_or_default(),
+    }
+}
+
+/// `https://shop.example/app.min.js:1:281 in n`
+fn place_in_script(minified: &Minified) -> String {
+    let place = format!("{}:{}:{}", breakable(&minified.file), minified.line, minified.column);
+    match minified.function.as_deref() {
+        Some(function) if !function.is_empty() => format!("{place} in {}", breakable(function)),
+        _ => place,
     }
 }
 
@@ -155,7 +172,7 @@ mod tests {
     }
 
     fn shape(frames: &[Frame]) -> Vec<(bool, usize)> {
-        runs(frames).iter().map(|run| (run.folded.is_some(), run.frames.len())).collect()
+        runs(frames, &[]).iter().map(|run| (run.folded.is_some(), run.frames.len())).collect()
     }
 
     #[test]
@@ -175,7 +192,7 @@ mod tests {
     fn without_frames_of_the_application_the_first_stand_open() {
         let frames: Vec<Frame> = (0..9).map(|_| frame("a", false)).collect();
         assert_eq!(shape(&frames), [(false, 5), (true, 4)]);
-        assert!(runs(&[]).is_empty());
+        assert!(runs(&[], &[]).is_empty());
     }
 
     #[test]
