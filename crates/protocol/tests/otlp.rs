@@ -375,6 +375,33 @@ fn what_a_stack_trace_says_otherwise_is_kept_beside() {
 }
 
 #[test]
+fn a_code_is_no_class_where_the_text_has_one() {
+    let told = |class: &str, message: &str, header: &str| {
+        let stack = format!(
+            "{header}\n    at Object.charge (/srv/shop/app/lib/shop.js:8:11)\n    at main (/srv/shop/app/main.js:3:4)"
+        );
+        let notice = only(take_traces(&traces(Vec::new(), vec![span(Vec::new(), exception(class, message, &stack))])));
+        let error = &notice.errors[0];
+        (error.class.clone().unwrap_or_default(), error.message.clone(), json_part(notice.extra_json.as_ref()))
+    };
+    for (code, message, header, class) in [
+        ("51", "declined", "PaymentDeclined: declined", "PaymentDeclined"),
+        ("ENOENT", "ENOENT: no such file", "Error: ENOENT: no such file", "Error"),
+        ("ERR_INVALID_ARG_TYPE", "must be a string", "TypeError [ERR_INVALID_ARG_TYPE]: must be a string", "TypeError"),
+        ("auth/user-not-found", "nobody\nthere", "FirebaseError: nobody\nthere", "FirebaseError"),
+    ] {
+        let kept = json!({"exception.type": code});
+        assert_eq!(told(code, message, header), (class.to_owned(), Some(message.to_owned()), kept));
+    }
+    // A name that was given after the text was made, and a text that names nothing.
+    for (name, header) in
+        [("PaymentDeclined", "Error: declined"), ("GrößenFehler", "Error: declined"), ("51", "declined")]
+    {
+        assert_eq!(told(name, "declined", header).0, name);
+    }
+}
+
+#[test]
 fn values_of_every_kind_are_kept() {
     let any = |value| AnyValue { value: Some(value) };
     let mut told = vec![attribute("exception.type", 7), attribute("exception.message", "m")];

@@ -56,6 +56,20 @@ fn what_is_no_object_is_refused() {
 }
 
 #[test]
+fn a_transaction_is_no_error_unless_it_tells_of_one() {
+    let read = |event: Value| parse_event(event.to_string().as_bytes(), &CONTEXT);
+    let spans = json!({"type": "transaction", "transaction": "job", "start_timestamp": 1.5, "spans": [{"op": "db"}]});
+    assert_eq!(read(spans), Err(ParseError::Transaction));
+    let told = read(json!({"type": "transaction", "message": "it failed"})).expect("is an error").notice;
+    assert_eq!(
+        (told.errors[0].message.as_deref(), unmapped(&told)),
+        (Some("it failed"), json!({"type": "transaction"}))
+    );
+    let other = notice_of(&json!({"type": "error"}));
+    assert_eq!(unmapped(&other), json!({"type": "error"}));
+}
+
+#[test]
 fn the_id_of_the_envelope_wins() {
     let id = "8d1c2cbc5e4e4fac89924a67464ceb58";
     let other = "00000000000000000000000000000001";
