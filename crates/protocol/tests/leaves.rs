@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use capture::{Capture, PEER_IP, captures_or_fixtures, fixtures, json_of};
 use notice::{CodeLine, Error, Frame, Notice};
 use otlp_message::{AnyValue, KeyValue, Logs, Resource, Scope, Traces, any_scalars, scalars};
-use prost::Message;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use serde_json::Value;
@@ -140,8 +139,9 @@ fn is_scrubbed_status(text: &str, notice: &Notice) -> bool {
 /// The leaves of each exception of a request: of its record, its span, its scope and its resource, but for times and ids.
 fn otlp_leaves(capture: &Capture) -> Vec<Vec<Leaf>> {
     let mut records = Vec::new();
-    if let Some(logs) = Some(&capture.body).filter(|_| capture.meta["expected"]["signal"] == "logs") {
-        for resource in Logs::decode(logs.as_slice()).unwrap().resource_logs {
+    if capture.meta["expected"]["signal"] == "logs" {
+        let logs = Logs::of(capture);
+        for resource in logs.resource_logs {
             for scope in &resource.scope_logs {
                 for record in scope.log_records.iter().filter(|record| is_exception(&record.attributes)) {
                     let mut leaves = shared_leaves(resource.resource.as_ref(), scope.scope.as_ref());
@@ -153,7 +153,7 @@ fn otlp_leaves(capture: &Capture) -> Vec<Vec<Leaf>> {
             }
         }
     } else {
-        for resource in Traces::decode(capture.body.as_slice()).unwrap().resource_spans {
+        for resource in Traces::of(capture).resource_spans {
             for scope in &resource.scope_spans {
                 for span in &scope.spans {
                     for (at, event) in span.events.iter().enumerate().filter(|(_, event)| event.name == "exception") {
