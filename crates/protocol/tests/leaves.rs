@@ -17,7 +17,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 /// What may be hidden because of its name. Spelled out here, so that a rule that hides more is found.
-const SECRET_NAMES: [&str; 10] = [
+const SECRET_NAMES: [&str; 12] = [
+    "password",
+    "sid",
     "session_id",
     "secret",
     "shop.session",
@@ -198,7 +200,8 @@ fn push_texts(texts: &[&str], leaves: &mut Vec<(String, String)>) {
 fn is_told_otherwise(leaf: &Leaf, notice: &Notice, capture: &Capture) -> bool {
     let text = leaf.text.trim();
     let error = &notice.errors[0];
-    let is_key = leaf.name == "api-key" && Some(text) == capture.meta["expected"]["api_key"].as_str();
+    let is_key = ["api-key", "apiKey"].contains(&leaf.name.as_str())
+        && Some(text) == capture.meta["expected"]["api_key"].as_str();
     let is_hidden = SECRET_NAMES.contains(&leaf.name.as_str())
         && notice.notes.iter().any(|note| note.starts_with("scrubbed: passwords"));
     let is_cut = text.len() > notice::normalise::MESSAGE_BYTES_MAX

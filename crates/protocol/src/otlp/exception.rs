@@ -142,7 +142,8 @@ fn set_class<'a>(error: &mut Error, told: Option<Tree<'a>>, is_python: bool, ext
 fn is_code(told: &Tree<'_>) -> bool {
     let Tree::Text(text) = told else { return false };
     let is_capital = text.starts_with(|first: char| first.is_uppercase() || matches!(first, '_' | '$'));
-    !text.is_empty() && !(is_capital && text.contains(char::is_lowercase))
+    let is_name = is_capital && text.contains(char::is_lowercase);
+    !text.is_empty() && !is_name
 }
 
 /// Whether the text names a class, and says of it what the attribute says.
