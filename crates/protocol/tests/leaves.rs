@@ -209,7 +209,12 @@ fn is_told_otherwise(leaf: &Leaf, notice: &Notice, capture: &Capture) -> bool {
     let is_filled_in = text == "{{auto}}" && json_of(notice)["user"]["ip"] == PEER_IP;
     let is_time = TIME_NAMES.contains(&leaf.name.as_str())
         && (is_when_it_happened(text, notice) || is_time_of(text, &json_of(notice)));
+    // Bugsnag's clients for JavaScript say each message under two names.
+    let is_said_twice = ["message", "errorMessage"].contains(&leaf.name.as_str())
+        && capture.meta["expected"]["protocol"] == "bugsnag"
+        && notice.errors.iter().any(|error| error.message.as_deref() == Some(text));
     is_key
+        || is_said_twice
         || is_hidden
         || is_cut
         || is_filled_in

@@ -172,6 +172,15 @@ fn outside_of_a_trace_everything_makes_the_id_times_included() {
     assert_eq!(alone(1, "a").trace, None);
     assert_ne!(alone(1, "a").client_id, alone(2, "a").client_id);
     assert_ne!(alone(1, "a").client_id, alone(1, "b").client_id);
+    // A loop logs several in a millisecond, and all of it may be sent again.
+    let untraced =
+        otlp_message::LogRecord { trace_id: Vec::new(), span_id: Vec::new(), ..record(exception("E", "m", "")) };
+    let ids = || {
+        let taken = take_logs(&logs(Vec::new(), vec![untraced.clone(), untraced.clone(), untraced.clone()]));
+        taken.notices.iter().map(|parsed| id(&parsed.notice).to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!((ids().len(), ids()), (3, ids()));
+
     let mut twice = span(Vec::new(), exception("E", "m", ""));
     twice.trace_id.clear();
     twice.events.push(twice.events[0].clone());
