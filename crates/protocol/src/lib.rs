@@ -56,6 +56,9 @@ pub enum ParseError {
     /// There is no error in the notice.
     #[error("{0}")]
     MissingErrors(&'static str),
+    /// It says how long something took, which is no notice.
+    #[error("this is a transaction, not an error")]
+    Transaction,
     /// XML with a document type: it could define entities.
     #[error("a document type (`<!DOCTYPE`) is not allowed")]
     Doctype,

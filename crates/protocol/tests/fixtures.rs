@@ -6,12 +6,14 @@ use capture::{fixtures, json_of};
 
 /// Scenarios that show what is particular to a client.
 const SHOWN: &[&str] = &[
+    "browser-airbrake-2.1.9/009 request_context",
     "browser-sentry-11.12.0/013 uncaught_window_error",
     "browser-sentry-11.12.0/017 fingerprint_user_breadcrumbs",
     "node-airbrake-0.3.8/004 request_context",
     "node-airbrake-0.3.8/005 unicode_short",
     "node-airbrake-v3-2.1.9/006 request_context",
     "node-airbrake-v3-2.1.9/007 message_event",
+    "node-bugsnag-9.0.0/003 nested_cause",
     "node-honeybadger-6.16.5/004 request_context",
     "node-rollbar-3.1.0/003 nested_cause",
     "node-sentry-11.12.0/004 nested_cause",
@@ -32,6 +34,7 @@ const SHOWN: &[&str] = &[
     "ruby-hoptoad_notifier-2.4.10/001 simple",
     "ruby-hoptoad_notifier-2.4.10/006 message_only",
     "ruby-hoptoad_notifier-2.4.10/017 web_post_form",
+    "rust-sentry-0.49.5/001 panic",
     "sentry-cli-3.8.0/016 send_event",
 ];
 

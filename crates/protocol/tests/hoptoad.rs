@@ -184,3 +184,23 @@ fn what_airbrake_java_escaped_twice_is_decoded_and_only_there() {
     assert_eq!(other.errors[0].message.as_deref(), Some("&#220;berlauf &#55357;&#56485; &lt;b&gt;"));
     assert_eq!((other.errors.len(), other.errors[0].frames.len()), (1, 3));
 }
+
+#[test]
+fn a_cause_of_airbrake_java_may_have_quotes_in_its_message() {
+    let notice = notice_of(
+        "<notice version=\"2.2\"><api-key>k</api-key><notifier><name><![CDATA[airbrake-java]]></name></notifier><error>\
+         <class><![CDATA[shop.CheckoutError]]></class><message><![CDATA[checkout failed]]></message><backtrace>\
+         <line method=\"shop.Cart.<init>\" file=\"Cart.java\" number=\"17\"/>\
+         <line method=\"Caused by Cannot invoke \"shop.Cart.items\" file=\") because &quot;&lt;local1&gt;&quot; is null\" number=\"-1\"/>\
+         <line method=\"jdk.Accessor.invoke0\" file=\"null-2)\" number=\"-1\"/>\
+         <line method=\"Caused by For input string \"x\".Caused by For input string \"x\"\" file=\"Caused by For input string &quot;x&quot;\" number=\"-1\"/>\
+         <line method=\"shop.Gateway.call\" file=\"Gateway.java\" number=\"9\"/></backtrace></error>\
+         <server-environment><environment-name><![CDATA[production]]></environment-name></server-environment></notice>",
+    );
+    let told: Vec<_> = notice.errors.iter().map(|error| (error.message.as_deref(), error.frames.len())).collect();
+    let npe = "Cannot invoke \"shop.Cart.items() because \"<local1>\" is null";
+    assert_eq!(told, [(Some("checkout failed"), 1), (Some(npe), 1), (Some("For input string \"x\""), 1)]);
+    assert_eq!(notice.environment.as_deref(), Some("production"));
+    assert_eq!(notice.errors[1].frames[0].file, None);
+    assert!(notice.notes.iter().any(|note| note.contains("null-2)")), "{:?}", notice.notes);
+}

@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use capture::{Capture, PEER_IP, captures_or_fixtures, fixtures, json_of};
 use notice::{CodeLine, Error, Frame, Notice};
 use otlp_message::{AnyValue, KeyValue, Logs, Resource, Scope, Traces, any_scalars, scalars};
-use prost::Message;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use serde_json::Value;
@@ -18,7 +17,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 /// What may be hidden because of its name. Spelled out here, so that a rule that hides more is found.
-const SECRET_NAMES: [&str; 10] = [
+const SECRET_NAMES: [&str; 12] = [
+    "password",
+    "sid",
     "session_id",
     "secret",
     "shop.session",
@@ -140,8 +141,9 @@ fn is_scrubbed_status(text: &str, notice: &Notice) -> bool {
 /// The leaves of each exception of a request: of its record, its span, its scope and its resource, but for times and ids.
 fn otlp_leaves(capture: &Capture) -> Vec<Vec<Leaf>> {
     let mut records = Vec::new();
-    if let Some(logs) = Some(&capture.body).filter(|_| capture.meta["expected"]["signal"] == "logs") {
-        for resource in Logs::decode(logs.as_slice()).unwrap().resource_logs {
+    if capture.meta["expected"]["signal"] == "logs" {
+        let logs = Logs::of(capture);
+        for resource in logs.resource_logs {
             for scope in &resource.scope_logs {
                 for record in scope.log_records.iter().filter(|record| is_exception(&record.attributes)) {
                     let mut leaves = shared_leaves(resource.resource.as_ref(), scope.scope.as_ref());
@@ -153,7 +155,7 @@ fn otlp_leaves(capture: &Capture) -> Vec<Vec<Leaf>> {
             }
         }
     } else {
-        for resource in Traces::decode(capture.body.as_slice()).unwrap().resource_spans {
+        for resource in Traces::of(capture).resource_spans {
             for scope in &resource.scope_spans {
                 for span in &scope.spans {
                     for (at, event) in span.events.iter().enumerate().filter(|(_, event)| event.name == "exception") {
@@ -198,7 +200,8 @@ fn push_texts(texts: &[&str], leaves: &mut Vec<(String, String)>) {
 fn is_told_otherwise(leaf: &Leaf, notice: &Notice, capture: &Capture) -> bool {
     let text = leaf.text.trim();
     let error = &notice.errors[0];
-    let is_key = leaf.name == "api-key" && Some(text) == capture.meta["expected"]["api_key"].as_str();
+    let is_key = ["api-key", "apiKey"].contains(&leaf.name.as_str())
+        && Some(text) == capture.meta["expected"]["api_key"].as_str();
     let is_hidden = SECRET_NAMES.contains(&leaf.name.as_str())
         && notice.notes.iter().any(|note| note.starts_with("scrubbed: passwords"));
     let is_cut = text.len() > notice::normalise::MESSAGE_BYTES_MAX
@@ -206,7 +209,12 @@ fn is_told_otherwise(leaf: &Leaf, notice: &Notice, capture: &Capture) -> bool {
     let is_filled_in = text == "{{auto}}" && json_of(notice)["user"]["ip"] == PEER_IP;
     let is_time = TIME_NAMES.contains(&leaf.name.as_str())
         && (is_when_it_happened(text, notice) || is_time_of(text, &json_of(notice)));
+    // Bugsnag's clients for JavaScript say each message under two names.
+    let is_said_twice = ["message", "errorMessage"].contains(&leaf.name.as_str())
+        && capture.meta["expected"]["protocol"] == "bugsnag"
+        && notice.errors.iter().any(|error| error.message.as_deref() == Some(text));
     is_key
+        || is_said_twice
         || is_hidden
         || is_cut
         || is_filled_in

@@ -113,9 +113,9 @@ fn captured_requests_are_the_same_in_json() {
     let mut count = 0;
     for capture in requests() {
         if is_traces(&capture) {
-            count += take_traces(&Traces::decode(capture.body.as_slice()).unwrap()).notices.len();
+            count += take_traces(&Traces::of(&capture)).notices.len();
         } else if is_logs(&capture) {
-            count += take_logs(&Logs::decode(capture.body.as_slice()).unwrap()).notices.len();
+            count += take_logs(&Logs::of(&capture)).notices.len();
         }
     }
     assert!(count > 0);
@@ -172,6 +172,15 @@ fn outside_of_a_trace_everything_makes_the_id_times_included() {
     assert_eq!(alone(1, "a").trace, None);
     assert_ne!(alone(1, "a").client_id, alone(2, "a").client_id);
     assert_ne!(alone(1, "a").client_id, alone(1, "b").client_id);
+    // A loop logs several in a millisecond, and all of it may be sent again.
+    let untraced =
+        otlp_message::LogRecord { trace_id: Vec::new(), span_id: Vec::new(), ..record(exception("E", "m", "")) };
+    let ids = || {
+        let taken = take_logs(&logs(Vec::new(), vec![untraced.clone(), untraced.clone(), untraced.clone()]));
+        taken.notices.iter().map(|parsed| id(&parsed.notice).to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!((ids().len(), ids()), (3, ids()));
+
     let mut twice = span(Vec::new(), exception("E", "m", ""));
     twice.trace_id.clear();
     twice.events.push(twice.events[0].clone());
@@ -372,6 +381,33 @@ fn what_a_stack_trace_says_otherwise_is_kept_beside() {
     let unknown = told("E", "m", "at the till");
     assert_eq!(json_part(unknown.extra_json.as_ref()), json!({"exception.stacktrace": "at the till"}));
     assert_eq!(unknown.errors.len(), 1);
+}
+
+#[test]
+fn a_code_is_no_class_where_the_text_has_one() {
+    let told = |class: &str, message: &str, header: &str| {
+        let stack = format!(
+            "{header}\n    at Object.charge (/srv/shop/app/lib/shop.js:8:11)\n    at main (/srv/shop/app/main.js:3:4)"
+        );
+        let notice = only(take_traces(&traces(Vec::new(), vec![span(Vec::new(), exception(class, message, &stack))])));
+        let error = &notice.errors[0];
+        (error.class.clone().unwrap_or_default(), error.message.clone(), json_part(notice.extra_json.as_ref()))
+    };
+    for (code, message, header, class) in [
+        ("51", "declined", "PaymentDeclined: declined", "PaymentDeclined"),
+        ("ENOENT", "ENOENT: no such file", "Error: ENOENT: no such file", "Error"),
+        ("ERR_INVALID_ARG_TYPE", "must be a string", "TypeError [ERR_INVALID_ARG_TYPE]: must be a string", "TypeError"),
+        ("auth/user-not-found", "nobody\nthere", "FirebaseError: nobody\nthere", "FirebaseError"),
+    ] {
+        let kept = json!({"exception.type": code});
+        assert_eq!(told(code, message, header), (class.to_owned(), Some(message.to_owned()), kept));
+    }
+    // A name that was given after the text was made, and a text that names nothing.
+    for (name, header) in
+        [("PaymentDeclined", "Error: declined"), ("GrößenFehler", "Error: declined"), ("51", "declined")]
+    {
+        assert_eq!(told(name, "declined", header).0, name);
+    }
 }
 
 #[test]

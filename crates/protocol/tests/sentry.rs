@@ -56,6 +56,20 @@ fn what_is_no_object_is_refused() {
 }
 
 #[test]
+fn a_transaction_is_no_error_unless_it_tells_of_one() {
+    let read = |event: Value| parse_event(event.to_string().as_bytes(), &CONTEXT);
+    let spans = json!({"type": "transaction", "transaction": "job", "start_timestamp": 1.5, "spans": [{"op": "db"}]});
+    assert_eq!(read(spans), Err(ParseError::Transaction));
+    let told = read(json!({"type": "transaction", "message": "it failed"})).expect("is an error").notice;
+    assert_eq!(
+        (told.errors[0].message.as_deref(), unmapped(&told)),
+        (Some("it failed"), json!({"type": "transaction"}))
+    );
+    let other = notice_of(&json!({"type": "error"}));
+    assert_eq!(unmapped(&other), json!({"type": "error"}));
+}
+
+#[test]
 fn the_id_of_the_envelope_wins() {
     let id = "8d1c2cbc5e4e4fac89924a67464ceb58";
     let other = "00000000000000000000000000000001";
@@ -632,4 +646,46 @@ fn wrong_bytes_and_half_characters_are_replaced_and_noted() {
     let notice = parse_event(b"{\"message\":\"\\ud83d \xff\"}", &CONTEXT).unwrap().notice;
     assert_eq!(notice.errors[0].message.as_deref(), Some("\u{fffd} \u{fffd}"));
     assert_eq!(notice.notes.len(), 2, "{:?}", notice.notes);
+}
+
+#[test]
+fn only_what_the_application_wrote_in_rust_is_its_own() {
+    let registry = "/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/sentry-panic-0.49.5/src/lib.rs";
+    let std = "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/std/src/panicking.rs";
+    let frame = |function: &str, path: Option<&str>, in_app: bool| {
+        let name = path.map(|path| path.rsplit('/').next().unwrap_or_default());
+        json!({"function": function, "filename": name, "abs_path": path, "lineno": 7, "in_app": in_app})
+    };
+    let frames = json!([
+        frame("__libc_start_main_impl", Some("./csu/../csu/libc-start.c"), true),
+        frame("main", None, true),
+        frame("shop::main", Some("/srv/shop/src/main.rs"), true),
+        frame("shop::charge", None, true),
+        frame("shop::cart::charge", Some("/srv/shop/src/cart.rs"), true),
+        frame("core::panicking::panic_fmt", Some(std), false),
+        frame("__rustc::rust_begin_unwind", Some(std), true),
+        frame("sentry_panic::panic_handler", Some(registry), true),
+    ]);
+    let notice = notice_of(&json!({"platform": "native", "exception": {"values": [
+        {"type": "panic", "value": "declined", "stacktrace": {"frames": frames}}
+    ]}}));
+    let own: Vec<_> = notice.errors[0].frames.iter().filter(|frame| frame.in_app == Some(true)).collect();
+    let places: Vec<_> = own.iter().map(|frame| (frame.function.as_deref().unwrap(), frame.file.as_deref())).collect();
+    assert_eq!(
+        places,
+        [
+            ("shop::cart::charge", Some("/srv/shop/src/cart.rs")),
+            ("shop::charge", None),
+            ("shop::main", Some("/srv/shop/src/main.rs")),
+        ]
+    );
+    assert_eq!(notice.errors[0].frames.len(), 8);
+    let kept = &unmapped(&notice)["exception.values[0].stacktrace.frames"];
+    assert_eq!(kept[7], json!({"filename": "lib.rs", "in_app": true}));
+    assert_eq!(kept[4], json!({"filename": "cart.rs"}));
+    // In another language `main` is the program's own.
+    let other = notice_of(
+        &json!({"exception": {"values": [{"type": "E", "stacktrace": {"frames": [{"function": "main", "in_app": true}]}}]}}),
+    );
+    assert_eq!(other.errors[0].frames[0].in_app, Some(true));
 }

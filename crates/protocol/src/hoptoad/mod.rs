@@ -26,7 +26,8 @@ pub fn parse(body: &[u8]) -> Result<Parsed, ParseError> {
     if text.is_empty() {
         return Err(ParseError::Empty);
     }
-    let mut parsed = document::read(text, notes)?;
+    let text = quirks::escaped(text);
+    let mut parsed = document::read(&text, notes)?;
     quirks::repair(&mut parsed.notice);
     Ok(parsed)
 }

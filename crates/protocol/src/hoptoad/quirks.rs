@@ -8,6 +8,43 @@ use notice::{Error, Frame, Notice};
 use super::text::unescape;
 use crate::message::without_class;
 
+/// What airbrake-java writes before the message of a cause.
+const CAUSED_BY: &str = "Caused by";
+
+/// The document with its lines written as XML wants them.
+///
+/// airbrake-java puts the messages of causes into attributes as they are. With an odd number of quotes in one, as in
+/// `Cannot invoke "Cart.items()" because …`, nothing behind it could be read.
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
+    const LINE: &str = "<line method=\"";
+    if !text.contains("airbrake-java") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    let mut copied = 0;
+    for (at, _) in text.match_indices(LINE) {
+        let start = at + LINE.len();
+        let line = &text[start..];
+        if start < copied || !line.starts_with(CAUSED_BY) {
+            continue;
+        }
+        let Some(end) = line.find("\"/>") else { break };
+        let Some((method, rest)) = line[..end].split_once("\" file=\"") else { continue };
+        let Some((file, number)) = rest.rsplit_once("\" number=\"") else { continue };
+        if [method, file].iter().any(|value| value.contains(['"', '<'])) {
+            let [method, file] = [method, file].map(|value| value.replace('"', "&quot;").replace('<', "&lt;"));
+            out.push_str(&text[copied..start]);
+            out.push_str(&format!("{method}\" file=\"{file}\" number=\"{number}"));
+            copied = start + end;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[copied..]);
+    Cow::Owned(out)
+}
+
 /// Puts right what the notice's client is known to do.
 pub(super) fn repair(notice: &mut Notice) {
     let notifier = notice.notifier.as_ref().and_then(|notifier| notifier.name.as_deref()).unwrap_or_default();
@@ -15,6 +52,7 @@ pub(super) fn repair(notice: &mut Notice) {
     if notifier == "airbrake-java" {
         decode_again(notice);
         causes_from_lines(notice);
+        forget_no_files(notice);
     }
     let Some(error) = notice.errors.first_mut() else { return };
     without_class(error);
@@ -113,25 +151,40 @@ fn causes_from_lines(notice: &mut Notice) {
     notice.errors.extend(causes);
 }
 
+/// airbrake-java writes `null-2)` for the file of a native method, and `null-1)` where it does not know one.
+fn forget_no_files(notice: &mut Notice) {
+    let frames = notice.errors.iter_mut().flat_map(|error| &mut error.frames);
+    let mut names: Vec<String> = Vec::new();
+    for frame in frames.filter(|frame| frame.line.is_none()) {
+        if let Some(name) = frame.file.take_if(|file| matches!(&**file, "null-2)" | "null-1)" | "null"))
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    notice
+        .notes
+        .extend(names.into_iter().map(|name| format!("a file that the client did not know was left out: {name}")));
+}
+
 /// The error that the line tells of, if it is no line of code.
 ///
 /// The client takes the text apart like a line of code: as method it writes what stands before
 /// the first bracket, twice if there is no dot in it, as file what stands behind the last one.
 fn cause_of(frame: &Frame) -> Option<Error> {
-    const MARK: &str = "Caused by";
     let file = frame.file.as_deref().unwrap_or_default();
     let method = frame.function.as_deref().unwrap_or_default();
     if frame.line.is_some() {
         return None;
     }
-    let text = if file.starts_with(MARK) {
+    let text = if file.starts_with(CAUSED_BY) {
         file.to_owned()
     } else {
         let half = method.get(..method.len() / 2).unwrap_or_default();
         let method = if *method == format!("{half}.{half}") { half } else { method };
         if file.is_empty() { method.to_owned() } else { format!("{method}({file}") }
     };
-    let text = text.strip_prefix(MARK)?.trim_start_matches([':', ' ']);
+    let text = text.strip_prefix(CAUSED_BY)?.trim_start_matches([':', ' ']);
     let is_class = |word: &str| word.contains('.') && !word.contains(' ') && !word.ends_with('.');
     let (class, message) = match text.split_once(' ') {
         Some((class, message)) if is_class(class.trim_end_matches(':')) => {
@@ -212,6 +265,26 @@ mod tests {
             thrown_at_from_message(&mut error, false);
             assert_eq!(error.message.as_deref(), Some(text));
             assert!(error.frames.is_empty());
+        }
+    }
+
+    #[test]
+    fn lines_of_causes_are_escaped_and_no_others() {
+        let document = |method: &str, file: &str| {
+            format!(
+                "<name><![CDATA[airbrake-java]]></name><line method=\"shop.Cart.<init>\" file=\"Cart.java\" number=\"9\"/>\
+                 <line method=\"Caused by {method}\" file=\"{file}\" number=\"-1\"/><line method=\"b\" file=\"c\" number=\"1\"/>"
+            )
+        };
+        let written = document("Cannot invoke \"Cart.items", ") because \"<local1>\" is null");
+        let wanted = document("Cannot invoke &quot;Cart.items", ") because &quot;&lt;local1>&quot; is null");
+        assert_eq!(escaped(&written), wanted);
+        for text in [
+            document("no answer", "Caused by no answer"),
+            written.replace("airbrake-java", "x"),
+            written[..150].to_owned(),
+        ] {
+            assert!(matches!(escaped(&text), Cow::Borrowed(_)), "{text}");
         }
     }
 

@@ -78,8 +78,16 @@ impl<'a> Exception<'a> {
             }
         }
         let is_python = [told.language, language].contains(&Some("python"));
+        let is_javascript = told.language == Some("javascript");
         if let Some(error) = told.errors.first_mut() {
-            set_class(error, self.class, is_python, &mut told.extra);
+            let class = match self.class {
+                Some(code) if is_javascript && is_same_message(error, self.message.as_ref()) && is_code(&code) => {
+                    told.extra.push((Cow::Borrowed("exception.type"), code));
+                    None
+                }
+                class => class,
+            };
+            set_class(error, class, is_python, &mut told.extra);
             set_message(error, self.message, &mut told.extra);
             error.handled = self.escaped.as_ref().and_then(escaped).map(|escaped| !escaped);
         }
@@ -127,6 +135,21 @@ fn set_class<'a>(error: &mut Error, told: Option<Tree<'a>>, is_python: bool, ext
         error.module = Some(module.to_owned());
     }
     error.class = Some(class.to_owned());
+}
+
+/// Whether it is the code of an error and no class: JavaScript's SDK sends `error.code` (`ENOENT`, `51`, `auth/user-not-found`) in place of
+/// the name where there is one, and only the text still has the name. Names begin with a capital and go on with small letters.
+fn is_code(told: &Tree<'_>) -> bool {
+    let Tree::Text(text) = told else { return false };
+    let is_capital = text.starts_with(|first: char| first.is_uppercase() || matches!(first, '_' | '$'));
+    let is_name = is_capital && text.contains(char::is_lowercase);
+    !text.is_empty() && !is_name
+}
+
+/// Whether the text names a class, and says of it what the attribute says.
+fn is_same_message(in_text: &Error, told: Option<&Tree<'_>>) -> bool {
+    let told = told.and_then(Tree::scalar).unwrap_or_default();
+    in_text.class.is_some() && in_text.message.as_deref().unwrap_or_default().trim_end() == told.trim_end()
 }
 
 /// Whether both name the same class: libraries for PHP have dots in the text, and backslashes in the attribute.

@@ -1,7 +1,7 @@
 //! What was taken from a request.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use notice::json_tree::Tree;
 use notice::{Notice, Trace};
@@ -57,6 +57,8 @@ pub(super) struct Taking {
     pub(super) taken: Taken,
     notices_max: usize,
     filled_left: usize,
+    /// How often a record of a log that is in no trace was there already.
+    equal_logs: HashMap<String, usize>,
     /// For the fields that notices share.
     fields: Room,
     /// For the contexts that notices share.
@@ -96,6 +98,7 @@ impl Taking {
             taken: Taken::default(),
             notices_max: NOTICES_MIN + body_bytes / NOTICE_BYTES_MIN,
             filled_left: FILLED_FRAMES_MAX,
+            equal_logs: HashMap::new(),
             fields: Room(shared),
             details: Room(shared),
         }
@@ -231,6 +234,13 @@ impl Taking {
         let client_id = match &parts.trace_id {
             Some(trace_id) => {
                 identity::in_trace(trace_id, parts.span_id.as_deref().unwrap_or_default(), &class, &message, &stack)
+            }
+            None if parts.is_log => {
+                // Clocks of JavaScript count milliseconds: what a loop logs is the same to the byte.
+                let first = origin.identity(raw, at);
+                let before = self.equal_logs.entry(first.clone()).or_default();
+                *before += 1;
+                if *before == 1 { first } else { origin.identity(raw, at + *before - 1) }
             }
             None => origin.identity(raw, at),
         };

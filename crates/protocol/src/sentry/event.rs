@@ -24,7 +24,7 @@ pub struct EventContext<'a> {
     pub peer_ip: Option<&'a str>,
 }
 
-/// Reads an event. Only what is no JSON object is an error, and an id of the envelope that is none.
+/// Reads an event. Only what is no JSON object is an error, an id of the envelope that is none, and a transaction.
 pub fn parse_event(payload: &[u8], context: &EventContext<'_>) -> Result<Parsed, ParseError> {
     let mut notes = Vec::new();
     let text = text_of(payload, &mut notes);
@@ -34,6 +34,9 @@ pub fn parse_event(payload: &[u8], context: &EventContext<'_>) -> Result<Parsed,
     event.notice.client_id = context.event_id.map(event_id::required).transpose()?;
     for (key, value) in entries {
         event.entry(key, value);
+    }
+    if event.is_transaction() {
+        return Err(ParseError::Transaction);
     }
     Ok(event.finish(context, notes))
 }
@@ -61,9 +64,16 @@ struct Event<'a> {
     stacktrace: Option<Named<'a>>,
     request: Option<Named<'a>>,
     user: Option<Named<'a>>,
+    kind: Option<Tree<'a>>,
 }
 
 impl<'a> Event<'a> {
+    /// Whether it is what has an item of its own today. One that tells of an error all the same is one.
+    fn is_transaction(&self) -> bool {
+        let is_told = self.exception.is_some() || self.log_entry.is_some() || self.message.is_some();
+        self.kind.as_ref().and_then(Tree::scalar) == Some("transaction") && !is_told
+    }
+
     fn entry(&mut self, key: Cow<'a, str>, value: Tree<'a>) {
         let name = plain_name(&key);
         let later = match name {
@@ -106,6 +116,10 @@ impl<'a> Event<'a> {
                 unless(set(&mut server.hostname, &value), value)
             }
             "transaction" => unless(set(&mut self.transaction, &value), value),
+            "type" if self.kind.is_none() => {
+                self.kind = Some(value);
+                None
+            }
             "culprit" if self.culprit.is_none() => {
                 self.culprit = Some(value);
                 None
@@ -150,6 +164,9 @@ impl<'a> Event<'a> {
             && !set(&mut self.transaction, &culprit)
         {
             self.unmapped.add("culprit", culprit);
+        }
+        if let Some(kind) = self.kind.take() {
+            self.unmapped.add("type", kind);
         }
         let notice = &mut self.notice;
         notice.server = notice.server.take().filter(|server| *server != Server::default());

@@ -33,12 +33,17 @@ pub(super) fn read<'a>(stacktrace: Tree<'a>, path: &str, unmapped: &mut Unmapped
 
 /// The frames, and what none of their fields takes: a list of as many objects as there are frames on the wire.
 fn read_frames(list: Vec<Tree<'_>>) -> (Vec<Frame>, Tree<'_>) {
+    let is_rust = list.iter().any(is_of_rustc);
     let mut frames = Vec::with_capacity(list.len());
     let mut all_rest = Vec::with_capacity(list.len());
     for value in list {
         match value {
             Tree::Map(entries) => {
-                let (frame, rest) = read_frame(entries);
+                let (mut frame, mut rest) = read_frame(entries);
+                if is_rust && frame.in_app != Some(false) && is_of_rust_library(&frame) {
+                    let said = frame.in_app.replace(false);
+                    rest.extend(said.map(|said| (Cow::Borrowed("in_app"), Tree::Bool(said))));
+                }
                 frames.push(frame);
                 all_rest.push(if rest.is_empty() { Tree::Null } else { Tree::Map(rest) });
             }
@@ -111,8 +116,47 @@ fn place<'a>(field: &mut Option<Cow<'a, str>>, value: &Tree<'a>) -> bool {
     }
 }
 
+/// Functions of Rust that are not the application's, where they have no file, or one of the C library's.
+const RUST_RUNTIME: [&str; 14] = [
+    "std::",
+    "core::",
+    "alloc::",
+    "backtrace::",
+    "sentry::",
+    "sentry_",
+    "__rust",
+    "rust_begin_unwind",
+    "__libc_start",
+    "_start",
+    "start_thread",
+    "clone",
+    "unknown>",
+    // The client took the second line of a frame, of a stack that is text, for one more.
+    "at /",
+];
+
+/// Whether the frame is of a program that was compiled by Rust's compiler: only its standard library lies there.
+fn is_of_rustc(frame: &Tree<'_>) -> bool {
+    let Tree::Map(entries) = frame else { return false };
+    entries
+        .iter()
+        .any(|(key, value)| key == "abs_path" && value.scalar().is_some_and(|path| path.starts_with("/rustc/")))
+}
+
+/// Whether the frame of a program in Rust is of a library. Its client says `in_app` of all that it does not know, and it does not know its own
+/// handler of panics: that lay on top of every panic.
+fn is_of_rust_library(frame: &Frame) -> bool {
+    let file = frame.file.as_deref().unwrap_or_default();
+    let function = frame.function.as_deref().unwrap_or_default();
+    if file.ends_with(".rs") && file.contains('/') {
+        return notice::is_library_path(file);
+    }
+    let function = function.trim_start_matches('<');
+    (file.is_empty() && function == "main") || RUST_RUNTIME.iter().any(|start| function.starts_with(start))
+}
+
 /// The file is the short name, which is the same on every machine, unless that is only the path of a URL; then it is the
-/// URL, which leads to the source. Whether the frame is of a library only the long name tells.
+/// URL, which leads to the source. Rust's client has no folder in its short names, so there it is the long one. Whether the frame is of a library only the long name tells.
 fn set_file<'a>(
     frame: &mut Frame,
     filename: Option<Cow<'a, str>>,
@@ -132,8 +176,12 @@ fn set_file<'a>(
     if frame.in_app.is_none() && notice::is_library_path(long) {
         frame.in_app = Some(false);
     }
-    let (file, key, other) =
-        if is_path_of_url { (abs_path, "filename", filename) } else { (filename, "abs_path", abs_path) };
+    let is_name_in_rust = long.ends_with(".rs") && long.rsplit(['/', '\\']).next() == Some(&**short);
+    let (file, key, other) = if is_path_of_url || is_name_in_rust {
+        (abs_path, "filename", filename)
+    } else {
+        (filename, "abs_path", abs_path)
+    };
     frame.file = file.map(Cow::into_owned);
     rest.extend(other.map(|other| (Cow::Borrowed(key), Tree::Text(other))));
 }

@@ -47,7 +47,7 @@ fn inflate(bytes: &[u8], bytes_max: usize) -> Result<Option<Vec<u8>>, ParseError
         return Ok(None);
     }
     let mut json = Vec::new();
-    if ZlibDecoder::new(bytes).take(bytes_max as u64 + 1).read_to_end(&mut json).is_err() {
+    if ZlibDecoder::new(bytes).take((bytes_max as u64).saturating_add(1)).read_to_end(&mut json).is_err() {
         return Ok(None);
     }
     if json.len() > bytes_max {

@@ -26,6 +26,11 @@ const PARSERS: &[(&str, Parser)] = &[
     ("/api/1/item", protocol::rollbar::parse_item),
 ];
 
+/// The first event of a request, which has one unless a client was offline.
+fn first_of_bugsnag(body: &[u8]) -> Result<Parsed, ParseError> {
+    protocol::bugsnag::parse_notify(body).map(|mut events| events.swap_remove(0))
+}
+
 /// One request of one client.
 #[derive(Clone)]
 pub struct Capture {
@@ -137,6 +142,10 @@ impl Capture {
     }
 
     fn parser(&self) -> Option<Parser> {
+        // Its clients send to the root.
+        if self.meta["expected"]["protocol"] == "bugsnag" {
+            return Some(first_of_bugsnag);
+        }
         PARSERS.iter().find(|(path, _)| self.is_sent_to(path)).map(|(_, parser)| *parser)
     }
 

@@ -5,6 +5,8 @@
 use prost::Message;
 use serde_json::{Map, Value, json};
 
+use super::capture::Capture;
+
 #[derive(Clone, PartialEq, Message)]
 pub struct Traces {
     #[prost(message, repeated, tag = "1")]
@@ -439,6 +441,141 @@ pub fn scalars(attributes: &[KeyValue], leaves: &mut Vec<(String, String)>) {
             any_scalars(&pair.key, value, leaves);
         }
     }
+}
+
+impl Traces {
+    /// The request that was captured, in whichever encoding.
+    pub fn of(capture: &Capture) -> Traces {
+        match json_body(capture) {
+            None => Traces::decode(capture.body.as_slice()).expect("captures are sound"),
+            Some(body) => Traces {
+                resource_spans: each(&body["resourceSpans"], |resource| ResourceSpans {
+                    resource: Some(Resource { attributes: key_values(&resource["resource"]), ..Resource::default() }),
+                    scope_spans: each(&resource["scopeSpans"], |scope| ScopeSpans {
+                        scope: Some(scope_of(&scope["scope"])),
+                        spans: each(&scope["spans"], span_of),
+                        schema_url: text(&scope["schemaUrl"]),
+                    }),
+                    schema_url: text(&resource["schemaUrl"]),
+                }),
+            },
+        }
+    }
+}
+
+impl Logs {
+    /// The request that was captured, in whichever encoding.
+    pub fn of(capture: &Capture) -> Logs {
+        match json_body(capture) {
+            None => Logs::decode(capture.body.as_slice()).expect("captures are sound"),
+            Some(body) => Logs {
+                resource_logs: each(&body["resourceLogs"], |resource| ResourceLogs {
+                    resource: Some(Resource { attributes: key_values(&resource["resource"]), ..Resource::default() }),
+                    scope_logs: each(&resource["scopeLogs"], |scope| ScopeLogs {
+                        scope: Some(scope_of(&scope["scope"])),
+                        log_records: each(&scope["logRecords"], record_of),
+                        schema_url: text(&scope["schemaUrl"]),
+                    }),
+                    schema_url: text(&resource["schemaUrl"]),
+                }),
+            },
+        }
+    }
+}
+
+fn json_body(capture: &Capture) -> Option<Value> {
+    let is_json = capture.meta["content_type"].as_str().is_some_and(|kind| kind.starts_with("application/json"));
+    is_json.then(|| serde_json::from_slice(&capture.body).expect("captures are sound"))
+}
+
+fn each<T>(list: &Value, read: impl Fn(&Value) -> T) -> Vec<T> {
+    list.as_array().into_iter().flatten().map(read).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Some exporters write numbers of 64 bits as texts.
+fn int<T: std::str::FromStr + Default>(value: &Value) -> T {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.parse().unwrap_or_default()
+}
+
+fn identity(hex: &Value) -> Vec<u8> {
+    let hex = text(hex);
+    (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..][..2], 16).expect("captures are sound")).collect()
+}
+
+fn scope_of(scope: &Value) -> Scope {
+    Scope {
+        name: text(&scope["name"]),
+        version: text(&scope["version"]),
+        attributes: key_values(scope),
+        ..Scope::default()
+    }
+}
+
+fn span_of(span: &Value) -> Span {
+    Span {
+        trace_id: identity(&span["traceId"]),
+        span_id: identity(&span["spanId"]),
+        trace_state: text(&span["traceState"]),
+        parent_span_id: identity(&span["parentSpanId"]),
+        name: text(&span["name"]),
+        kind: int(&span["kind"]),
+        start_time_unix_nano: int(&span["startTimeUnixNano"]),
+        end_time_unix_nano: int(&span["endTimeUnixNano"]),
+        attributes: key_values(span),
+        events: each(&span["events"], |event| Event {
+            time_unix_nano: int(&event["timeUnixNano"]),
+            name: text(&event["name"]),
+            attributes: key_values(event),
+            ..Event::default()
+        }),
+        status: Some(Status { message: text(&span["status"]["message"]), code: int(&span["status"]["code"]) }),
+        flags: int(&span["flags"]),
+        ..Span::default()
+    }
+}
+
+fn record_of(record: &Value) -> LogRecord {
+    LogRecord {
+        time_unix_nano: int(&record["timeUnixNano"]),
+        severity_number: int(&record["severityNumber"]),
+        severity_text: text(&record["severityText"]),
+        body: (!record["body"].is_null()).then(|| any_of(&record["body"])),
+        attributes: key_values(record),
+        trace_id: identity(&record["traceId"]),
+        span_id: identity(&record["spanId"]),
+        observed_time_unix_nano: int(&record["observedTimeUnixNano"]),
+        event_name: text(&record["eventName"]),
+        ..LogRecord::default()
+    }
+}
+
+fn key_values(of: &Value) -> Vec<KeyValue> {
+    each(&of["attributes"], |pair| KeyValue { key: text(&pair["key"]), value: Some(any_of(&pair["value"])) })
+}
+
+fn any_of(value: &Value) -> AnyValue {
+    let Some((kind, value)) = value.as_object().and_then(|entries| entries.iter().next()) else {
+        return AnyValue::default();
+    };
+    let any = match kind.as_str() {
+        "stringValue" => Any::Text(text(value)),
+        "boolValue" => Any::Bool(value == true),
+        "intValue" => Any::Int(int(value)),
+        "doubleValue" => Any::Double(int(value)),
+        "arrayValue" => Any::Array(ArrayValue { values: each(&value["values"], any_of) }),
+        "kvlistValue" => Any::Map(KeyValues { values: key_values(&json!({"attributes": value["values"]})) }),
+        "bytesValue" => Any::Bytes(
+            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text(value))
+                .expect("captures are sound"),
+        ),
+        other => panic!("there is no {other}"),
+    };
+    AnyValue { value: Some(any) }
 }
 
 /// The scalars of a value.

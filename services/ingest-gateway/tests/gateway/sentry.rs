@@ -11,6 +11,8 @@ use crate::harness::{Answer, DISABLED_KEY, KEY, LIMITED_KEY, body, of_kind, read
 
 const ID: &str = "fc6d8c0c43fc4630ad850ee518f1b9d0";
 const EVENT: &str = r#"{"event_id":"fc6d8c0c43fc4630ad850ee518f1b9d0","timestamp":1795316388.5,"platform":"python","exception":{"values":[{"type":"Declined","value":"card declined","stacktrace":{"frames":[{"filename":"app/cart.py","function":"charge","lineno":18}]}}]}}"#;
+/// What a client wrote where there were no items of this kind yet.
+const TRANSACTION: &str = r#"{"type":"transaction","event_id":"fc6d8c0c43fc4630ad850ee518f1b9d1","timestamp":1795316388.5,"start_timestamp":1795316388.1,"transaction":"job"}"#;
 const ENVELOPE: &str = "/api/1/envelope/";
 
 fn auth(key: &str) -> String {
@@ -75,6 +77,7 @@ async fn all_of_an_envelope_is_taken_or_counted() {
             (attached, "a\nb\nc"),
             (r#"{"type":"user_report"}"#, &written),
             (r#"{"type":"what_comes_next_year"}"#, "?"),
+            (r#"{"type":"event"}"#, TRANSACTION),
         ],
     );
     let answer = gateway.send("POST", ENVELOPE, &[("X-Sentry-Auth", &auth(KEY))], whole.as_bytes()).await;
@@ -85,6 +88,8 @@ async fn all_of_an_envelope_is_taken_or_counted() {
             gateway.send("POST", ENVELOPE, &[("X-Sentry-Auth", &auth(KEY))], envelope("{}", items).as_bytes()).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
     }
+    let answer = gateway.send("POST", "/api/1/store/", &[("X-Sentry-Auth", &auth(KEY))], TRANSACTION.as_bytes()).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
     let records = gateway.stop().await;
     assert_eq!(notices(&records).len(), 1);
     let [feedback] = of_kind(&records, Kind::Stats)[..] else { panic!("one feedback") };
@@ -101,6 +106,7 @@ async fn all_of_an_envelope_is_taken_or_counted() {
     assert_eq!(count(Ending::LostInClient, "ratelimit_backoff"), 7);
     assert_eq!(count(Ending::NotKept, "session"), 2);
     assert_eq!(count(Ending::NotKept, "other"), 1);
+    assert_eq!(count(Ending::NotKept, "transaction"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

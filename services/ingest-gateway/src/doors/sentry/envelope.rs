@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use journal::{Draft, Kind};
 use notice::{Ledger, Stats};
-use protocol::sentry::{self, Envelope, EnvelopeError, EventContext, Feedback, Item, ItemHead, ReportContext};
+use protocol::sentry::{self, Envelope, EnvelopeError, Feedback, Item, ItemHead, ReportContext};
 use serde_json::{Value, json};
 use service::http::Body;
 
@@ -143,11 +143,10 @@ fn take(taken: &mut Taken, item: &Item, head_id: Option<&str>) -> Result<(), Ref
     let desk = taken.desk.clone();
     match kind {
         "event" => {
-            let context = EventContext { event_id: head_id, peer_ip: Some(&desk.peer_ip) };
-            let parsed = sentry::parse_event(&item.payload, &context).map_err(Rejection::from)?;
-            let (client_id, draft) = desk.notice(parsed.notice)?;
-            taken.event_id.get_or_insert(client_id);
-            taken.drafts.push(draft);
+            if let Some((client_id, draft)) = desk.event(&item.payload, head_id)? {
+                taken.event_id.get_or_insert(client_id);
+                taken.drafts.push(draft);
+            }
         }
         "raw_security" | "nel" => {
             let context = ReportContext::default();

@@ -19,14 +19,15 @@ use http::StatusCode;
 use http::request::Parts;
 use journal::Draft;
 use notice::Notice;
-use protocol::sentry;
+use protocol::ParseError;
+use protocol::sentry::{self, EventContext};
 use service::http::ClientAddress;
 use uuid::Uuid;
 
 use super::{Answer, with_body};
 use crate::gateway::{Gateway, Taking};
 use crate::projects::Project;
-use crate::rejection::Refusal;
+use crate::rejection::{Refusal, Rejection};
 
 /// Most bytes of one event, decompressed.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
@@ -45,6 +46,18 @@ impl Desk {
         let peer = parts.extensions.get::<ClientAddress>();
         let peer_ip = peer.map(|address| address.0.to_string()).unwrap_or_default();
         Desk { gateway: Arc::clone(gateway), taking, project, peer_ip }
+    }
+
+    /// Makes an event ready for the journal, as [`Desk::notice`] does; a transaction is only counted.
+    fn event(&self, payload: &[u8], head_id: Option<&str>) -> Result<Option<(String, Draft)>, Refusal> {
+        let context = EventContext { event_id: head_id, peer_ip: Some(&self.peer_ip) };
+        match sentry::parse_event(payload, &context) {
+            Err(ParseError::Transaction) => {
+                self.gateway.count_only(&self.project, "transaction", 1);
+                Ok(None)
+            }
+            parsed => self.notice(parsed.map_err(Rejection::from)?.notice).map(Some),
+        }
     }
 
     /// Makes a notice ready for the journal; says by which id its client knows it. One that came without gets one.

@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use protocol::ParseError;
-use protocol::sentry::{self, EventContext};
+use protocol::sentry;
 use service::http::Body;
 
 use super::{Desk, EVENT_BYTES_MAX, accepted, envelope, key};
@@ -63,12 +63,11 @@ async fn take(
             if event.len() > EVENT_BYTES_MAX {
                 return Err(Rejection::TooLarge { bytes_max: EVENT_BYTES_MAX }.into());
             }
-            let context = EventContext { event_id: None, peer_ip: Some(&desk.peer_ip) };
-            desk.notice(sentry::parse_event(&event, &context).map_err(Rejection::from)?.notice)
+            desk.event(&event, None)
         };
-        let (client_id, draft) = gateway.understand(posted, read).await?;
+        let Some((client_id, draft)) = gateway.understand(posted, read).await? else { return Ok(None) };
         gateway.keep(&intake, draft, "notice").await?;
-        Ok(client_id)
+        Ok(Some(client_id))
     };
     let client_id = taken.await.map_err(|refusal: Refusal| refusal.or_of(Some(project_id)))?;
     if parts.method == Method::GET {
@@ -76,5 +75,5 @@ async fn take(
         answer.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
         return Ok(answer);
     }
-    Ok(accepted(Some(&client_id)))
+    Ok(accepted(client_id.as_deref()))
 }
