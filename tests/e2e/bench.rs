@@ -81,7 +81,7 @@ async fn a_backlog_is_made_and_what_folding_it_takes_is_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_notice_is_a_group_of_its_own_when_that_is_asked_for_in_json_too() {
     let croak = Installation::running().await;
-    for (count, protocol) in [(40, "hoptoad"), (80, "airbrake")] {
+    for (count, protocol) in [(40, "hoptoad"), (80, "airbrake"), (120, "otlp")] {
         ran(&mut bench(&croak, &["--count", "40", "--unique", "--protocol", protocol, "--visible-per-s", "0"]));
         // Lists may be a second old.
         let api = croak.api();

@@ -90,12 +90,12 @@ async fn health_and_audit_tell_by_their_exit_status() {
     croak.start_worker(ALL_ROLES).await;
     croak.start_gateway().await;
     let gateway = format!("http://{}", croak.gateway_address());
-    for protocol in ["hoptoad", "airbrake"] {
+    for protocol in ["hoptoad", "airbrake", "otlp"] {
         croak.croak(&["send", "--gateway", &gateway, "--protocol", protocol, "--key", KEY]);
     }
     let refused = croak.croak_command(&["send", "--gateway", &gateway, "--key", "no-such-key"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(DIFFERS));
-    croak.drained(2, Duration::from_secs(10)).await;
+    croak.drained(3, Duration::from_secs(10)).await;
     croak.croak(&["audit"]);
     sqlx::query("update fingerprint_day set notice_count = notice_count + 1").execute(&croak.pool()).await.unwrap();
     let audit = croak.croak_command(&["audit", "--json"]).output().unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use reqwest::header::HeaderMap;
@@ -51,6 +51,8 @@ pub(crate) enum Protocol {
     Airbrake,
     /// Sentry's envelope
     Sentry,
+    /// OpenTelemetry's traces, by HTTP
+    Otlp,
 }
 
 /// What the gateway said.
@@ -94,6 +96,7 @@ impl Send {
             Protocol::Hoptoad => self.as_hoptoad(),
             Protocol::Airbrake => self.as_airbrake(),
             Protocol::Sentry => self.as_sentry(),
+            Protocol::Otlp => self.as_otlp(),
         };
         let answer = self.post(client, captured?).await?;
         let accepted = (200..300).contains(&answer.status);
@@ -204,6 +207,45 @@ impl Send {
         );
         let target = format!("/api/{}/envelope/", self.project);
         Captured::post(&target, "application/x-sentry-envelope", headers, envelope)
+    }
+}
+
+impl Send {
+    fn as_otlp(&self) -> anyhow::Result<Captured> {
+        let text = |key: &str, value: &str| serde_json::json!({ "key": key, "value": { "stringValue": value } });
+        let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_string();
+        let trace_id = uuid::Uuid::new_v4().simple().to_string();
+        let stack = format!("{}: {}\n   at services/cli/src/send.rs:{}", self.class, self.message, line!());
+        let event = serde_json::json!({
+            "timeUnixNano": now_ns,
+            "name": "exception",
+            "attributes": [
+                text("exception.type", &self.class),
+                text("exception.message", &self.message),
+                text("exception.stacktrace", &stack),
+            ],
+        });
+        let span = serde_json::json!({
+            "traceId": trace_id,
+            "spanId": &trace_id[..16],
+            "name": "send",
+            "startTimeUnixNano": now_ns,
+            "endTimeUnixNano": now_ns,
+            "events": [event],
+        });
+        let resource = [
+            text("service.name", "croak send"),
+            text("service.version", env!("CARGO_PKG_VERSION")),
+            text("deployment.environment.name", &self.environment),
+        ];
+        let body = serde_json::json!({ "resourceSpans": [{
+            "resource": { "attributes": resource },
+            "scopeSpans": [{ "spans": [span] }],
+        }] });
+        let mut headers = HeaderMap::new();
+        let key = self.key.as_deref().unwrap_or_default();
+        headers.insert("x-croak-key", key.parse().context("the key has characters that no key has")?);
+        Captured::post("/v1/traces", "application/json", headers, body.to_string())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 
+use super::otlp;
 use super::template::Template;
 use crate::send::Protocol;
 
@@ -49,9 +50,13 @@ impl BodyArgs {
                      X-Sentry-Auth: Sentry sentry_key={key}, sentry_version=7, sentry_client=croak-bench/1\r\n"
                 ),
             ),
+            Protocol::Otlp => (
+                "/v1/traces".to_owned(),
+                format!("Content-Type: application/x-protobuf\r\nContent-Encoding: gzip\r\nX-Croak-Key: {key}\r\n"),
+            ),
         };
-        // As its clients do.
-        let body = if matches!(self.protocol, Protocol::Sentry) { body.gzipped() } else { body };
+        // As their clients do.
+        let body = if matches!(self.protocol, Protocol::Sentry | Protocol::Otlp) { body.gzipped() } else { body };
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: croak-bench/{}\r\n{headers}{}Content-Length: {}\r\n\r\n",
             env!("CARGO_PKG_VERSION"),
@@ -72,12 +77,10 @@ impl BodyArgs {
 
     /// The notice alone.
     pub(crate) fn body(&self) -> anyhow::Result<Template> {
-        let Shape { text, frame, padding } = Shape::of(self.protocol);
-        let text = text.replace("{key}", self.key()?);
-        let bare = text.replace("{frames}", "").replace("{padding}", "");
-        let length = |text: &str| Template::parse(text).len();
+        let Shape { whole, frame, padding } = Shape::of(self.protocol);
+        let key = self.key()?;
         // The padding is there in any case: that makes every size from the smallest one possible.
-        let bytes_min = length(&bare) + padding("").len();
+        let bytes_min = Template::parse(whole(key, "", &padding(""))).len();
         ensure!(
             self.body_bytes >= bytes_min,
             "--body-bytes {} is too small: this kind of notice has at least {bytes_min}",
@@ -94,8 +97,7 @@ impl BodyArgs {
             frames += &next;
         }
         let words: String = WORDS.chars().cycle().take(room).collect();
-        let text = text.replace("{frames}", &frames).replace("{padding}", &padding(&words));
-        Ok(Template::parse(&text))
+        Ok(Template::parse(whole(key, &frames, &padding(&words))))
     }
 }
 
@@ -118,7 +120,8 @@ impl KeepAlive {
 
 /// How one kind of client writes a notice.
 struct Shape {
-    text: &'static str,
+    /// With this key, these frames and this padding.
+    whole: fn(&str, &str, &str) -> Vec<u8>,
     frame: fn(&str, usize) -> String,
     padding: fn(&str) -> String,
 }
@@ -127,7 +130,7 @@ impl Shape {
     fn of(protocol: Protocol) -> Shape {
         match protocol {
             Protocol::Hoptoad => Shape {
-                text: include_str!("bodies/hoptoad.xml"),
+                whole: |key, frames, padding| filled(include_str!("bodies/hoptoad.xml"), key, frames, padding),
                 frame: |line, place| {
                     let (file, number, method) = parts(line, place);
                     format!(r#"<line number="{number}" file="[GEM_ROOT]/{file}" method="{method}"/>"#)
@@ -135,7 +138,7 @@ impl Shape {
                 padding: |words| format!(r#"<var key="HTTP_X_NOTE">{words}</var>"#),
             },
             Protocol::Airbrake => Shape {
-                text: include_str!("bodies/airbrake.json"),
+                whole: |key, frames, padding| filled(include_str!("bodies/airbrake.json"), key, frames, padding),
                 frame: |line, place| {
                     let (file, number, method) = parts(line, place);
                     format!(r#",{{"file":"/GEM_ROOT/{file}","line":{number},"function":"{method}"}}"#)
@@ -143,7 +146,7 @@ impl Shape {
                 padding: |words| format!(r#","HTTP_X_NOTE":"{words}""#),
             },
             Protocol::Sentry => Shape {
-                text: include_str!("bodies/sentry.envelope"),
+                whole: |key, frames, padding| filled(include_str!("bodies/sentry.envelope"), key, frames, padding),
                 frame: |line, place| {
                     let (file, number, method) = parts(line, place);
                     format!(
@@ -152,8 +155,23 @@ impl Shape {
                 },
                 padding: |words| format!(r#","X-Note":"{words}""#),
             },
+            Protocol::Otlp => Shape {
+                whole: |_, frames, padding| otlp::request(frames, padding),
+                frame: |line, place| {
+                    let (file, number, method) = parts(line, place);
+                    format!(
+                        "  File \"/usr/lib/{file}\", line {number}, in {method}\n    return {method}(self, *args, **kwargs)\n"
+                    )
+                },
+                padding: str::to_owned,
+            },
         }
     }
+}
+
+/// A text with its places filled.
+fn filled(text: &str, key: &str, frames: &str, padding: &str) -> Vec<u8> {
+    text.replace("{key}", key).replace("{frames}", frames).replace("{padding}", padding).into_bytes()
 }
 
 /// File, line and method of a frame; the same frame met again is another line of its file.
@@ -182,9 +200,12 @@ mod tests {
 
     #[test]
     fn a_notice_has_exactly_the_bytes_that_were_asked_for() {
-        for (protocol, bytes_min) in
-            [(Protocol::Hoptoad, 2_500), (Protocol::Airbrake, 2_500), (Protocol::Sentry, 3_600)]
-        {
+        for (protocol, bytes_min) in [
+            (Protocol::Hoptoad, 2_500),
+            (Protocol::Airbrake, 2_500),
+            (Protocol::Sentry, 3_600),
+            (Protocol::Otlp, 2_500),
+        ] {
             for bytes in [bytes_min, 4_096, 4_097, 4_200, 11_000, 60_000] {
                 assert_eq!(args(protocol, bytes).body().unwrap().len(), bytes, "{protocol:?}");
             }
@@ -206,6 +227,30 @@ mod tests {
         let xml = text(&args(Protocol::Hoptoad, 4_096).body().unwrap(), &fresh);
         assert!(xml.starts_with("<?xml") && xml.ends_with("</notice>"), "{xml}");
         assert!(!xml.contains(['{', '}']), "a mark is left: {xml}");
+    }
+
+    #[test]
+    fn a_span_in_protobuf_is_read_as_one_with_its_own_ids() {
+        let read = |fresh: &Fresh| {
+            let template = args(Protocol::Otlp, 4_096).body().unwrap();
+            let mut bytes = template.to_bytes();
+            template.fill(&mut bytes, fresh);
+            let taken = protocol::otlp::read_traces(&bytes, protocol::otlp::Encoding::Protobuf).unwrap();
+            assert_eq!((taken.span_count, taken.refused_count, taken.notices.len()), (1, 0, 1));
+            taken.notices[0].notice.clone()
+        };
+        let fresh = Fresh { group: 7, request_id: 1 << 100 | 5, time_ms: 1_795_318_273_866, ..Fresh::default() };
+        let notice = read(&fresh);
+        assert_eq!(
+            notice.errors[0].class.as_deref(),
+            Some("Checkout0000000000000007"),
+            "without its module, as of all of Python"
+        );
+        assert!(notice.errors[0].frames.len() > 10, "{:?}", notice.errors[0].frames);
+        assert_eq!(notice.occurred_at_us, Some(1_795_318_273_866_000));
+        assert_eq!(notice.trace.unwrap().trace_id.as_deref(), Some("00000010000000000000000000000005"));
+        let other = read(&Fresh { request_id: 6, ..fresh });
+        assert_ne!(notice.client_id, other.client_id, "each is an occurrence of its own");
     }
 
     #[test]

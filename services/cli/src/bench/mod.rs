@@ -13,6 +13,7 @@ mod load;
 mod machine;
 mod matrix;
 mod mix;
+mod otlp;
 mod pace;
 mod pages;
 mod pause;

@@ -21,10 +21,24 @@ enum Field {
     User,
     Parameter,
     Time,
+    /// The id of the request in bytes, whole and the second half of it.
+    TraceId,
+    SpanId,
+    /// In nanoseconds, as protobuf writes a number of 64 bits.
+    TimeNs,
 }
 
 impl Field {
-    const ALL: [Field; 5] = [Field::Group, Field::RequestId, Field::User, Field::Parameter, Field::Time];
+    const ALL: [Field; 8] = [
+        Field::Group,
+        Field::RequestId,
+        Field::User,
+        Field::Parameter,
+        Field::Time,
+        Field::TraceId,
+        Field::SpanId,
+        Field::TimeNs,
+    ];
 
     /// How a template's text names it.
     fn mark(self) -> &'static str {
@@ -34,6 +48,9 @@ impl Field {
             Field::User => "{user}",
             Field::Parameter => "{parameter}",
             Field::Time => "{time}",
+            Field::TraceId => "{trace_id}",
+            Field::SpanId => "{span_id}",
+            Field::TimeNs => "{time_ns}",
         }
     }
 
@@ -44,6 +61,8 @@ impl Field {
             Field::User => 7,
             Field::Parameter => 8,
             Field::Time => 13,
+            Field::TraceId => 16,
+            Field::SpanId | Field::TimeNs => 8,
         }
     }
 
@@ -54,6 +73,9 @@ impl Field {
             Field::User => decimal(fresh.user, into),
             Field::Parameter => decimal(fresh.parameter, into),
             Field::Time => decimal(fresh.time_ms, into),
+            Field::TraceId => into.copy_from_slice(&fresh.request_id.to_be_bytes()),
+            Field::SpanId => into.copy_from_slice(&(fresh.request_id as u64).to_be_bytes()),
+            Field::TimeNs => into.copy_from_slice(&(fresh.time_ms * 1_000_000).to_le_bytes()),
         }
     }
 }
@@ -74,14 +96,15 @@ struct Packed {
 }
 
 impl Template {
-    /// Reads a text in which `{group}`, `{request_id}`, `{user}`, `{parameter}` and `{time}` stand for what changes.
-    pub(crate) fn parse(text: &str) -> Template {
+    /// Reads a text in which `{group}`, `{request_id}`, `{user}`, `{parameter}` and `{time}` stand for what changes, and in protobuf
+    /// `{trace_id}`, `{span_id}` and `{time_ns}`.
+    pub(crate) fn parse(text: impl AsRef<[u8]>) -> Template {
         let mut template = Template::default();
-        let mut rest = text;
-        while let Some(at) = rest.find('{') {
+        let mut rest = text.as_ref();
+        while let Some(at) = rest.iter().position(|byte| *byte == b'{') {
             let (before, after) = rest.split_at(at);
-            template.bytes.extend_from_slice(before.as_bytes());
-            let named = Field::ALL.into_iter().find(|field| after.starts_with(field.mark()));
+            template.bytes.extend_from_slice(before);
+            let named = Field::ALL.into_iter().find(|field| after.starts_with(field.mark().as_bytes()));
             rest = match named {
                 Some(field) => {
                     template.slots.push((template.bytes.len(), field));
@@ -95,7 +118,7 @@ impl Template {
                 }
             };
         }
-        template.bytes.extend_from_slice(rest.as_bytes());
+        template.bytes.extend_from_slice(rest);
         template
     }
 
@@ -214,7 +237,7 @@ mod tests {
             flate2::read::GzDecoder::new(&sent[5..]).read_to_end(&mut unpacked).expect("it is gzip");
             assert_eq!(unpacked, plain);
         }
-        let long = Template::parse(&"words and words ".repeat(1_000));
+        let long = Template::parse("words and words ".repeat(1_000));
         assert!(long.clone().gzipped().len() < long.len() / 10);
     }
 
