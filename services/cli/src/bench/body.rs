@@ -241,7 +241,11 @@ mod tests {
         };
         let fresh = Fresh { group: 7, request_id: 1 << 100 | 5, time_ms: 1_795_318_273_866, ..Fresh::default() };
         let notice = read(&fresh);
-        assert_eq!(notice.errors[0].class.as_deref(), Some("shop.errors.Checkout0000000000000007"));
+        assert_eq!(
+            notice.errors[0].class.as_deref(),
+            Some("Checkout0000000000000007"),
+            "without its module, as of all of Python"
+        );
         assert!(notice.errors[0].frames.len() > 10, "{:?}", notice.errors[0].frames);
         assert_eq!(notice.occurred_at_us, Some(1_795_318_273_866_000));
         assert_eq!(notice.trace.unwrap().trace_id.as_deref(), Some("00000010000000000000000000000005"));
