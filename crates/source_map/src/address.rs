@@ -24,7 +24,7 @@ pub fn names(file: &str) -> Vec<String> {
         return Vec::new();
     }
     let on_any_host = match parts(file) {
-        (_, path) if path.is_empty() => return Vec::new(),
+        (_, "") => return Vec::new(),
         (Some(_), path) => format!("~{path}"),
         (None, path) if path.starts_with("~/") => path.to_owned(),
         (None, path) => {

@@ -142,8 +142,8 @@ impl SourceMap {
         }
         let document: Document =
             serde_json::from_slice(without_guard(map)).map_err(|error| BadMap::Json(error.to_string()))?;
-        let mut read = SourceMap::default();
-        read.debug_id = document.debug_id.as_deref().or(document.debug_id_too.as_deref()).and_then(debug_id);
+        let debug_id = document.debug_id.as_deref().or(document.debug_id_too.as_deref()).and_then(debug_id);
+        let mut read = SourceMap { debug_id, ..SourceMap::default() };
         read.add(document, Offset::default(), true)?;
         let minified = minified.filter(|minified| minified.len() <= BYTES_MAX);
         if let Some(minified) = minified.and_then(|minified| std::str::from_utf8(minified).ok()) {

@@ -1,7 +1,5 @@
 //! Minified frames are grouped by what source maps say of them.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 #[path = "../../../crates/store/tests/artifacts/mod.rs"]
 mod artifacts;
 mod support;

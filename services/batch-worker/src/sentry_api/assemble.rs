@@ -27,13 +27,15 @@ const NAME_CHARS_MAX: usize = 250;
 /// Most projects of one bundle.
 const PROJECTS_MAX: usize = 50;
 
+/// What was wrong with bundles that took longer than their callers waited, by organization and sum.
+type Failures = LruCache<(i64, [u8; 20]), String>;
+
 /// Puts one bundle together at a time: each takes memory for its greatest file.
 pub(super) struct Assembling {
     writer: Writer,
     stop: CancellationToken,
     turn: Arc<Semaphore>,
-    /// What was wrong with bundles that took longer than their callers waited, by organization and sum.
-    failures: Arc<Mutex<LruCache<(i64, [u8; 20]), String>>>,
+    failures: Arc<Mutex<Failures>>,
 }
 
 #[derive(Deserialize)]

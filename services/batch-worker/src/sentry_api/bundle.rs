@@ -101,12 +101,11 @@ impl From<BundleError> for Trouble {
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Trouble {
         let told = error.to_string();
-        match error.into_inner().map(|inner| inner.downcast::<Unreadable>()) {
-            Some(Ok(unreadable)) => match *unreadable {
-                Unreadable::Gone => Trouble::NotNow,
-                Unreadable::Store(error) => Trouble::Store(error),
-            },
-            _ => Trouble::Refused(told),
+        let Some(inner) = error.into_inner() else { return Trouble::Refused(told) };
+        match inner.downcast().map(|unreadable| *unreadable) {
+            Ok(Unreadable::Gone) => Trouble::NotNow,
+            Ok(Unreadable::Store(error)) => Trouble::Store(error),
+            Err(_) => Trouble::Refused(told),
         }
     }
 }

@@ -71,7 +71,7 @@ pub(super) async fn one(
         }
         Ok::<_, Rejection>(notice.map(|notice| notice.to_json().to_string().into()))
     });
-    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
+    Ok(json(Box::pin(answer).await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
 }
 
 pub(super) async fn status(
