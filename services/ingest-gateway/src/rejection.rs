@@ -9,6 +9,8 @@ use protocol::ParseError;
 use protocol::otlp::{self, Encoding};
 use service::http::BodyError;
 
+use crate::attachments::Unkept;
+
 /// Seconds after which a client may try again what we cannot take now; spread, so that they do not all come at once.
 const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 10..=60;
 /// What pauses Airbrake's clients; all of them ignore Retry-After.
@@ -69,6 +71,8 @@ pub(crate) enum Rejection {
     TooLarge {
         bytes_max: usize,
     },
+    /// None of the files that were all of the request is kept.
+    NoFile(Unkept),
     TooSlow,
     BrokenOff,
     /// Over the rate that the operator set.
@@ -122,7 +126,7 @@ impl Rejection {
             Rejection::Disabled => StatusCode::FORBIDDEN,
             Rejection::UnknownEncoding | Rejection::UnknownType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejection::Unpackable | Rejection::BrokenOff => StatusCode::BAD_REQUEST,
-            Rejection::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::TooLarge { .. } | Rejection::NoFile(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Rejection::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Rejection::RateLimited { .. } | Rejection::ProjectShare => StatusCode::TOO_MANY_REQUESTS,
             // In the lists of what Airbrake's clients send again; 503 is in none.
@@ -153,6 +157,7 @@ impl Rejection {
             Rejection::UnknownEncoding => "unknown_encoding",
             Rejection::Unpackable => "unpackable",
             Rejection::TooLarge { .. } => "too_large",
+            Rejection::NoFile(unkept) => unkept.reason(),
             Rejection::TooSlow => "too_slow",
             Rejection::BrokenOff => "broken_off",
             Rejection::RateLimited { .. } => "rate_limited",
@@ -183,6 +188,7 @@ impl Rejection {
             }
             Rejection::Unpackable => "the body is not what its Content-Encoding says".into(),
             Rejection::TooLarge { bytes_max } => format!("the body is too large: at most {bytes_max} bytes are taken"),
+            Rejection::NoFile(_) => "the files are more than is taken of one event, or of the project today".into(),
             Rejection::TooSlow => "the body did not arrive in time".into(),
             Rejection::BrokenOff => "the body broke off".into(),
             Rejection::RateLimited { .. } => "the project has reached its limit of notices a minute".into(),
@@ -229,7 +235,9 @@ impl Rejection {
                 otlp::StatusCode::Unauthenticated
             }
             Rejection::OtherProject | Rejection::Disabled => otlp::StatusCode::PermissionDenied,
-            Rejection::TooLarge { .. } | Rejection::RateLimited { .. } => otlp::StatusCode::ResourceExhausted,
+            Rejection::TooLarge { .. } | Rejection::NoFile(_) | Rejection::RateLimited { .. } => {
+                otlp::StatusCode::ResourceExhausted
+            }
             Rejection::ProjectShare | Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot => {
                 otlp::StatusCode::Unavailable
             }

@@ -57,6 +57,10 @@ enum Door<'a> {
     SentryNel(&'a str),
     /// A check-in for this project, with the key if the address has it.
     SentryCheckIn(&'a str, Option<&'a str>),
+    /// Files of an event of this project.
+    SentryAttachments(&'a str, &'a str),
+    /// What a crashed process left, for this project.
+    SentryMinidump(&'a str),
     /// What somebody wrote.
     SentryFeedback,
     /// A notice of Honeybadger's clients.
@@ -111,6 +115,8 @@ impl Door<'_> {
             ["api", project, "nel"] => Door::SentryNel(project),
             ["api", project, "cron", _] => Door::SentryCheckIn(project, None),
             ["api", project, "cron", _, key] => Door::SentryCheckIn(project, Some(key)),
+            ["api", project, "events", event, "attachments"] => Door::SentryAttachments(project, event),
+            ["api", project, "minidump"] => Door::SentryMinidump(project),
             ["api", "embed", "error-page"] => Door::SentryFeedback,
             ["v1", "notices"] | ["v1", "notices", _] => Door::HoneybadgerNotice,
             ["v1", "events"] => Door::HoneybadgerEvents,
@@ -138,6 +144,7 @@ impl Door<'_> {
             Door::SentryEnvelope(_) | Door::SentrySecurity(_) | Door::SentryNel(_) | Door::SentryFeedback => {
                 "POST, OPTIONS"
             }
+            Door::SentryAttachments(..) | Door::SentryMinidump(_) => "POST, OPTIONS",
             Door::SentryStore(_) | Door::SentryStoreOfKey | Door::SentryCheckIn(..) => "GET, POST, OPTIONS",
             Door::AirbrakeStats(..) => "POST, PUT, OPTIONS",
             Door::RemoteConfig(_) | Door::Locate(_) | Door::KeyTester | Door::Up | Door::Nowhere => "GET, OPTIONS",
@@ -160,6 +167,8 @@ impl Door<'_> {
             | Door::SentrySecurity(_)
             | Door::SentryNel(_)
             | Door::SentryCheckIn(..)
+            | Door::SentryAttachments(..)
+            | Door::SentryMinidump(_)
             | Door::SentryFeedback => Client::Sentry,
             Door::HoneybadgerNotice | Door::HoneybadgerEvents => Client::Honeybadger,
             Door::RollbarItem => Client::Rollbar,
@@ -182,6 +191,8 @@ impl Door<'_> {
             Door::SentrySecurity(_) => "sentry_security",
             Door::SentryNel(_) => "sentry_nel",
             Door::SentryCheckIn(..) => "sentry_check_in",
+            Door::SentryAttachments(..) => "sentry_attachments",
+            Door::SentryMinidump(_) => "sentry_minidump",
             Door::SentryFeedback => "sentry_feedback",
             Door::HoneybadgerNotice => "honeybadger_notice",
             Door::HoneybadgerEvents => "honeybadger_events",
@@ -242,6 +253,8 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
         Door::SentrySecurity(project) => sentry::security(gateway, parts, body, project).await,
         Door::SentryNel(project) => sentry::nel(gateway, parts, body, project).await,
         Door::SentryCheckIn(project, key) => sentry::check_in(gateway, parts, body, project, key).await,
+        Door::SentryAttachments(project, event) => sentry::attachments(gateway, parts, body, project, event).await,
+        Door::SentryMinidump(project) => sentry::minidump(gateway, parts, body, project).await,
         Door::SentryFeedback => sentry::feedback_form(gateway, parts, body).await,
         Door::HoneybadgerNotice => keyed::honeybadger_notice(gateway, parts, body).await,
         Door::HoneybadgerEvents => keyed::honeybadger_events(gateway, parts, body).await,
@@ -317,6 +330,8 @@ mod tests {
             ("/api/store/", Door::SentryStoreOfKey),
             ("/api/1/csp-report/", Door::SentrySecurity("1")),
             ("/api/1/cron/nightly/abc/", Door::SentryCheckIn("1", Some("abc"))),
+            ("/api/1/events/abc/attachments/", Door::SentryAttachments("1", "abc")),
+            ("/api/1/minidump", Door::SentryMinidump("1")),
             ("/api/embed/error-page/", Door::SentryFeedback),
             ("/", Door::BugsnagEvents),
             ("/sessions", Door::BugsnagSessions),

@@ -3,9 +3,10 @@
 use askama::Template;
 use notice::{Notice, NoticeId};
 use serde_json::Value;
-use store::reader::{Around, StoredNotice};
+use store::reader::{Around, Attachment, StoredNotice};
 use time::OffsetDateTime;
 
+use crate::view::number::bytes;
 use crate::view::stack::{self, Run, breakable};
 use crate::view::text::escaped;
 use crate::view::{times, tree};
@@ -27,6 +28,7 @@ pub(super) struct NoticeView {
     older: Option<String>,
     oldest: Option<String>,
     errors: Vec<ErrorView>,
+    files: Vec<FileView>,
     notes: Vec<String>,
     crumbs: Vec<Crumb>,
     sections: Vec<Section>,
@@ -45,6 +47,15 @@ struct ErrorView {
     /// Whether the message has values in it that the group's has not.
     is_formatted: bool,
     runs: Vec<Run>,
+}
+
+/// A file that came with it.
+struct FileView {
+    address: String,
+    name: String,
+    /// What it is, in a word or two.
+    what: String,
+    size: String,
 }
 
 struct Crumb {
@@ -68,6 +79,7 @@ impl NoticeView {
         around: Around,
         newest: Option<NoticeId>,
         oldest: Option<NoticeId>,
+        attachments: Vec<Attachment>,
         base: &str,
     ) -> NoticeView {
         let notice = &stored.notice;
@@ -93,10 +105,27 @@ impl NoticeView {
                     runs: stack::runs(&error.frames),
                 })
                 .collect(),
+            files: attachments
+                .into_iter()
+                .map(|file| FileView {
+                    address: format!("{base}/notices/{}/attachments/{}", stored.id, file.id),
+                    what: what_it_is(&file.attachment_type, &file.content_type),
+                    name: file.name,
+                    size: bytes(file.byte_length),
+                })
+                .collect(),
             notes: notice.notes.clone(),
             crumbs: crumbs(notice),
             sections: sections(notice),
         }
+    }
+}
+
+/// What a client says that a file is, or else its type.
+fn what_it_is(attachment_type: &str, content_type: &str) -> String {
+    match attachment_type {
+        "event.attachment" => content_type.to_owned(),
+        known => known.rsplit('.').next().unwrap_or(known).replace('_', " "),
     }
 }
 

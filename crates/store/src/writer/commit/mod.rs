@@ -1,5 +1,6 @@
 //! One batch of one lane in one transaction.
 
+mod attachments;
 mod client_ids;
 mod counts;
 pub(super) mod facets;
@@ -96,6 +97,7 @@ async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<i64
         signed(gone),
         claim.accounted,
         signed(batch.repeat_records),
+        count(batch.attachments.len()),
     )
     .fetch_optional(tx)
     .await?;
@@ -122,6 +124,9 @@ async fn write(
     }
     if !batch.client_ids.is_empty() {
         client_ids::write(tx, claim.lane, batch).await?;
+    }
+    if !batch.attachments.is_empty() {
+        attachments::write(tx, claim.lane, batch, live).await?;
     }
     records::write(tx, claim, batch, live).await?;
     Ok((written, learned))

@@ -1,11 +1,13 @@
 //! Sentry's doors: envelopes, the older store, reports of browsers, check-ins, what people wrote.
 
 mod envelope;
+mod files;
 mod key;
 mod reports;
 mod store;
 
 pub(super) use envelope::envelope;
+pub(super) use files::{attachments, minidump};
 pub(super) use key::in_head as key_in_head;
 pub(super) use reports::{check_in, feedback_form, nel, security};
 pub(super) use store::{store, store_of_key};
@@ -18,9 +20,11 @@ use journal::Draft;
 use notice::Notice;
 use protocol::sentry;
 use service::http::ClientAddress;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{Answer, with_body};
+use crate::attachments::Attachments;
 use crate::gateway::{Gateway, Taking};
 use crate::projects::Project;
 use crate::rejection::Refusal;
@@ -42,6 +46,11 @@ impl Desk {
         let peer = parts.extensions.get::<ClientAddress>();
         let peer_ip = peer.map(|address| address.0.to_string()).unwrap_or_default();
         Desk { gateway: Arc::clone(gateway), taking, project, peer_ip }
+    }
+
+    /// What takes files in. With `waiting` it may wait for the disk.
+    fn attachments(&self, waiting: Option<&Handle>) -> Attachments {
+        Attachments::new(&self.gateway, &self.project, &self.taking.intake, waiting)
     }
 
     /// Makes a notice ready for the journal; says by which id its client knows it. One that came without gets one.
