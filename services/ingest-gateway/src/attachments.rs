@@ -66,7 +66,7 @@ struct Today {
 
 /// Why a file is not kept, as the ledger says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unkept {
+pub(crate) enum NotKept {
     /// Longer than a file may be, or than all files of an event.
     TooLarge,
     TooMany,
@@ -101,7 +101,7 @@ pub(crate) struct Attachments {
     /// Bytes of files so far, those that are not kept too.
     bytes: u64,
     held_bytes: usize,
-    refused: Option<Unkept>,
+    refused: Option<NotKept>,
 }
 
 /// A file that is arriving.
@@ -113,7 +113,7 @@ struct Open {
     content: Sha256,
     /// Whether a part of it is on the disk.
     is_on_disk: bool,
-    unkept: Option<Unkept>,
+    not_kept: Option<NotKept>,
 }
 
 /// A file that has arrived.
@@ -137,7 +137,7 @@ impl AttachmentLimits {
     }
 
     /// Takes so many bytes from what the project may still send today.
-    fn take_today(&self, project_id: u64, bytes: usize, day: u64) -> Result<(), Unkept> {
+    fn take_today(&self, project_id: u64, bytes: usize, day: u64) -> Result<(), NotKept> {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         if today.day != day {
             *today = Today { day, taken: HashMap::new() };
@@ -145,21 +145,21 @@ impl AttachmentLimits {
         let taken = today.taken.entry(project_id).or_default();
         let after = *taken + bytes as u64;
         if self.of_day_bytes_max == 0 || after > self.of_day_bytes_max {
-            return Err(Unkept::OfDay);
+            return Err(NotKept::OfDay);
         }
         *taken = after;
         Ok(())
     }
 }
 
-impl Unkept {
+impl NotKept {
     pub(crate) fn reason(self) -> &'static str {
         match self {
-            Unkept::TooLarge => "attachment_too_large",
-            Unkept::TooMany => "attachments_too_many",
-            Unkept::OfDay => "attachments_of_day",
-            Unkept::Overloaded => "attachment_overloaded",
-            Unkept::WithoutEvent => "attachment_without_event",
+            NotKept::TooLarge => "attachment_too_large",
+            NotKept::TooMany => "attachments_too_many",
+            NotKept::OfDay => "attachments_of_day",
+            NotKept::Overloaded => "attachment_overloaded",
+            NotKept::WithoutEvent => "attachment_without_event",
         }
     }
 }
@@ -188,10 +188,10 @@ impl Attachments {
     /// The next bytes of the file that is arriving.
     pub(crate) fn write(&mut self, bytes: &[u8], hold: &mut Hold) {
         let mut open = self.open.take().unwrap_or_else(|| self.begin());
-        if open.unkept.is_none()
-            && let Err(unkept) = self.take(&mut open, bytes, hold)
+        if open.not_kept.is_none()
+            && let Err(why) = self.take(&mut open, bytes, hold)
         {
-            self.let_go(&mut open, unkept);
+            self.let_go(&mut open, why);
         }
         self.open = Some(open);
     }
@@ -199,28 +199,21 @@ impl Attachments {
     /// The file has arrived, and is this.
     pub(crate) fn end(&mut self, head: FileHead<'_>) {
         let mut open = self.open.take().unwrap_or_else(|| self.begin());
-        if open.unkept.is_none()
-            && let Err(unkept) = self.close(&mut open, head)
+        if open.not_kept.is_none()
+            && let Err(why) = self.close(&mut open, head)
         {
-            self.let_go(&mut open, unkept);
+            self.let_go(&mut open, why);
         }
-        if let Some(unkept) = open.unkept {
-            self.refused.get_or_insert(unkept);
-            self.gateway.count_only(&self.project, unkept.reason(), 1);
-        }
-    }
-
-    /// The file that is arriving comes no further.
-    pub(crate) fn break_off(&mut self) {
-        if let Some(mut open) = self.open.take() {
-            self.let_go(&mut open, Unkept::WithoutEvent);
+        if let Some(why) = open.not_kept {
+            self.refused.get_or_insert(why);
+            self.gateway.count_only(&self.project, why.reason(), 1);
         }
     }
 
-    /// The whole request comes no further.
+    /// The whole request comes no further. Only for whoever may wait.
     pub(crate) fn give_up(mut self) {
-        self.break_off();
         for draft in self.given_up() {
+            // If there is no room for this either, the parts go with their day.
             let _ = self.put(draft);
         }
     }
@@ -231,21 +224,22 @@ impl Attachments {
     }
 
     /// Why the first one that is not kept is not.
-    pub(crate) fn refused(&self) -> Option<Unkept> {
+    pub(crate) fn refused(&self) -> Option<NotKept> {
         self.refused
     }
 
-    /// What goes to the disk together with the event that has this id. Without one nothing of the files is kept.
+    /// What goes to the disk together with the event that has this id. Without one nothing of the files is kept, and nothing ever of
+    /// one that has not arrived.
     pub(crate) fn finish(mut self, client_id: Option<&str>) -> Vec<Draft> {
-        self.break_off();
         let Some(client_id) = client_id else {
             let count = self.whole.len() as u64;
             if count > 0 {
-                self.gateway.count_only(&self.project, Unkept::WithoutEvent.reason(), count);
+                self.gateway.count_only(&self.project, NotKept::WithoutEvent.reason(), count);
             }
             return self.given_up();
         };
-        let mut drafts: Vec<Draft> = self.parts.drain(..).map(|(_, draft)| draft).collect();
+        let mut drafts: Vec<Draft> = self.broken_off().into_iter().collect();
+        drafts.extend(self.parts.drain(..).map(|(_, draft)| draft));
         drafts.extend(self.whole.drain(..).map(|Whole { upload, tail, mut end, .. }| {
             client_id.clone_into(&mut end.client_id);
             end.id = id_of(&self.project, &end);
@@ -264,19 +258,19 @@ impl Attachments {
             byte_length: 0,
             content: Sha256::new(),
             is_on_disk: false,
-            unkept: None,
+            not_kept: None,
         }
     }
 
-    fn take(&mut self, open: &mut Open, mut bytes: &[u8], hold: &mut Hold) -> Result<(), Unkept> {
+    fn take(&mut self, open: &mut Open, mut bytes: &[u8], hold: &mut Hold) -> Result<(), NotKept> {
         let limits = &self.gateway.attachments;
         open.byte_length += bytes.len() as u64;
         self.bytes += bytes.len() as u64;
         if self.whole.len() >= FILES_MAX {
-            return Err(Unkept::TooMany);
+            return Err(NotKept::TooMany);
         }
         if open.byte_length > limits.bytes_max || self.bytes > limits.of_event_bytes_max {
-            return Err(Unkept::TooLarge);
+            return Err(NotKept::TooLarge);
         }
         open.content.update(bytes);
         while !bytes.is_empty() {
@@ -287,7 +281,7 @@ impl Attachments {
             // Once as it is, and once packed.
             let needed_bytes = 2 * (open.buffer.len() + now.len());
             if needed_bytes > self.held_bytes {
-                hold.grow(needed_bytes - self.held_bytes).map_err(|_| Unkept::Overloaded)?;
+                hold.grow(needed_bytes - self.held_bytes).map_err(|_| NotKept::Overloaded)?;
                 self.held_bytes = needed_bytes;
             }
             open.buffer.extend_from_slice(now);
@@ -296,9 +290,9 @@ impl Attachments {
         Ok(())
     }
 
-    fn close(&mut self, open: &mut Open, head: FileHead<'_>) -> Result<(), Unkept> {
+    fn close(&mut self, open: &mut Open, head: FileHead<'_>) -> Result<(), NotKept> {
         if self.whole.len() >= FILES_MAX {
-            return Err(Unkept::TooMany);
+            return Err(NotKept::TooMany);
         }
         let tails_bytes: usize = self.whole.iter().map(|whole| whole.tail.len()).sum();
         if tails_bytes + open.buffer.len() > TAILS_BYTES_MAX {
@@ -322,7 +316,7 @@ impl Attachments {
     }
 
     /// What has been gathered becomes a record.
-    fn put_part(&mut self, open: &mut Open) -> Result<(), Unkept> {
+    fn put_part(&mut self, open: &mut Open) -> Result<(), NotKept> {
         self.take_today(open.buffer.len())?;
         let part =
             AttachmentPart { part: open.part_count, content: std::mem::take(&mut open.buffer), ..Default::default() };
@@ -338,28 +332,28 @@ impl Attachments {
         }
         let waiting_bytes: usize = self.parts.iter().map(|(_, draft)| draft.body.len()).sum();
         if waiting_bytes + draft.body.len() > WAITING_BYTES_MAX {
-            return Err(Unkept::Overloaded);
+            return Err(NotKept::Overloaded);
         }
         self.parts.push((open.upload, draft));
         Ok(())
     }
 
     /// Puts a record on the disk, where this may wait for it.
-    fn put(&self, draft: Draft) -> Result<(), Unkept> {
+    fn put(&self, draft: Draft) -> Result<(), NotKept> {
         let Some(waiting) = &self.waiting else { return Ok(()) };
-        waiting.block_on(self.intake.keep(draft)).map_err(|_| Unkept::Overloaded)?;
+        waiting.block_on(self.intake.keep(draft)).map_err(|_| NotKept::Overloaded)?;
         journal::failpoint::hit("gateway.after_part");
         Ok(())
     }
 
-    fn take_today(&self, bytes: usize) -> Result<(), Unkept> {
+    fn take_today(&self, bytes: usize) -> Result<(), NotKept> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.gateway.attachments.take_today(self.project.id, bytes, now.as_secs() / DAY_S)
     }
 
     /// Nothing of this file is kept.
-    fn let_go(&mut self, open: &mut Open, unkept: Unkept) {
-        open.unkept = Some(unkept);
+    fn let_go(&mut self, open: &mut Open, why: NotKept) {
+        open.not_kept = Some(why);
         open.buffer = Vec::new();
         self.parts.retain(|(upload, _)| upload.id() != open.upload.id());
         if open.is_on_disk {
@@ -369,11 +363,20 @@ impl Attachments {
         }
     }
 
-    /// What says of the files that have arrived that nothing of them is kept.
+    /// What says of the file that is arriving that nothing of it is kept, where that needs to be said.
+    fn broken_off(&mut self) -> Option<Draft> {
+        let open = self.open.take()?;
+        self.parts.retain(|(upload, _)| upload.id() != open.upload.id());
+        open.is_on_disk.then(|| given_up(&self.project, &open.upload))
+    }
+
+    /// The same of all files.
     fn given_up(&mut self) -> Vec<Draft> {
+        let mut drafts: Vec<Draft> = self.broken_off().into_iter().collect();
         self.parts.clear();
         let whole = self.whole.drain(..).filter(|whole| whole.is_on_disk);
-        whole.map(|whole| given_up(&self.project, &whole.upload)).collect()
+        drafts.extend(whole.map(|whole| given_up(&self.project, &whole.upload)));
+        drafts
     }
 }
 
@@ -426,11 +429,11 @@ mod tests {
         let limits =
             AttachmentLimits { bytes_max: 10, of_event_bytes_max: 10, of_day_bytes_max: 100, today: Mutex::default() };
         assert_eq!(limits.take_today(1, 100, 7), Ok(()));
-        assert_eq!(limits.take_today(1, 1, 7), Err(Unkept::OfDay));
+        assert_eq!(limits.take_today(1, 1, 7), Err(NotKept::OfDay));
         assert_eq!(limits.take_today(2, 60, 7), Ok(()));
         assert_eq!(limits.take_today(1, 60, 8), Ok(()));
         let none = AttachmentLimits { of_day_bytes_max: 0, ..limits };
-        assert_eq!(none.take_today(3, 0, 8), Err(Unkept::OfDay));
+        assert_eq!(none.take_today(3, 0, 8), Err(NotKept::OfDay));
     }
 
     #[test]

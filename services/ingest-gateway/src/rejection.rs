@@ -9,7 +9,7 @@ use protocol::ParseError;
 use protocol::otlp::{self, Encoding};
 use service::http::BodyError;
 
-use crate::attachments::Unkept;
+use crate::attachments::NotKept;
 
 /// Seconds after which a client may try again what we cannot take now; spread, so that they do not all come at once.
 const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 10..=60;
@@ -72,7 +72,7 @@ pub(crate) enum Rejection {
         bytes_max: usize,
     },
     /// None of the files that were all of the request is kept.
-    NoFile(Unkept),
+    NoFile(NotKept),
     TooSlow,
     BrokenOff,
     /// Over the rate that the operator set.
@@ -157,7 +157,7 @@ impl Rejection {
             Rejection::UnknownEncoding => "unknown_encoding",
             Rejection::Unpackable => "unpackable",
             Rejection::TooLarge { .. } => "too_large",
-            Rejection::NoFile(unkept) => unkept.reason(),
+            Rejection::NoFile(why) => why.reason(),
             Rejection::TooSlow => "too_slow",
             Rejection::BrokenOff => "broken_off",
             Rejection::RateLimited { .. } => "rate_limited",

@@ -17,7 +17,7 @@ use super::envelope::ENVELOPE_BYTES_MAX;
 use super::reports::open;
 use super::{Desk, EVENT_BYTES_MAX};
 use crate::admission::Hold;
-use crate::attachments::{Attachments, FileHead, Unkept};
+use crate::attachments::{Attachments, FileHead, NotKept};
 use crate::doors::{Answered, with_body};
 use crate::form::{self, FieldHead, Piece};
 use crate::gateway::Gateway;
@@ -71,7 +71,7 @@ fn keep(read: Result<(), Refusal>, files: Attachments, event_id: Option<&str>) -
     let refused = match (read, files.refused()) {
         (Err(refusal), _) => refusal,
         // Where some are kept the ledger tells of the others.
-        (Ok(()), Some(unkept)) if files.count() == 0 => unkept_alone(unkept).into(),
+        (Ok(()), Some(why)) if files.count() == 0 => none_kept(why).into(),
         (Ok(()), _) => return Ok(files.finish(event_id)),
     };
     files.give_up();
@@ -79,10 +79,10 @@ fn keep(read: Result<(), Refusal>, files: Attachments, event_id: Option<&str>) -
 }
 
 /// What somebody is told whose files were all that he sent.
-fn unkept_alone(unkept: Unkept) -> Rejection {
-    match unkept {
-        Unkept::Overloaded => Rejection::Overloaded,
-        unkept => Rejection::NoFile(unkept),
+fn none_kept(why: NotKept) -> Rejection {
+    match why {
+        NotKept::Overloaded => Rejection::Overloaded,
+        why => Rejection::NoFile(why),
     }
 }
 
