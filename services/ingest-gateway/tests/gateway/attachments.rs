@@ -276,8 +276,9 @@ async fn files_can_follow_their_event() {
     assert_eq!(post(ID, kind, &both[..both.len() - 20]).await.status, 400);
     let long = form(&[(r#"name="x"; filename="long""#, &noise(2_000_001, 4))]);
     assert_eq!(post(ID, kind, &long).await.status, 413);
-    let unknown = gateway.send("POST", &format!("/api/1/events/{ID}/attachments/"), &[("Content-Type", kind)], &both);
-    assert_eq!(unknown.await.status, 401);
+    let target = format!("/api/1/events/{ID}/attachments/");
+    let unknown = gateway.send("POST", &target, &[("Content-Type", kind)], &both).await;
+    assert_eq!(unknown.status, 401);
     let records = gateway.stop().await;
     let files = files(&records);
     assert_eq!(files.keys().collect::<Vec<_>>(), ["a.txt", "b.bin"]);
