@@ -40,6 +40,12 @@ impl Api {
         body
     }
 
+    /// The whole answer of one call, whatever it is: its head is there, its body can be read.
+    pub async fn fetch(&self, path: &str) -> reqwest::Response {
+        let address = format!("{}/api/v1{path}", self.base);
+        self.client.get(address).bearer_auth(&self.token).send().await.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
     /// Waits until a notice is visible, and answers it.
     pub async fn visible(&self, project: i64, notice: Uuid, limit: Duration) -> Value {
         let path = format!("/projects/{project}/notices/{notice}");

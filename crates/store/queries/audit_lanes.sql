@@ -10,7 +10,7 @@ compared as (
     select
         l.lane,
         coalesce(a.record_count, 0)::bigint + l.forgotten_records as accounted,
-        l.notice_records + l.deploy_records + l.ledger_records + l.stats_records + l.dead_records + l.gone_records + l.repeat_records as ended
+        l.notice_records + l.deploy_records + l.ledger_records + l.stats_records + l.dead_records + l.gone_records + l.repeat_records + l.attachment_records as ended
     from lane_state l
     left join accounted a on a.epoch = l.epoch and a.lane = l.lane
 )

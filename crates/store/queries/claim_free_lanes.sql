@@ -17,4 +17,4 @@ from free
 where l.epoch = free.epoch and l.lane = free.lane
 returning
     l.lane, l.epoch, l.token, l.attempts,
-    l.notice_records + l.deploy_records + l.ledger_records + l.stats_records + l.dead_records + l.gone_records + l.repeat_records as "accounted!"
+    l.notice_records + l.deploy_records + l.ledger_records + l.stats_records + l.dead_records + l.gone_records + l.repeat_records + l.attachment_records as "accounted!"

@@ -8,4 +8,4 @@ update lane_state set
 where lane = $1 and (owner = $2 or lease_until < clock_timestamp())
 returning
     epoch, token, attempts,
-    notice_records + deploy_records + ledger_records + stats_records + dead_records + gone_records + repeat_records as "accounted!"
+    notice_records + deploy_records + ledger_records + stats_records + dead_records + gone_records + repeat_records + attachment_records as "accounted!"

@@ -12,7 +12,7 @@ extended as (
 )
 select
     l.lane, l.epoch, l.token,
-    l.notice_records + l.deploy_records + l.ledger_records + l.stats_records + l.dead_records + l.gone_records + l.repeat_records as "accounted!",
+    l.notice_records + l.deploy_records + l.ledger_records + l.stats_records + l.dead_records + l.gone_records + l.repeat_records + l.attachment_records as "accounted!",
     exists (
         select 1 from dead_notice d where d.epoch = l.epoch and d.lane = l.lane and d.retry_at is not null
     ) as "has_retries!",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use notice::{NoticeId, UserSketch};
 use uuid::Uuid;
 
+use crate::attachment;
 use crate::chunk;
 use crate::client_ids::{ClientIdEntry, KnownTo, StoredRun};
 
@@ -42,6 +43,8 @@ pub struct Batch {
     pub ledger_records: u64,
     /// Statistics.
     pub stats: Vec<StatsRow>,
+    /// Parts of attachments, and what tells their end.
+    pub attachments: Vec<AttachmentRow>,
     /// The ids that clients gave to the notices, by project.
     pub client_ids: BTreeMap<i64, ClientIdRun>,
     /// How many records brought what is stored already.
@@ -176,6 +179,60 @@ pub struct StatsRow {
     pub kind: String,
     /// The JSON, compressed with zstd.
     pub body: Vec<u8>,
+}
+
+/// What one record brings of an attachment.
+#[derive(Debug, Clone)]
+pub struct AttachmentRow {
+    /// The project.
+    pub project_id: i64,
+    /// All records of one upload have its id.
+    pub upload: Uuid,
+    /// When the upload began.
+    pub at_us: i64,
+    /// Bytes of the file, if there are any in it.
+    pub part: Option<AttachmentPartRow>,
+    /// What becomes of the upload, in its last record.
+    pub end: Option<UploadEnd>,
+}
+
+/// A part of an attachment.
+#[derive(Debug, Clone)]
+pub struct AttachmentPartRow {
+    /// 0, 1, 2, …
+    pub part: i32,
+    /// The bytes, packed.
+    pub packed: attachment::Packed,
+}
+
+/// How an upload ended.
+#[derive(Debug, Clone)]
+pub enum UploadEnd {
+    /// All of it is on its way, and this is what it is.
+    Whole(Box<AttachmentHead>),
+    /// It was broken off, or is not wanted: what came of it goes.
+    GivenUp,
+}
+
+/// What an attachment is.
+#[derive(Debug, Clone)]
+pub struct AttachmentHead {
+    /// Made of the project and all that follows.
+    pub id: Uuid,
+    /// The id of its event, as the client gave it.
+    pub client_id: String,
+    /// The file's name.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// `event.attachment`, `event.minidump` and the like.
+    pub attachment_type: String,
+    /// How long it is.
+    pub byte_length: i64,
+    /// How many parts it has.
+    pub part_count: i32,
+    /// SHA-256 of all of it.
+    pub sha256: Vec<u8>,
 }
 
 /// A record that is kept as it came.

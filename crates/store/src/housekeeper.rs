@@ -214,6 +214,15 @@ impl Housekeeper {
                     break;
                 }
             }
+            loop {
+                let gone =
+                    sqlx::query_file!("queries/expire_attachments.sql", project.id, project.retention_days, SLICE)
+                        .execute(&mut self.connection)
+                        .await?;
+                if gone.rows_affected() < SLICE.unsigned_abs() {
+                    break;
+                }
+            }
         }
         Ok(expired)
     }
@@ -338,9 +347,11 @@ const EXPIRE_BLOBS: &str = "delete from artifact_blob where sha256 in (select b.
     limit $2 for update skip locked)";
 
 /// One slice of a project's rows, table by table. `$1` is the project, `$2` the most rows.
-const PROJECT_ROWS: [&str; 20] = [
+const PROJECT_ROWS: [&str; 22] = [
     "delete from artifact where ctid in (select ctid from artifact where project_id = $1 limit $2)",
     "delete from artifact_bundle where ctid in (select ctid from artifact_bundle where project_id = $1 limit $2)",
+    "delete from attachment_part where (tableoid, ctid) in (select tableoid, ctid from attachment_part where project_id = $1 limit $2)",
+    "delete from attachment where ctid in (select ctid from attachment where project_id = $1 limit $2)",
     "delete from client_id_run where ctid in (select ctid from client_id_run where project_id = $1 limit $2)",
     "delete from client_id_index where ctid in (select ctid from client_id_index where project_id = $1 limit $2)",
     "delete from chunk where (tableoid, ctid) in (select tableoid, ctid from chunk where project_id = $1 limit $2)",

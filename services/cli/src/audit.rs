@@ -26,8 +26,10 @@ impl Audit {
         };
         let audit = admin.audit(project).await.context("recomputing the counters")?;
         output.show(&audit, |audit| {
-            let counted =
-                format!("{} notices in {} chunks, {} groups", audit.notice_count, audit.chunk_count, audit.group_count);
+            let counted = format!(
+                "{} notices in {} chunks, {} groups, {} attachments",
+                audit.notice_count, audit.chunk_count, audit.group_count, audit.attachment_count
+            );
             if audit.findings.is_empty() {
                 return format!("{counted}: every counter is right\n");
             }

@@ -73,6 +73,18 @@ pub struct Config {
     #[arg(long, env = "CROAK_IN_FLIGHT_BYTES_MAX", default_value_t = 32 * 1024 * 1024)]
     pub in_flight_bytes_max: usize,
 
+    /// Bytes of one file that is attached to an event; a longer one is not kept, the event is.
+    #[arg(long, env = "CROAK_ATTACHMENT_BYTES_MAX", default_value_t = 20 * 1024 * 1024)]
+    pub attachment_bytes_max: u64,
+
+    /// Bytes of all files that come with one event.
+    #[arg(long, env = "CROAK_ATTACHMENTS_OF_EVENT_BYTES_MAX", default_value_t = 40 * 1024 * 1024)]
+    pub attachments_of_event_bytes_max: u64,
+
+    /// Bytes of files that this gateway takes of one project on one day (UTC); 0: none at all. A restart begins a new count.
+    #[arg(long, env = "CROAK_ATTACHMENTS_OF_DAY_BYTES_MAX", default_value_t = 1024 * 1024 * 1024)]
+    pub attachments_of_day_bytes_max: u64,
+
     /// Time for a request's line and headers, in milliseconds.
     #[arg(long, env = "CROAK_HEAD_WITHIN_MS", default_value_t = 5_000)]
     pub head_within_ms: u64,

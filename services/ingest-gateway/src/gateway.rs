@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::Config;
 use crate::admission::{Admission, Hold};
+use crate::attachments::AttachmentLimits;
 use crate::body::{BIG_BYTES, Posted};
 use crate::intake::Intake;
 use crate::ledger::Unkept;
@@ -32,6 +33,7 @@ pub(crate) struct Gateway {
     pub(crate) unkept: Unkept,
     pub(crate) health: Health,
     pub(crate) public_url: String,
+    pub(crate) attachments: AttachmentLimits,
     rates: Rates,
     body_bytes_max: usize,
     /// Turns for work on big bodies, in bytes: more at a time would only share the same processors, and the memory that
@@ -63,6 +65,7 @@ impl Gateway {
             unkept: Unkept::default(),
             health,
             public_url: config.public_url.clone(),
+            attachments: AttachmentLimits::new(config),
             rates: Rates::default(),
             body_bytes_max: config.body_bytes_max,
             turns: Arc::new(Semaphore::new(config.body_bytes_max)),
@@ -198,6 +201,7 @@ fn kind_name(kind: u8) -> &'static str {
         kind if kind == Kind::Ledger as u8 => "ledger",
         kind if kind == Kind::Deploy as u8 => "deploy",
         kind if kind == Kind::Stats as u8 => "stats",
+        kind if kind == Kind::AttachmentPart as u8 => "attachment_part",
         _ => "other",
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use journal::{AppendError, Draft, Journal, Kind};
 use notice::prost::Message;
-use notice::{FOLD_KEY_VERSION, FoldKey, Notice, NoticeId, fold_key, lane_hash};
+use notice::{AttachmentPart, FOLD_KEY_VERSION, FoldKey, Notice, NoticeId, fold_key, lane_hash};
 use queue::body::Dictionary;
 use queue::{Queue, body};
 
@@ -19,10 +19,17 @@ pub(crate) struct Intake {
 }
 
 /// What every record fixes once, for ever: when, where to, and under which id.
-struct Stamp {
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp {
     accepted_at_us: i64,
     lane: u16,
     id: NoticeId,
+}
+
+impl Stamp {
+    pub(crate) fn id(&self) -> NoticeId {
+        self.id
+    }
 }
 
 impl Intake {
@@ -60,6 +67,16 @@ impl Intake {
         // Rare beside notices, and in one lane a project's deploys keep their order.
         let stamp = self.stamp(project, 0);
         (stamp.id, draft(kind, project, &stamp, message, None))
+    }
+
+    /// What all records of one attachment have in common. Nothing else decides on its lane: what is sent again may come by another.
+    pub(crate) fn upload(&self, project: &Project) -> Stamp {
+        self.stamp(project, rand::random())
+    }
+
+    /// Makes a part of an attachment ready for the journal.
+    pub(crate) fn draft_part(project: &Project, upload: &Stamp, part: &AttachmentPart) -> Draft {
+        draft(Kind::AttachmentPart, project, upload, part, None)
     }
 
     /// Puts it on the disk. Only after this may a client be told that it was accepted.

@@ -4,11 +4,13 @@
 //! PostgreSQL down and with Redis down, also from its start, and it bounds its memory whatever is posted.
 
 mod admission;
+mod attachments;
 mod body;
 mod config;
 mod doors;
 mod encoding;
 mod feed;
+mod form;
 mod gateway;
 mod intake;
 mod kept;

@@ -11,6 +11,8 @@ use service::http::BodyError;
 use tonic::Status;
 use tonic::metadata::{MetadataMap, MetadataValue};
 
+use crate::attachments::NotKept;
+
 /// Seconds after which a client may try again what we cannot take now; spread, so that they do not all come at once.
 const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 10..=60;
 /// The same for OpenTelemetry's exporters. They keep what they have for a few seconds, ten for most, and drop at once what would have to wait longer.
@@ -75,6 +77,8 @@ pub(crate) enum Rejection {
     TooLarge {
         bytes_max: usize,
     },
+    /// None of the files that were all of the request is kept.
+    NoFile(NotKept),
     TooSlow,
     BrokenOff,
     /// Over the rate that the operator set.
@@ -136,7 +140,7 @@ impl Rejection {
             Rejection::Disabled => StatusCode::FORBIDDEN,
             Rejection::UnknownEncoding | Rejection::UnknownType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejection::Unpackable | Rejection::BrokenOff => StatusCode::BAD_REQUEST,
-            Rejection::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::TooLarge { .. } | Rejection::NoFile(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Rejection::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Rejection::RateLimited { .. } | Rejection::ProjectShare => StatusCode::TOO_MANY_REQUESTS,
             // In the lists of what Airbrake's clients send again; 503 is in none.
@@ -167,6 +171,7 @@ impl Rejection {
             Rejection::UnknownEncoding => "unknown_encoding",
             Rejection::Unpackable => "unpackable",
             Rejection::TooLarge { .. } => "too_large",
+            Rejection::NoFile(why) => why.reason(),
             Rejection::TooSlow => "too_slow",
             Rejection::BrokenOff => "broken_off",
             Rejection::RateLimited { .. } => "rate_limited",
@@ -200,6 +205,7 @@ impl Rejection {
             }
             Rejection::Unpackable => "the body is not what its Content-Encoding says".into(),
             Rejection::TooLarge { bytes_max } => format!("the body is too large: at most {bytes_max} bytes are taken"),
+            Rejection::NoFile(_) => "the files are more than is taken of one event, or of the project today".into(),
             Rejection::TooSlow => "the body did not arrive in time".into(),
             Rejection::BrokenOff => "the body broke off".into(),
             Rejection::RateLimited { .. } => "the project has reached its limit of notices a minute".into(),
@@ -289,7 +295,9 @@ impl Rejection {
             | Rejection::UnknownKey
             | Rejection::MissingToken => otlp::StatusCode::Unauthenticated,
             Rejection::OtherProject | Rejection::Disabled => otlp::StatusCode::PermissionDenied,
-            Rejection::TooLarge { .. } | Rejection::RateLimited { .. } => otlp::StatusCode::ResourceExhausted,
+            Rejection::TooLarge { .. } | Rejection::NoFile(_) | Rejection::RateLimited { .. } => {
+                otlp::StatusCode::ResourceExhausted
+            }
             Rejection::ProjectShare
             | Rejection::JournalFull
             | Rejection::Overloaded

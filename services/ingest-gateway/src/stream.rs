@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes};
 use http::request::Parts;
 use service::http::Body;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::admission::Hold;
@@ -31,11 +32,22 @@ pub(crate) struct TooLong {
     pub(crate) bytes_max: u64,
 }
 
+/// Why a body could not be read on.
+pub(crate) fn broken(error: &io::Error) -> Refusal {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<TooLong>()) {
+        Some(TooLong { bytes_max }) => {
+            Rejection::TooLarge { bytes_max: usize::try_from(*bytes_max).unwrap_or(usize::MAX) }.into()
+        }
+        None => Rejection::Unpackable.into(),
+    }
+}
+
 impl Gateway {
     /// Reads a body from its beginning to its end, at most `bytes_max` of it, before and after it is unpacked. What is kept of it must be
     /// held by the reader; of all the rest only a few pieces are in memory at a time.
     ///
-    /// A small body is read at once, any other by a thread of its own while it arrives.
+    /// A small body is read at once, any other by a thread of its own while it arrives. That thread may wait, and is given what to wait
+    /// with; whoever reads a small one may not.
     pub(crate) async fn read_through<T, F>(
         &self,
         parts: &Parts,
@@ -45,7 +57,7 @@ impl Gateway {
     ) -> Result<T, Refusal>
     where
         T: Send + 'static,
-        F: FnOnce(&mut dyn BufRead, &mut Hold) -> Result<T, Refusal> + Send + 'static,
+        F: FnOnce(&mut dyn BufRead, &mut Hold, Option<&Handle>) -> Result<T, Refusal> + Send + 'static,
     {
         let encoding = Encoding::of(&parts.headers)?;
         let too_large = || Rejection::TooLarge { bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX) };
@@ -57,14 +69,17 @@ impl Gateway {
         let gathered_bytes = gathered.len();
         let first: Vec<u8> = gathered.first().iter().take(2).copied().collect();
         if is_all && work_bytes(gathered_bytes, encoding) <= BIG_BYTES {
-            return read_all(encoding, &first, gathered.into_reader(), bytes_max, &mut hold, read);
+            return read_all(encoding, &first, gathered.into_reader(), bytes_max, |reader| {
+                read(reader, &mut hold, None)
+            });
         }
         let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Rejection::Overloaded)?;
         let (pieces, waiting) = mpsc::channel(PIECES_MAX);
+        let handle = Handle::current();
         let reading = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let source = gathered.into_reader().chain(Arriving { waiting, piece: Bytes::new() });
-            read_all(encoding, &first, source, bytes_max, &mut hold, read)
+            read_all(encoding, &first, source, bytes_max, |reader| read(reader, &mut hold, Some(&handle)))
         });
         let feeding = async move {
             let mut bytes = gathered_bytes as u64;
@@ -107,12 +122,11 @@ fn read_all<T>(
     first: &[u8],
     packed: impl Read + 'static,
     bytes_max: u64,
-    hold: &mut Hold,
-    read: impl FnOnce(&mut dyn BufRead, &mut Hold) -> Result<T, Refusal>,
+    read: impl FnOnce(&mut dyn BufRead) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let reading = || {
         let unpacked = encoding.decoder(packed, first)?;
-        read(&mut BufReader::new(Limited { source: unpacked, left: bytes_max, bytes_max }), hold)
+        read(&mut BufReader::new(Limited { source: unpacked, left: bytes_max, bytes_max }))
     };
     catch_unwind(AssertUnwindSafe(reading)).unwrap_or_else(|_| Err(Rejection::Broken.into()))
 }

@@ -26,12 +26,12 @@ const SECURITY: [(HeaderName, &str); 7] = [
 /// For a year browsers come by https alone, also when a link says otherwise.
 const HTTPS_ONLY: &str = "max-age=31536000";
 
-/// Puts the headers on that every answer has. What is not said to be cacheable is not cached.
+/// Puts the headers on that every answer has, unless it is stricter by itself. What is not said to be cacheable is not cached.
 pub(crate) async fn secured(State(app): State<App>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if app.is_https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HTTPS_ONLY));

@@ -16,6 +16,7 @@ mod cache;
 mod commands;
 mod config;
 mod cookies;
+mod download;
 mod headers;
 mod measure;
 mod pages;

@@ -26,6 +26,10 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/projects/{project_id}/groups/{group_id}/{action}", post(act::act))
         .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}", get(group::notice_page))
         .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}/json", get(group::notice_json))
+        .route(
+            "/projects/{project_id}/groups/{group_id}/notices/{notice_id}/attachments/{attachment_id}",
+            get(group::attachment),
+        )
         .route("/projects/{project_id}/deploys", get(deploys::page))
         .route("/projects/{project_id}/ingest", get(ingest::page))
         .route("/locate/{notice_id}", get(locate::locate))

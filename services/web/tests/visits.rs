@@ -106,6 +106,71 @@ async fn what_is_not_ones_own_is_not_there() {
 }
 
 #[tokio::test]
+async fn a_file_is_whole_or_not_there_and_only_for_those_who_may_see_its_notice() {
+    let site = Site::new().await;
+    let (group, notice) = site.write("Secret").await;
+    let pool = &site.scene.database.pool;
+    for (upload, name, part_count) in [(1, "<b>.txt", 2), (2, "broken off", 3)] {
+        sqlx::query(
+            "insert into attachment (project_id, id, client_id, upload, name, content_type, attachment_type, byte_length, part_count, sha256, lane, at)
+             select 1, u, 'client-' || $1, u, $2, 'text/html', 'event.attachment', 6, $3, sha256('abcdef'), 0, now()
+             from (select lpad($4::text, 32, '0')::uuid as u) named",
+        )
+        .bind(&notice)
+        .bind(name)
+        .bind(part_count)
+        .bind(upload)
+        .execute(pool)
+        .await
+        .unwrap();
+    }
+    pool.execute(
+        "insert into attachment_part (project_id, upload, part, at, byte_length, codec, body)
+         select 1, a.upload, part, now(), 3, 0, substr('abcdef'::bytea, part * 3 + 1, 3) from attachment a, generate_series(0, 1) part",
+    )
+    .await
+    .unwrap();
+    let page = format!("/projects/1/groups/{group}/notices/{notice}");
+    let id = |upload: u8| format!("00000000-0000-0000-0000-00000000000{upload}");
+    let link = |upload: u8| format!("{page}/attachments/{}", id(upload));
+
+    let member = site.signed_in("member@example.org").await;
+    let shown = member.get(&page).await;
+    assert!(shown.text.contains(&format!("href=\"{}\"", link(1))), "{}", shown.text);
+    assert!(shown.text.contains("&#60;b&#62;.txt") || shown.text.contains("&lt;b&gt;.txt"), "{}", shown.text);
+    assert!(!shown.text.contains("broken off"), "a part of it is missing");
+    let file = member.get(&link(1)).await;
+    assert_eq!((file.status, file.text.as_str()), (StatusCode::OK, "abcdef"));
+    for (header, value) in [
+        ("content-type", "application/octet-stream"),
+        ("content-disposition", "attachment; filename=\"_b_.txt\"; filename*=UTF-8''%3Cb%3E.txt"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "default-src 'none'; sandbox"),
+        ("content-length", "6"),
+    ] {
+        assert_eq!(file.header(header), value, "{header}");
+    }
+    assert_eq!(member.get(&link(2)).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(member.get(&link(3)).await.status, StatusCode::NOT_FOUND);
+    let stranger = site.signed_in("stranger@example.org").await;
+    assert_eq!(stranger.get(&link(1)).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(stranger.get(&link(1).replace("/projects/1/", "/projects/2/")).await.status, StatusCode::NOT_FOUND);
+
+    let token = site.token("member@example.org", "read").await;
+    let (_, notice_json) = site.api(&token, &format!("/projects/1/notices/{notice}")).await;
+    let listed = notice_json["attachments"].as_array().unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        (&listed[0]["name"], &listed[0]["bytes"], &listed[0]["id"]),
+        (&json!("<b>.txt"), &json!(6), &json!(id(1)))
+    );
+    assert_eq!(listed[0]["url"], format!("/api/v1/projects/1/notices/{notice}/attachments/{}", id(1)));
+    let token = site.token("stranger@example.org", "read").await;
+    let (status, _) = site.api(&token, &format!("/projects/1/notices/{notice}/attachments/{}", id(1))).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn changes_come_from_our_own_forms_only() {
     let site = Site::new().await;
     let (group, _) = site.write("Broken").await;

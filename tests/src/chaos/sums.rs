@@ -12,7 +12,7 @@ pub struct Sums {
     pub dead: i64,
     /// Of these, declared gone in incidents.
     pub declared_gone: i64,
-    /// Of these, deploys, ledgers and statistics.
+    /// Of these, deploys, ledgers, statistics and parts of attachments.
     pub others: i64,
     /// Of these, repeats of notices that had been stored before.
     pub repeated: i64,
@@ -28,7 +28,7 @@ pub struct Sums {
     pub in_projects: i64,
 }
 
-/// Deploys, ledgers and statistics have no table of one row each: the lanes count them.
+/// Deploys, ledgers, statistics and parts of attachments have no table of one row each: the lanes count them.
 const SUMS: &str = "
     select
         (select coalesce(sum(wm + coalesce((
@@ -36,7 +36,7 @@ const SUMS: &str = "
          ), 0)), 0)::bigint from journal_cursor) as accounted,
         (select count(*) from dead_notice where journal <> '00000000-0000-0000-0000-000000000000') as dead,
         (select coalesce(sum(record_count), 0)::bigint from incident where kind = 'declared_gone') as declared_gone,
-        (select sum(deploy_records + ledger_records + stats_records)::bigint from lane_state) as others,
+        (select sum(deploy_records + ledger_records + stats_records + attachment_records)::bigint from lane_state) as others,
         (select sum(repeat_records)::bigint from lane_state) as repeated,
         (select coalesce(sum(notice_count), 0)::bigint from grp) as in_groups,
         (select coalesce(sum(notice_count), 0)::bigint from chunk) as in_chunks,

@@ -67,15 +67,29 @@ impl<R: BufRead> Envelope<R> {
     ///
     /// After an error there is no next one: nobody can tell where it would begin.
     pub fn next_item(&mut self, bytes_max: impl Fn(&ItemHead) -> usize) -> Result<Option<Item>, EnvelopeError> {
+        self.next_item_passing(bytes_max, |_, _| {})
+    }
+
+    /// The same; what is gone past is shown to `passed`, piece by piece and in order, with the head of its item. Only when the item is
+    /// given back is it sure that this was all of it.
+    pub fn next_item_passing(
+        &mut self,
+        bytes_max: impl Fn(&ItemHead) -> usize,
+        passed: impl FnMut(&ItemHead, &[u8]),
+    ) -> Result<Option<Item>, EnvelopeError> {
         if self.has_ended {
             return Ok(None);
         }
-        let item = self.item(bytes_max);
+        let item = self.item(bytes_max, passed);
         self.has_ended = !matches!(item, Ok(Some(_)));
         item
     }
 
-    fn item(&mut self, bytes_max: impl Fn(&ItemHead) -> usize) -> Result<Option<Item>, EnvelopeError> {
+    fn item(
+        &mut self,
+        bytes_max: impl Fn(&ItemHead) -> usize,
+        mut passed: impl FnMut(&ItemHead, &[u8]),
+    ) -> Result<Option<Item>, EnvelopeError> {
         if !skip_empty_lines(&mut self.reader)? {
             return Ok(None);
         }
@@ -85,9 +99,10 @@ impl<R: BufRead> Envelope<R> {
         self.item_count += 1;
         let head = ItemHead::read(&head_line(&mut self.reader)?)?;
         let kept_max = bytes_max(&head);
+        let passed = |bytes: &[u8]| passed(&head, bytes);
         let (payload, payload_bytes) = match head.length {
-            Some(length) => (counted(&mut self.reader, length, kept_max)?, length),
-            None => line(&mut self.reader, kept_max)?,
+            Some(length) => (counted(&mut self.reader, length, kept_max, passed)?, length),
+            None => line(&mut self.reader, kept_max, passed)?,
         };
         Ok(Some(Item { head, payload, payload_bytes }))
     }
@@ -121,13 +136,18 @@ fn skip_empty_lines(reader: &mut impl BufRead) -> std::io::Result<bool> {
 }
 
 /// A payload of this length, and the end of its line.
-fn counted(reader: &mut impl BufRead, length: u64, kept_max: usize) -> Result<Vec<u8>, EnvelopeError> {
+fn counted(
+    reader: &mut impl BufRead,
+    length: u64,
+    kept_max: usize,
+    passed: impl FnMut(&[u8]),
+) -> Result<Vec<u8>, EnvelopeError> {
     let kept = usize::try_from(length).unwrap_or(usize::MAX).min(kept_max);
     let mut payload = Vec::with_capacity(kept.min(RESERVED_BYTES_MAX));
     reader.by_ref().take(kept as u64).read_to_end(&mut payload)?;
-    let passed = payload.len() as u64 + skip(reader, length - payload.len() as u64)?;
-    if passed < length {
-        let what = format!("the envelope ends after {passed} of the {length} bytes of an item's payload");
+    let there = payload.len() as u64 + skip(reader, length - payload.len() as u64, passed)?;
+    if there < length {
+        let what = format!("the envelope ends after {there} of the {length} bytes of an item's payload");
         return Err(ParseError::Malformed(what).into());
     }
     match peek(reader)? {
@@ -142,7 +162,7 @@ fn counted(reader: &mut impl BufRead, length: u64, kept_max: usize) -> Result<Ve
 }
 
 /// A payload up to the end of the line, and how long it really is.
-fn line(reader: &mut impl BufRead, kept_max: usize) -> std::io::Result<(Vec<u8>, u64)> {
+fn line(reader: &mut impl BufRead, kept_max: usize, passed: impl FnMut(&[u8])) -> std::io::Result<(Vec<u8>, u64)> {
     let mut payload = Vec::new();
     reader.by_ref().take(kept_max as u64).read_until(b'\n', &mut payload)?;
     if payload.last() == Some(&b'\n') {
@@ -151,37 +171,39 @@ fn line(reader: &mut impl BufRead, kept_max: usize) -> std::io::Result<(Vec<u8>,
         return Ok((payload, length));
     }
     // What is left of the line, with its end if it has one; nothing, when the payload is at the end of everything.
-    let (rest, has_end) = skip_line(reader)?;
+    let (rest, has_end) = skip_line(reader, passed)?;
     let length = payload.len() as u64 + rest - u64::from(has_end);
     Ok((payload, length))
 }
 
 /// Goes past this many bytes, or to the end; says how many there were.
-fn skip(reader: &mut impl BufRead, length: u64) -> std::io::Result<u64> {
-    let mut passed = 0;
-    while passed < length {
-        let there = fill(reader)?.len();
-        if there == 0 {
+fn skip(reader: &mut impl BufRead, length: u64, mut passed: impl FnMut(&[u8])) -> std::io::Result<u64> {
+    let mut count = 0;
+    while count < length {
+        let there = fill(reader)?;
+        if there.is_empty() {
             break;
         }
-        let step = usize::try_from(length - passed).unwrap_or(usize::MAX).min(there);
+        let step = usize::try_from(length - count).unwrap_or(usize::MAX).min(there.len());
+        passed(&there[..step]);
         reader.consume(step);
-        passed += step as u64;
+        count += step as u64;
     }
-    Ok(passed)
+    Ok(count)
 }
 
 /// Goes past the rest of the line; says how many bytes that were, and whether the last one was the end of the line.
-fn skip_line(reader: &mut impl BufRead) -> std::io::Result<(u64, bool)> {
-    let mut passed = 0;
+fn skip_line(reader: &mut impl BufRead, mut passed: impl FnMut(&[u8])) -> std::io::Result<(u64, bool)> {
+    let mut count = 0;
     loop {
         let there = fill(reader)?;
         let end = there.iter().position(|byte| *byte == b'\n');
         let step = end.map_or(there.len(), |end| end + 1);
+        passed(&there[..end.unwrap_or(step)]);
         reader.consume(step);
-        passed += step as u64;
+        count += step as u64;
         if step == 0 || end.is_some() {
-            return Ok((passed, end.is_some()));
+            return Ok((count, end.is_some()));
         }
     }
 }
@@ -363,6 +385,27 @@ mod tests {
                 let next = envelope.next_item(|head| head.kind.len()).expect("is read").expect("is there");
                 assert_eq!((next.payload.as_slice(), next.payload_bytes), (&b"x"[..], 1));
                 assert!(matches!(envelope.next_item(|_| 0), Ok(None)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_gone_past_is_shown_in_order() {
+        for length in ["", ",\"length\":6"] {
+            for (bytes_max, rest) in [(0, "abcdef"), (2, "cdef"), (6, ""), (7, "")] {
+                for end in ["\n", ""] {
+                    let envelope = format!("{{}}\n{{\"type\":\"a\"{length}}}\nabcdef{end}");
+                    let reader = BufReader::with_capacity(4, envelope.as_bytes());
+                    let mut envelope = Envelope::begin(reader).expect("is read");
+                    let mut passed = Vec::new();
+                    let pass = |head: &ItemHead, bytes: &[u8]| {
+                        assert_eq!(head.kind, "a");
+                        passed.extend_from_slice(bytes);
+                    };
+                    let item = envelope.next_item_passing(|_| bytes_max, pass).expect("is read").expect("is there");
+                    assert_eq!(passed, rest.as_bytes(), "{length} {bytes_max}");
+                    assert_eq!(item.payload.len() + passed.len(), 6);
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use notice::json_tree::Tree;
 use crate::ParseError;
 
 /// The id as 32 lower-case hexadecimal digits, if it is one; dashes may be in it.
-pub(super) fn event_id(text: &str) -> Option<String> {
+pub fn event_id(text: &str) -> Option<String> {
     let mut id = String::with_capacity(32);
     for byte in text.trim().bytes() {
         match byte {

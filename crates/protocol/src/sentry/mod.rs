@@ -3,7 +3,7 @@
 //! An [`Envelope`] is read item by item, so that a body of any length takes no more memory than what is kept of it. What
 //! its items are is told by their heads: [`parse_event`] is for `event`, [`client_report`] for `client_report`,
 //! [`security_report`] and [`nel_report`] for `raw_security` and `nel`, [`user_report`] and [`feedback`] for the items of
-//! these names.
+//! these names. A dump of a crashed process has its event made by [`minidump_event`].
 
 mod answer;
 pub mod artifact_bundle;
@@ -24,6 +24,7 @@ mod hosts;
 mod item;
 mod level;
 mod message;
+mod minidump;
 mod nel;
 mod pairs;
 mod params;
@@ -41,8 +42,10 @@ pub use client_report::client_report;
 pub use dsn::public_key;
 pub use envelope::{Envelope, EnvelopeError};
 pub use event::{EventContext, parse_event};
+pub use event_id::event_id;
 pub use feedback::{Feedback, error_page_form, feedback, user_report};
 pub use item::{Item, ItemHead};
+pub use minidump::minidump_event;
 pub use nel::nel_report;
 pub use report::ReportContext;
 pub use security::security_report;

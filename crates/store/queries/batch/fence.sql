@@ -12,7 +12,8 @@ update lane_state set
     stats_records = stats_records + $7,
     dead_records = dead_records + $8,
     gone_records = gone_records + $9,
-    repeat_records = repeat_records + $11
+    repeat_records = repeat_records + $11,
+    attachment_records = attachment_records + $12
 where lane = $1 and token = $2
-    and notice_records + deploy_records + ledger_records + stats_records + dead_records + gone_records + repeat_records = $10
-returning notice_records + deploy_records + ledger_records + stats_records + dead_records + gone_records + repeat_records as "accounted!"
+    and notice_records + deploy_records + ledger_records + stats_records + dead_records + gone_records + repeat_records + attachment_records = $10
+returning notice_records + deploy_records + ledger_records + stats_records + dead_records + gone_records + repeat_records + attachment_records as "accounted!"

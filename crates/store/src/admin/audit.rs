@@ -7,10 +7,13 @@ use std::collections::{HashMap, HashSet};
 
 use futures::TryStreamExt as _;
 use notice::NoticeId;
+use sha2::{Digest as _, Sha256};
 use sqlx::{Postgres, Transaction};
 use time::{Date, OffsetDateTime, UtcOffset};
+use uuid::Uuid;
 
 use super::Admin;
+use crate::attachment::{self, Packed};
 use crate::{StoreError, chunk};
 
 /// What an audit found.
@@ -20,6 +23,8 @@ pub struct Audit {
     pub notice_count: i64,
     /// Chunks that they were in.
     pub chunk_count: i64,
+    /// Attachments that were put together.
+    pub attachment_count: i64,
     /// Groups that were compared.
     pub group_count: i64,
     /// Where counters differ. Empty is good.
@@ -52,6 +57,7 @@ impl Admin {
         add_expired(&mut transaction, project_id, &mut days).await?;
         compare_days(&mut transaction, project_id, days, &mut audit).await?;
         compare_sums(&mut transaction, project_id, &mut audit).await?;
+        compare_attachments(&mut transaction, project_id, &mut audit).await?;
         if project_id.is_none() {
             compare_lanes(&mut transaction, &mut audit).await?;
         }
@@ -188,6 +194,88 @@ async fn compare_sums(
     .fetch_one(&mut **transaction)
     .await?;
     Ok(())
+}
+
+/// Puts every attachment together, part by part, and holds it against what was said of it when it was whole.
+async fn compare_attachments(
+    transaction: &mut Transaction<'_, Postgres>,
+    project_id: Option<i64>,
+    audit: &mut Audit,
+) -> Result<(), StoreError> {
+    let mut open: Option<Assembling> = None;
+    let mut rows = sqlx::query_file!("queries/audit_attachments.sql", project_id).fetch(&mut **transaction);
+    while let Some(row) = rows.try_next().await? {
+        let is_next = open.as_ref().is_none_or(|open| (open.project_id, open.id) != (row.project_id, row.id));
+        if is_next {
+            audit.attachment_count += 1;
+            let next = Assembling {
+                project_id: row.project_id,
+                id: row.id,
+                byte_length: row.byte_length,
+                part_count: row.part_count,
+                sha256: row.sha256,
+                may_wait: row.may_wait,
+                part_next: 0,
+                found: 0,
+                is_damaged: false,
+                content: Sha256::new(),
+            };
+            audit.findings.extend(open.replace(next).and_then(Assembling::finding));
+        }
+        if let (Some(open), Some(part), Some(codec), Some(byte_length), Some(body)) =
+            (&mut open, row.part, row.codec, row.part_bytes, row.body)
+        {
+            open.add(part, Packed { codec, byte_length, body });
+        }
+    }
+    audit.findings.extend(open.and_then(Assembling::finding));
+    Ok(())
+}
+
+/// An attachment while its parts are looked at, in order.
+struct Assembling {
+    project_id: i64,
+    id: Uuid,
+    byte_length: i64,
+    part_count: i32,
+    sha256: Vec<u8>,
+    /// Whether there is a reason why parts may be missing.
+    may_wait: bool,
+    part_next: i32,
+    found: i64,
+    is_damaged: bool,
+    content: Sha256,
+}
+
+impl Assembling {
+    fn add(&mut self, part: i32, packed: Packed) {
+        match attachment::unpack(packed) {
+            Ok(content) => {
+                self.found += i64::try_from(content.len()).unwrap_or(i64::MAX);
+                self.content.update(&content);
+            }
+            Err(_) => self.is_damaged = true,
+        }
+        // With a gap nothing can be said of the whole but that it is not whole.
+        if part == self.part_next {
+            self.part_next += 1;
+        }
+    }
+
+    fn finding(self) -> Option<Finding> {
+        let is_whole = self.part_next == self.part_count;
+        let is_right = !self.is_damaged && self.content.finalize().as_slice() == self.sha256;
+        if (is_whole && is_right) || (!is_whole && !self.is_damaged && self.may_wait) {
+            return None;
+        }
+        let what = if is_whole { "is not what came in" } else { "lacks parts" };
+        Some(Finding {
+            project_id: self.project_id,
+            what: format!("attachment {} {what}", self.id),
+            expected: self.byte_length,
+            found: self.found,
+        })
+    }
 }
 
 /// Every record that is accounted for has one end: what lanes say became of their records against the sets of their numbers.

@@ -4,6 +4,7 @@
 //! whatever role it logs in with. Whether somebody may see a project is decided once, by [`Reader::open`]: everything
 //! that belongs to a project asks for the [`Opened`] project that it answers with.
 
+mod attachments;
 mod chunks;
 mod client_ids;
 mod cursor;
@@ -27,6 +28,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::source_maps::SourceMaps;
 
+pub use attachments::Attachment;
 pub(crate) use chunks::first_id_at;
 pub use cursor::CursorError;
 pub use deploys::Deploy;
@@ -59,6 +61,14 @@ pub enum ReadError {
         chunk_id: i64,
         /// What is wrong with it.
         source: crate::chunk::ChunkError,
+    },
+    /// A part of an attachment is not what was written.
+    #[error("a part of attachment {id} cannot be unpacked")]
+    Attachment {
+        /// Which attachment.
+        id: uuid::Uuid,
+        /// What is wrong with it.
+        source: std::io::Error,
     },
 }
 

@@ -73,8 +73,11 @@ impl Scene {
         for lane in 0..LANES {
             let mine = ids.iter().filter(|id| id.lane() == lane);
             // The message tells bodies apart; the group does not, as there are frames.
-            let notices = mine.map(|id| (*id, sample(class, &id.to_string(), "production", "1.4.2"))).collect();
-            self.commit(lane, notices).await;
+            let named = |id: &NoticeId| Notice {
+                client_id: Some(format!("client-{id}")),
+                ..sample(class, &id.to_string(), "production", "1.4.2")
+            };
+            self.commit(lane, mine.map(|id| (*id, named(id))).collect()).await;
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) fn committed(
     took: Duration,
 ) {
     let gone: u64 = batch.gone.iter().map(|gone| gone.record_count).sum();
-    let others = (batch.deploys.len() + batch.stats.len()) as u64 + batch.ledger_records;
+    let others = (batch.deploys.len() + batch.stats.len() + batch.attachments.len()) as u64 + batch.ledger_records;
     let ended = |ended: &'static str, count: u64| {
         if count > 0 {
             metrics::counter!("worker_records_total", "ended" => ended).increment(count);

@@ -111,6 +111,7 @@ impl Taking<'_> {
                 batch.ledger_records += 1;
             }
             Read::Stats(stats) => batch.stats.push(stats),
+            Read::Attachment(row) => batch.attachments.push(row),
             Read::Dead(dead) => batch.dead.push(dead),
         }
         None

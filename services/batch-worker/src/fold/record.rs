@@ -4,10 +4,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use journal::{BODY_BYTES_MAX, Kind, Record};
 use notice::prost::Message as _;
-use notice::{Accepted, Deploy, FoldKey, Ledger, LedgerLine, NoticeFacts, NoticeId, Stats, ledger_line};
+use notice::{
+    Accepted, AttachmentPart, Deploy, FoldKey, Ledger, LedgerLine, NoticeFacts, NoticeId, Stats, ledger_line,
+};
 use queue::body::Dictionaries;
 use queue::{Malformed, Shipped};
-use store::batch::{DeadRow, DeployRow, LedgerRow, StatsRow};
+use store::attachment;
+use store::batch::{
+    AttachmentHead, AttachmentPartRow, AttachmentRow, DeadRow, DeployRow, LedgerRow, StatsRow, UploadEnd,
+};
 use store::writer::{DeadRecord, ProjectRules};
 use uuid::Uuid;
 
@@ -21,6 +26,7 @@ pub(crate) enum Read {
     Deploy(DeployRow),
     Ledger(Vec<LedgerRow>),
     Stats(StatsRow),
+    Attachment(AttachmentRow),
     Dead(DeadRow),
 }
 
@@ -119,8 +125,38 @@ fn decode(record: &Record, rules: &ProjectRules, dictionaries: &Dictionaries) ->
                 .map_err(|error| (Death::Undecodable, error.to_string()))?;
             Read::Stats(StatsRow { project_id, id: record.uuid(), at_us, kind: stats.kind, body })
         }
-        Kind::Request | Kind::Session | Kind::CheckIn | Kind::AttachmentPart => return Err(unknown(record.kind)),
+        Kind::AttachmentPart => {
+            let part = AttachmentPart::decode(body.as_slice()).map_err(|error| undecodable(&error))?;
+            Read::Attachment(attachment_row(record, project_id, part).map_err(|told| (Death::Undecodable, told))?)
+        }
+        Kind::Request | Kind::Session | Kind::CheckIn => return Err(unknown(record.kind)),
     })
+}
+
+/// Which part of which upload it is. An error is what is wrong with it.
+fn attachment_row(record: &Record, project_id: i64, part: AttachmentPart) -> Result<AttachmentRow, String> {
+    let number = |number: u32| i32::try_from(number).map_err(|_| format!("no upload has {number} parts"));
+    let end = match part.end {
+        _ if part.given_up => Some(UploadEnd::GivenUp),
+        None => None,
+        Some(end) => Some(UploadEnd::Whole(Box::new(AttachmentHead {
+            id: Uuid::from_slice(&end.id).map_err(|_| "the attachment's id has not 16 bytes")?,
+            client_id: end.client_id,
+            name: end.name,
+            content_type: end.content_type,
+            attachment_type: end.attachment_type,
+            byte_length: i64::try_from(end.byte_length).map_err(|_| "no attachment is as long")?,
+            part_count: number(end.part_count)?,
+            sha256: end.sha256,
+        }))),
+    };
+    let part = if part.content.is_empty() {
+        None
+    } else {
+        let packed = attachment::pack(part.content).map_err(|error| error.to_string())?;
+        Some(AttachmentPartRow { part: number(part.part)?, packed })
+    };
+    Ok(AttachmentRow { project_id, upload: record.uuid(), at_us: record.accepted_at_us, part, end })
 }
 
 fn unknown(kind: u8) -> (Death, String) {

@@ -58,6 +58,10 @@ enum Door<'a> {
     SentryNel(&'a str),
     /// A check-in for this project, with the key if the address has it.
     SentryCheckIn(&'a str, Option<&'a str>),
+    /// Files of an event of this project.
+    SentryAttachments(&'a str, &'a str),
+    /// What a crashed process left, for this project.
+    SentryMinidump(&'a str),
     /// What somebody wrote.
     SentryFeedback,
     /// What build tools ask for: releases, deploys, uploads.
@@ -115,6 +119,8 @@ impl Door<'_> {
             ["api", project, "nel"] => Door::SentryNel(project),
             ["api", project, "cron", _] => Door::SentryCheckIn(project, None),
             ["api", project, "cron", _, key] => Door::SentryCheckIn(project, Some(key)),
+            ["api", project, "events", event, "attachments"] => Door::SentryAttachments(project, event),
+            ["api", project, "minidump"] => Door::SentryMinidump(project),
             ["api", "embed", "error-page"] => Door::SentryFeedback,
             ["v1", "notices"] | ["v1", "notices", _] => Door::HoneybadgerNotice,
             ["v1", "events"] => Door::HoneybadgerEvents,
@@ -142,6 +148,7 @@ impl Door<'_> {
             Door::SentryEnvelope(_) | Door::SentrySecurity(_) | Door::SentryNel(_) | Door::SentryFeedback => {
                 "POST, OPTIONS"
             }
+            Door::SentryAttachments(..) | Door::SentryMinidump(_) => "POST, OPTIONS",
             Door::SentryStore(_) | Door::SentryStoreOfKey | Door::SentryCheckIn(..) => "GET, POST, OPTIONS",
             Door::SentryApi => "GET, POST, PUT, DELETE, OPTIONS",
             Door::AirbrakeStats(..) => "POST, PUT, OPTIONS",
@@ -165,6 +172,8 @@ impl Door<'_> {
             | Door::SentrySecurity(_)
             | Door::SentryNel(_)
             | Door::SentryCheckIn(..)
+            | Door::SentryAttachments(..)
+            | Door::SentryMinidump(_)
             | Door::SentryFeedback
             | Door::SentryApi => Client::Sentry,
             Door::HoneybadgerNotice | Door::HoneybadgerEvents => Client::Honeybadger,
@@ -188,6 +197,8 @@ impl Door<'_> {
             Door::SentrySecurity(_) => "sentry_security",
             Door::SentryNel(_) => "sentry_nel",
             Door::SentryCheckIn(..) => "sentry_check_in",
+            Door::SentryAttachments(..) => "sentry_attachments",
+            Door::SentryMinidump(_) => "sentry_minidump",
             Door::SentryFeedback => "sentry_feedback",
             Door::SentryApi => "sentry_api",
             Door::HoneybadgerNotice => "honeybadger_notice",
@@ -255,6 +266,8 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
         Door::SentrySecurity(project) => sentry::security(gateway, parts, body, project).await,
         Door::SentryNel(project) => sentry::nel(gateway, parts, body, project).await,
         Door::SentryCheckIn(project, key) => sentry::check_in(gateway, parts, body, project, key).await,
+        Door::SentryAttachments(project, event) => sentry::attachments(gateway, parts, body, project, event).await,
+        Door::SentryMinidump(project) => sentry::minidump(gateway, parts, body, project).await,
         Door::SentryFeedback => sentry::feedback_form(gateway, parts, body).await,
         Door::SentryApi => sentry::api(gateway, parts, body).await,
         Door::HoneybadgerNotice => keyed::honeybadger_notice(gateway, parts, body).await,
@@ -333,6 +346,8 @@ mod tests {
             ("/api/store/", Door::SentryStoreOfKey),
             ("/api/1/csp-report/", Door::SentrySecurity("1")),
             ("/api/1/cron/nightly/abc/", Door::SentryCheckIn("1", Some("abc"))),
+            ("/api/1/events/abc/attachments/", Door::SentryAttachments("1", "abc")),
+            ("/api/1/minidump", Door::SentryMinidump("1")),
             ("/api/embed/error-page/", Door::SentryFeedback),
             ("/api/0/", Door::SentryApi),
             ("/api/0/organizations/acme/releases/1.0/deploys/", Door::SentryApi),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod attachments;
 mod doors;
 mod harness;
 mod keyed;

@@ -39,7 +39,7 @@ impl IntoResponse for Problem {
 }
 
 /// Every path and who answers there.
-fn table() -> [(&'static str, MethodRouter<App>); 11] {
+fn table() -> [(&'static str, MethodRouter<App>); 12] {
     [
         ("/openapi.json", get(async || json(Bytes::from_static(OPENAPI.as_bytes())))),
         ("/projects", get(projects::list)),
@@ -50,6 +50,7 @@ fn table() -> [(&'static str, MethodRouter<App>); 11] {
         ("/projects/{project_id}/notices", get(notices::since)),
         ("/projects/{project_id}/notices/{id}", get(notices::one)),
         ("/projects/{project_id}/notices/{id}/status", get(notices::status)),
+        ("/projects/{project_id}/notices/{id}/attachments/{attachment_id}", get(notices::attachment)),
         ("/projects/{project_id}/stats", get(stats::stats)),
         ("/projects/{project_id}/deploys", get(deploys::list)),
     ]

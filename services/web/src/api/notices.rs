@@ -5,12 +5,14 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde_json::{Value, json as object};
-use store::reader::{CursorError, Stage, StoredNotice};
+use store::Reader;
+use store::reader::{CursorError, Opened, Stage, StoredNotice};
 
 use super::caller::Caller;
 use super::params::{Params, notice_id, number};
 use super::{Problem, json, shapes};
 use crate::app::App;
+use crate::download;
 use crate::rejection::Rejection;
 
 pub(super) async fn of_group(
@@ -60,18 +62,43 @@ pub(super) async fn one(
     let opened = app.open(caller.viewer, number(&project_id)?).await?;
     let reader = app.reader.clone();
     let answer = app.answers.get(format!("{} notice {id}", opened.id()), None, || async move {
-        let mut notice = match notice_id(&id) {
-            Ok(id) => reader.notice(&opened, id).await?,
-            Err(_) => None,
-        };
-        if notice.is_none()
-            && let Some(id) = reader.named(&opened, &id).await?
-        {
-            notice = reader.notice(&opened, id).await?;
-        }
-        Ok::<_, Rejection>(notice.map(|notice| notice.to_json().to_string().into()))
+        let Some(notice) = find(&reader, &opened, &id).await? else { return Ok(None) };
+        let mut shown = notice.to_json();
+        shown["attachments"] = attachments(&reader, &opened, &notice).await?;
+        Ok::<_, Rejection>(Some(shown.to_string().into()))
     });
     Ok(json(Box::pin(answer).await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
+}
+
+/// The files that came with a notice.
+async fn attachments(reader: &Reader, opened: &Opened, notice: &StoredNotice) -> Result<Value, Rejection> {
+    let Some(client_id) = notice.notice.client_id.as_deref() else { return Ok(Value::Array(Vec::new())) };
+    let base = format!("/api/v1/projects/{}/notices/{}", opened.id(), notice.id);
+    let attachments = reader.attachments(opened, client_id).await?;
+    Ok(attachments.iter().map(|attachment| download::shape(attachment, &base)).collect())
+}
+
+pub(super) async fn attachment(
+    State(app): State<App>,
+    caller: Caller,
+    Path((project_id, id, attachment_id)): Path<(String, String, String)>,
+) -> Result<Response, Problem> {
+    let opened = app.open(caller.viewer, number(&project_id)?).await?;
+    let notice = find(&app.reader, &opened, &id).await?.ok_or(Rejection::NotFound)?;
+    Ok(download::download(&app.reader, &opened, notice.notice.client_id.as_deref(), &attachment_id).await?)
+}
+
+/// A notice by its own id or by the one that its client gave it.
+async fn find(reader: &Reader, opened: &Opened, id: &str) -> Result<Option<StoredNotice>, Rejection> {
+    if let Ok(own) = notice_id(id)
+        && let Some(notice) = reader.notice(opened, own).await?
+    {
+        return Ok(Some(notice));
+    }
+    match reader.named(opened, id).await? {
+        Some(own) => Ok(reader.notice(opened, own).await?),
+        None => Ok(None),
+    }
 }
 
 pub(super) async fn status(

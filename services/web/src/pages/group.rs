@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::notice::NoticeView;
 use super::{Page, Piece, Tab, act, rendered};
 use crate::app::App;
+use crate::download::download;
 use crate::rejection::Rejection;
 use crate::view::chart::{self, Column};
 use crate::view::number::{counted, grouped, percent, users};
@@ -131,6 +132,19 @@ pub(crate) async fn notice_json(
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
+/// A file that came with a notice, for somebody who is signed in.
+pub(crate) async fn attachment(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((project_id, group_id, notice_id, attachment_id)): Path<(String, String, String, String)>,
+) -> Result<Response, Rejection> {
+    let opened = app.open(visitor.viewer(), number(&project_id)?).await?;
+    let id = Uuid::try_parse(&notice_id).map_err(|_| Rejection::NotFound)?;
+    let notice = app.reader.notice_in_group(&opened, number(&group_id)?, NoticeId::from(id)).await?;
+    let notice = notice.ok_or(Rejection::NotFound)?.notice;
+    download(&app.reader, &opened, notice.client_id.as_deref(), &attachment_id).await
+}
+
 async fn show(
     app: &App,
     visitor: &Visitor,
@@ -185,7 +199,11 @@ async fn read(
         Some(stored) => {
             let around = reader.around(project, group_id, stored.id).await?;
             let oldest = reader.oldest(project, group_id).await?;
-            Some(rendered(&NoticeView::of(stored, around, newest_id, oldest, &base)))
+            let attachments = match stored.notice.client_id.as_deref() {
+                Some(client_id) => reader.attachments(project, client_id).await?,
+                None => Vec::new(),
+            };
+            Some(rendered(&NoticeView::of(stored, around, newest_id, oldest, attachments, &base)))
         }
     };
 

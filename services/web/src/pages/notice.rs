@@ -3,11 +3,11 @@
 use askama::Template;
 use notice::{Notice, NoticeId};
 use serde_json::Value;
-use store::reader::{Around, StoredNotice};
+use store::reader::{Around, Attachment, StoredNotice};
 use store::source_maps::{Fate, Minified};
 use time::OffsetDateTime;
 
-use crate::view::number::counted;
+use crate::view::number::{bytes, counted};
 use crate::view::stack::{self, Run, breakable};
 use crate::view::text::escaped;
 use crate::view::{times, tree};
@@ -30,6 +30,7 @@ pub(super) struct NoticeView {
     oldest: Option<String>,
     errors: Vec<ErrorView>,
     scripts: Vec<ScriptView>,
+    files: Vec<FileView>,
     notes: Vec<String>,
     crumbs: Vec<Crumb>,
     sections: Vec<Section>,
@@ -59,6 +60,15 @@ struct ScriptView {
     problem: String,
 }
 
+/// A file that came with it.
+struct FileView {
+    address: String,
+    name: String,
+    /// What it is, in a word or two.
+    what: String,
+    size: String,
+}
+
 struct Crumb {
     at: String,
     category: String,
@@ -80,6 +90,7 @@ impl NoticeView {
         around: Around,
         newest: Option<NoticeId>,
         oldest: Option<NoticeId>,
+        attachments: Vec<Attachment>,
         base: &str,
     ) -> NoticeView {
         let notice = &stored.notice;
@@ -107,6 +118,15 @@ impl NoticeView {
                 })
                 .collect(),
             scripts: stored.resolution.iter().flat_map(|resolution| &resolution.scripts).map(script).collect(),
+            files: attachments
+                .into_iter()
+                .map(|file| FileView {
+                    address: format!("{base}/notices/{}/attachments/{}", stored.id, file.id),
+                    what: what_it_is(&file.attachment_type, &file.content_type),
+                    name: file.name,
+                    size: bytes(file.byte_length),
+                })
+                .collect(),
             notes: notice.notes.clone(),
             crumbs: crumbs(notice),
             sections: sections(notice),
@@ -132,6 +152,14 @@ fn script(fate: &Fate) -> ScriptView {
         file: breakable(&fate.script.file),
         resolved,
         problem: fate.problem.as_deref().map(breakable).unwrap_or_default(),
+    }
+}
+
+/// What a client says that a file is, or else its type.
+fn what_it_is(attachment_type: &str, content_type: &str) -> String {
+    match attachment_type {
+        "event.attachment" => content_type.to_owned(),
+        known => known.rsplit('.').next().unwrap_or(known).replace('_', " "),
     }
 }
 

@@ -41,6 +41,19 @@ pub(crate) fn counted(count: i64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
+/// A length in bytes, in the unit that makes it short.
+pub(crate) fn bytes(count: i64) -> String {
+    const UNIT: f64 = 1024.0;
+    let count_f = count as f64;
+    if count_f < UNIT {
+        return counted(count, "byte", "bytes");
+    }
+    if count_f < UNIT * UNIT {
+        return format!("{:.0} KiB", count_f / UNIT);
+    }
+    format!("{:.1} MiB", count_f / UNIT / UNIT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +64,12 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1000), "1,000");
         assert_eq!(grouped(-1_234_567), "-1,234,567");
+    }
+
+    #[test]
+    fn lengths_are_short() {
+        assert_eq!([bytes(1), bytes(1023), bytes(204_800)], ["1 byte", "1,023 bytes", "200 KiB"]);
+        assert_eq!(bytes(15 << 20), "15.0 MiB");
     }
 
     #[test]

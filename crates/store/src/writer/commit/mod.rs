@@ -1,5 +1,6 @@
 //! One batch of one lane in one transaction.
 
+mod attachments;
 mod client_ids;
 mod counts;
 pub(super) mod facets;
@@ -96,6 +97,7 @@ async fn fence(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> Result<i64
         signed(gone),
         claim.accounted,
         signed(batch.repeat_records),
+        count(batch.attachments.len()),
     )
     .fetch_optional(tx)
     .await?;
@@ -119,6 +121,9 @@ async fn write(
         written.notice_count = batch.groups.iter().map(|group| group.notice_count).sum();
         written.fresh_group_count = placed.iter().filter(|place| place.is_fresh).count() as u64;
         written.reopened_group_count = told::reopened(&placed).len() as u64;
+    }
+    if !batch.attachments.is_empty() {
+        attachments::write(tx, claim.lane, batch, live).await?;
     }
     records::write(tx, claim, batch, live).await?;
     if !batch.client_ids.is_empty() {

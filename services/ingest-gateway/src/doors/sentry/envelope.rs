@@ -9,22 +9,30 @@ use notice::{Ledger, Stats};
 use protocol::sentry::{self, Envelope, EnvelopeError, Feedback, Item, ItemHead, ReportContext};
 use serde_json::{Value, json};
 use service::http::Body;
+use tokio::runtime::Handle;
 
 use super::{Desk, EVENT_BYTES_MAX, accepted, key};
 use crate::admission::Hold;
+use crate::attachments::{Attachments, FileHead};
 use crate::doors::{Answer, Answered};
 use crate::gateway::{Gateway, Taking};
 use crate::rejection::{Refusal, Rejection};
-use crate::stream::TooLong;
+use crate::stream;
 
 /// Most bytes of a client report, of what somebody wrote, of a report of a browser.
 const SMALL_ITEM_BYTES_MAX: usize = 64 * 1024;
 
 /// Most bytes of an envelope, before and after it is unpacked.
-const ENVELOPE_BYTES_MAX: u64 = 100 * 1024 * 1024;
+pub(super) const ENVELOPE_BYTES_MAX: u64 = 100 * 1024 * 1024;
 
 /// Records of one envelope; a client makes two or three.
 const DRAFTS_MAX: usize = 200;
+
+/// The item that is a file.
+const ATTACHMENT: &str = "attachment";
+
+/// What is only counted, and with it the files that come with it.
+const WITH_FILES_OF_THEIR_OWN: [&str; 3] = ["transaction", "profile", "replay_event"];
 
 /// What is taken and only counted, until there is something to show of it. What else may come is counted as `other`.
 const COUNTED: [&str; 18] = [
@@ -44,7 +52,7 @@ const COUNTED: [&str; 18] = [
     "replay_event",
     "replay_recording",
     "replay_video",
-    "attachment",
+    ATTACHMENT,
     "minidump",
 ];
 
@@ -59,8 +67,8 @@ pub(in crate::doors) async fn envelope(
     let project_id = shown.as_ref().map(|project| project.id);
     let taken = async {
         let (takes, head, named) = (Arc::clone(gateway), parts.clone(), named.to_owned());
-        let read = move |reader: &mut dyn BufRead, hold: &mut Hold| {
-            read(reader, hold, |key| desk(&takes, &taking, &head, shown.as_ref(), key, &named))
+        let read = move |reader: &mut dyn BufRead, hold: &mut Hold, waiting: Option<&Handle>| {
+            read(reader, hold, waiting, |key| desk(&takes, &taking, &head, shown.as_ref(), key, &named))
         };
         finish(gateway, gateway.read_through(parts, body, ENVELOPE_BYTES_MAX, read).await?).await
     };
@@ -90,6 +98,12 @@ struct Taken {
     /// The id that is answered.
     event_id: Option<String>,
     drafts: Vec<Draft>,
+    /// Files of whatever is in the envelope.
+    attachments: Attachments,
+    /// Whose they are, if not of `event_id`: what somebody wrote is about another event.
+    about: Option<String>,
+    /// Whether they belong to something of which nothing is kept.
+    is_only_counted: bool,
     /// Why a notice in it was not taken. The rest is.
     refused: Option<Refusal>,
 }
@@ -98,31 +112,54 @@ struct Taken {
 fn read(
     reader: &mut dyn BufRead,
     hold: &mut Hold,
+    waiting: Option<&Handle>,
     desk: impl FnOnce(Option<&str>) -> Result<Desk, Refusal>,
 ) -> Result<Taken, Refusal> {
     let mut envelope = Envelope::begin(reader).map_err(broken)?;
     let desk = desk(envelope.public_key.as_deref())?;
     let project_id = desk.project.id;
-    let mut taken = Taken { desk, event_id: envelope.event_id.clone(), drafts: Vec::new(), refused: None };
+    let attachments = desk.attachments(waiting);
+    let mut taken = Taken {
+        desk,
+        event_id: envelope.event_id.clone(),
+        drafts: Vec::new(),
+        attachments,
+        about: None,
+        is_only_counted: false,
+        refused: None,
+    };
+    if let Err(refusal) = read_items(&mut envelope, hold, &mut taken) {
+        taken.attachments.give_up();
+        return Err(refusal.or_of(Some(project_id)));
+    }
+    Ok(taken)
+}
+
+fn read_items<R: BufRead>(envelope: &mut Envelope<R>, hold: &mut Hold, taken: &mut Taken) -> Result<(), Refusal> {
     let mut is_first_event = true;
     loop {
-        let item = match envelope.next_item(bytes_max) {
+        let Taken { attachments, is_only_counted, .. } = &mut *taken;
+        let passed = |head: &ItemHead, bytes: &[u8]| {
+            if head.kind == ATTACHMENT && !*is_only_counted {
+                attachments.write(bytes, hold);
+            }
+        };
+        let item = match envelope.next_item_passing(bytes_max, passed) {
             Ok(Some(item)) => item,
-            Ok(None) => break,
-            Err(_) if !taken.drafts.is_empty() => break,
-            Err(error) => return Err(broken(error).or_of(Some(project_id))),
+            Ok(None) => return Ok(()),
+            Err(_) if !taken.drafts.is_empty() || taken.attachments.count() > 0 => return Ok(()),
+            Err(error) => return Err(broken(error)),
         };
         hold.grow(item.payload.len())?;
         let head_id = envelope.event_id.as_deref().filter(|_| is_first_event);
         is_first_event &= item.head.kind != "event";
-        if let Err(refusal) = take(&mut taken, &item, head_id) {
-            taken.refused.get_or_insert(refusal.or_of(Some(project_id)));
+        if let Err(refusal) = take(taken, &item, head_id) {
+            taken.refused.get_or_insert(refusal.or_of(Some(taken.desk.project.id)));
         }
         if taken.drafts.len() >= DRAFTS_MAX {
-            break;
+            return Ok(());
         }
     }
-    Ok(taken)
 }
 
 /// How much of an item is needed.
@@ -177,9 +214,19 @@ fn take(taken: &mut Taken, item: &Item, head_id: Option<&str>) -> Result<(), Ref
         }
         "feedback" => {
             let written = sentry::feedback(&item.payload).map_err(Rejection::from)?;
+            taken.about.clone_from(&written.event_id);
             taken.drafts.push(feedback(&desk, &written));
         }
+        ATTACHMENT if !taken.is_only_counted => {
+            let ItemHead { filename, content_type, attachment_type, .. } = &item.head;
+            taken.attachments.end(FileHead {
+                name: filename.as_deref(),
+                content_type: content_type.as_deref(),
+                attachment_type: attachment_type.as_deref(),
+            });
+        }
         kind => {
+            taken.is_only_counted |= WITH_FILES_OF_THEIR_OWN.contains(&kind);
             let kind = COUNTED.into_iter().find(|counted| *counted == kind).unwrap_or("other");
             desk.gateway.count_only(&desk.project, kind, 1);
         }
@@ -204,21 +251,19 @@ pub(super) fn feedback(desk: &Desk, feedback: &Feedback) -> Draft {
 
 /// Puts all of it on the disk, and answers.
 async fn finish(gateway: &Gateway, taken: Taken) -> Result<Answer, Refusal> {
-    gateway.keep_all(&taken.desk.taking.intake, taken.drafts).await?;
-    match taken.refused {
+    let Taken { desk, event_id, mut drafts, attachments, about, refused, .. } = taken;
+    let of_event = about.as_deref().or(event_id.as_deref()).filter(|_| refused.is_none());
+    drafts.extend(attachments.finish(of_event));
+    gateway.keep_all(&desk.taking.intake, drafts).await?;
+    match refused {
         Some(refusal) => Err(refusal),
-        None => Ok(accepted(taken.event_id.as_deref())),
+        None => Ok(accepted(event_id.as_deref())),
     }
 }
 
 fn broken(error: EnvelopeError) -> Refusal {
     match error {
         EnvelopeError::Parse(error) => Rejection::from(error).into(),
-        EnvelopeError::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<TooLong>()) {
-            Some(TooLong { bytes_max }) => {
-                Rejection::TooLarge { bytes_max: usize::try_from(*bytes_max).unwrap_or(usize::MAX) }.into()
-            }
-            None => Rejection::Unpackable.into(),
-        },
+        EnvelopeError::Io(error) => stream::broken(&error),
     }
 }

@@ -3,12 +3,14 @@
 
 mod api;
 mod envelope;
+mod files;
 mod key;
 mod reports;
 mod store;
 
 pub(super) use api::api;
 pub(super) use envelope::envelope;
+pub(super) use files::{attachments, minidump};
 pub(super) use key::in_head as key_in_head;
 pub(super) use reports::{check_in, feedback_form, nel, security};
 pub(super) use store::{store, store_of_key};
@@ -22,9 +24,11 @@ use notice::Notice;
 use protocol::ParseError;
 use protocol::sentry::{self, EventContext};
 use service::http::ClientAddress;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{Answer, with_body};
+use crate::attachments::Attachments;
 use crate::gateway::{Gateway, Taking};
 use crate::projects::Project;
 use crate::rejection::{Refusal, Rejection};
@@ -46,6 +50,11 @@ impl Desk {
         let peer = parts.extensions.get::<ClientAddress>();
         let peer_ip = peer.map(|address| address.0.to_string()).unwrap_or_default();
         Desk { gateway: Arc::clone(gateway), taking, project, peer_ip }
+    }
+
+    /// What takes files in. With `waiting` it may wait for the disk.
+    fn attachments(&self, waiting: Option<&Handle>) -> Attachments {
+        Attachments::new(&self.gateway, &self.project, &self.taking.intake, waiting)
     }
 
     /// Makes an event ready for the journal, as [`Desk::notice`] does; a transaction is only counted.

@@ -140,7 +140,7 @@ pub(in crate::doors) async fn feedback_form(gateway: &Arc<Gateway>, parts: &Part
     Ok(with_body(StatusCode::OK, "application/json", "{}"))
 }
 
-fn open(gateway: &Arc<Gateway>, parts: &Parts, named: &str, key: Option<&str>) -> Result<Desk, Refusal> {
+pub(super) fn open(gateway: &Arc<Gateway>, parts: &Parts, named: &str, key: Option<&str>) -> Result<Desk, Refusal> {
     let taking = gateway.taking()?;
     let shown = key::in_head(parts)?;
     let project: Arc<Project> = match key.or(shown.as_deref()) {
