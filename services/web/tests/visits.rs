@@ -322,9 +322,12 @@ async fn the_api_has_the_promised_shapes() {
     has(&one["errors"][0]["frames"][0], &["file", "function", "line", "in_app", "code", "vars"]);
     has(&one["why"], &["fingerprint", "version", "parts"]);
     assert_eq!(get(&format!("/projects/1/notices/{}", notice.replace('-', ""))).await, one);
-    assert_eq!(get(&format!("/projects/1/groups/{group}/notices")).await["items"], json!([one]));
+    // Files come by another way than their notice: whoever has it from a list asks for it when he wants to know of them.
+    let mut listed = one.clone();
+    assert_eq!(listed.as_object_mut().unwrap().remove("attachments"), Some(json!([])));
+    assert_eq!(get(&format!("/projects/1/groups/{group}/notices")).await["items"], json!([listed]));
     // Transactions of the whole server hold this list back, those of other tests too.
-    site.eventually(async || get("/projects/1/notices?since=2020-01-01T00:00:00Z").await["items"] == json!([one]))
+    site.eventually(async || get("/projects/1/notices?since=2020-01-01T00:00:00Z").await["items"] == json!([listed]))
         .await;
     assert_eq!(
         get(&format!("/projects/1/notices/{notice}/status")).await,

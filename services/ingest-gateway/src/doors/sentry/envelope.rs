@@ -183,6 +183,8 @@ fn take(taken: &mut Taken, item: &Item, head_id: Option<&str>) -> Result<(), Ref
             if let Some((client_id, draft)) = desk.event(&item.payload, head_id)? {
                 taken.event_id.get_or_insert(client_id);
                 taken.drafts.push(draft);
+            } else {
+                taken.is_only_counted = true;
             }
         }
         "raw_security" | "nel" => {

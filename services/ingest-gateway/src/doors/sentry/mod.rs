@@ -52,11 +52,6 @@ impl Desk {
         Desk { gateway: Arc::clone(gateway), taking, project, peer_ip }
     }
 
-    /// What takes files in. With `waiting` it may wait for the disk.
-    fn attachments(&self, waiting: Option<&Handle>) -> Attachments {
-        Attachments::new(&self.gateway, &self.project, &self.taking.intake, waiting)
-    }
-
     /// Makes an event ready for the journal, as [`Desk::notice`] does; a transaction is only counted.
     fn event(&self, payload: &[u8], head_id: Option<&str>) -> Result<Option<(String, Draft)>, Refusal> {
         let context = EventContext { event_id: head_id, peer_ip: Some(&self.peer_ip) };
@@ -67,6 +62,11 @@ impl Desk {
             }
             parsed => self.notice(parsed.map_err(Rejection::from)?.notice).map(Some),
         }
+    }
+
+    /// What takes files in. With `waiting` it may wait for the disk.
+    fn attachments(&self, waiting: Option<&Handle>) -> Attachments {
+        Attachments::new(&self.gateway, &self.project, &self.taking.intake, waiting)
     }
 
     /// Makes a notice ready for the journal; says by which id its client knows it. One that came without gets one.
