@@ -17,7 +17,7 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// Most memory for maps that are kept, in bytes.
+/// Most memory for maps that are kept, in bytes; a single one may take more, as far as its own limits let it.
 const KEPT_BYTES_MAX: usize = 64 << 20;
 
 /// How many answers to the question where a script's map lies are kept; each is some hundred bytes.
@@ -46,7 +46,7 @@ impl Default for SourceMaps {
         SourceMaps {
             newest: Mutex::default(),
             places: Mutex::new(LruCache::new(PLACES_MAX)),
-            kept: Mutex::new(Kept { maps: LruCache::unbounded(), bytes: 0 }),
+            kept: Mutex::new(Kept::new(KEPT_BYTES_MAX)),
             reads: Semaphore::new(READS_MAX),
         }
     }
@@ -86,21 +86,26 @@ struct Files {
 struct Kept {
     maps: LruCache<Files, (Readable, usize)>,
     bytes: usize,
+    bytes_max: usize,
 }
 
 type Readable = Result<Arc<SourceMap>, Arc<str>>;
 
 impl Kept {
+    fn new(bytes_max: usize) -> Kept {
+        Kept { maps: LruCache::unbounded(), bytes: 0, bytes_max }
+    }
+
+    /// Keeps a map, and lets those go that were not asked for longest. The newest stays, whatever it takes: without that each
+    /// notice of a great script would have its map read anew.
     fn put(&mut self, files: Files, map: &Readable) {
         let bytes = map.as_ref().map_or(200, |map| map.bytes());
-        if bytes > KEPT_BYTES_MAX {
-            return;
-        }
         self.bytes += bytes;
         if let Some((_, (_, old_bytes))) = self.maps.push(files, (map.clone(), bytes)) {
             self.bytes -= old_bytes;
         }
-        while self.bytes > KEPT_BYTES_MAX
+        while self.bytes > self.bytes_max
+            && self.maps.len() > 1
             && let Some((_, (_, bytes))) = self.maps.pop_lru()
         {
             self.bytes -= bytes;
@@ -317,4 +322,31 @@ async fn blob(pool: &PgPool, sha256: &[u8]) -> Result<Result<Vec<u8>, String>, s
         1 => zstd::bulk::decompress(&body, byte_count).map_err(|error| format!("it cannot be unpacked: {error}")),
         codec => Err(format!("it is packed in a way that is not known ({codec})")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_that_were_not_asked_for_longest_go_and_the_newest_stays() {
+        let map = |source: &str| -> Readable {
+            let json = format!(r#"{{"version":3,"sources":["a"],"sourcesContent":["{source}"],"mappings":"AAAA"}}"#);
+            Ok(Arc::new(SourceMap::read(json.as_bytes(), None).expect("it is a map")))
+        };
+        let files = |n: u8| Files { map: vec![n; 32], script: None };
+        let numbers = |kept: &Kept| kept.maps.iter().map(|(files, _)| files.map[0]).collect::<Vec<_>>();
+        let small = map("a");
+        let size = small.as_ref().map_or(0, |map| map.bytes());
+        let mut kept = Kept::new(2 * size);
+        for n in [1, 2, 2, 1, 3] {
+            kept.put(files(n), &small);
+        }
+        assert_eq!((numbers(&kept), kept.bytes), (vec![3, 1], 2 * size));
+        let great = map(&"a".repeat(3 * size));
+        kept.put(files(4), &great);
+        assert_eq!(numbers(&kept), [4]);
+        kept.put(files(5), &Err(Arc::from("damaged")));
+        assert_eq!((numbers(&kept), kept.bytes), (vec![5], 200));
+    }
 }
