@@ -49,8 +49,14 @@ const NAMES_NO_CLASS: &str = "node-airbrake-0.3.8";
 /// Was told a root one folder above the application's: only several folders tell that.
 const ROOT_TOO_HIGH: &str = "node-airbrake-v3-2.1.9";
 
+/// Were captured while they ran a shop of another shape.
+const OTHER_SHOP: [&str; 3] = ["browser-airbrake-2.1.9", "node-bugsnag-9.0.0", "rust-sentry-0.49.5"];
+
 /// Language and family of the capture, if it is one that several clients have.
 fn kind_of(capture: &Capture) -> Option<(String, String)> {
+    if OTHER_SHOP.contains(&capture.client.as_str()) {
+        return None;
+    }
     let language = capture.client.split('-').next()?;
     let scenario = capture.meta["scenario"].as_str()?;
     let family = match scenario.trim_end_matches(|end: char| end == '_' || end.is_ascii_digit()) {
