@@ -22,8 +22,8 @@ use crate::process::Process;
 /// A program has ended within this.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(60);
 
-/// The organization that every project belongs to.
-const ORGANIZATION: &str = "default";
+/// The organization that every project of an [`Installation`] belongs to.
+const ORGANIZATION: &str = "acme";
 
 /// The page that a browser's program runs in; what it writes to the console is kept for us.
 const SHELL: &str = "<!doctype html><meta charset=utf-8><title>Shop</title><link rel=icon href=data:,><button>Pay</button>
@@ -109,10 +109,7 @@ impl Stage {
         let grpc = Port::free();
         croak.start_worker(ALL_ROLES).await;
         croak.start_web().await;
-        croak.settings = vec![
-            ("CROAK_OTLP_GRPC_LISTEN", grpc.address().to_string()),
-            ("CROAK_COMMAND_URL", format!("http://{}", croak.workers[0].address())),
-        ];
+        croak.settings = vec![("CROAK_OTLP_GRPC_LISTEN", grpc.address().to_string())];
         croak.start_gateway().await;
         for n in 0..clients.len() {
             croak.create_project(project(n), &format!("live-{}", project(n)), &key(n));
