@@ -24,7 +24,7 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 const PLACES_MAX: NonZeroUsize = NonZeroUsize::new(4_000).expect("not zero");
 
 /// How long it is believed which projects have artifacts, and whether there are new ones.
-const FRESH: Duration = Duration::from_secs(5);
+const FRESH: Duration = Duration::from_millis(500);
 
 /// Maps that are read at once. Reading takes several times the room of what is kept.
 const READS_MAX: usize = 1;
