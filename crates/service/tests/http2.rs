@@ -121,12 +121,14 @@ async fn who_is_silent_or_never_ends_a_head_is_let_go() {
 
 #[tokio::test]
 async fn a_connection_in_use_outlives_the_limit_of_those_that_are_not() {
-    let listening = Listening::start_http2(impatient()).await;
+    // Long enough for a machine that is slow to wake up, and shorter than all pauses together.
+    let limits = HttpLimits { idle_within: Duration::from_secs(1), ..IMPATIENT };
+    let listening = Listening::start_http2(Door { limits, ..Door::default() }).await;
     let mut sender = client(listening.connect().await).await;
     for _ in 0..5 {
         let answer = sender.send_request(posted(Full::new(Bytes::from_static(b"four")))).await.unwrap();
         assert_eq!(text(answer).await, "127.0.0.1 4");
-        tokio::time::sleep(IMPATIENT.idle_within / 3).await;
+        tokio::time::sleep(limits.idle_within / 4).await;
     }
     let closed = async {
         while !sender.is_closed() {
