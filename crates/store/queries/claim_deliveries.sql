@@ -25,4 +25,4 @@ update outbox o
 set claimed_until = now() + $2 * interval '1 second', attempt = o.attempt + 1
 from due, webhook w
 where o.id = due.id and w.id = o.webhook_id
-returning o.id, o.webhook_id, w.url, w.secret, o.kind, o.body::text as "body!", o.attempt
+returning o.id, o.webhook_id as "webhook_id!", w.url, w.secret, o.kind, o.body::text as "body!", o.attempt

@@ -27,6 +27,9 @@ pub enum StoreError {
     /// What was asked for breaks a rule; the text says which and what would be right.
     #[error("{0}")]
     Invalid(String),
+    /// A command could not be written down.
+    #[error("a command cannot be written as JSON")]
+    NotJson(#[source] serde_json::Error),
     /// The task that held the transaction died.
     #[error("the task of a transaction died")]
     TaskDied(#[source] tokio::task::JoinError),
@@ -56,7 +59,7 @@ impl StoreError {
             Self::Fenced { .. } => ErrorClass::Fenced,
             Self::StoredMeanwhile => ErrorClass::OutOfDate,
             Self::Database(error) => class_of(error),
-            Self::Invalid(_) | Self::Chunk(_) => ErrorClass::Refused,
+            Self::Invalid(_) | Self::Chunk(_) | Self::NotJson(_) => ErrorClass::Refused,
             Self::CommitUnknown(_) | Self::Migrate(_) | Self::TaskDied(_) => ErrorClass::Unknown,
         }
     }

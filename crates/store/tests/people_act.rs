@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use database::Database;
 use store::admin::{NewProject, ServiceRole};
-use store::writer::{AttemptReport, Attempted, CommandStatus, GroupAction, GroupCommand};
+use store::writer::{AttemptReport, Attempted, CommandStatus, GroupAct, GroupChange, Order, Outcome};
 use store::{Admin, Writer};
 use uuid::Uuid;
 
@@ -39,29 +39,26 @@ impl Scene {
         Self { database, writer, member, viewer }
     }
 
-    fn resolve(&self) -> GroupCommand {
-        GroupCommand {
-            id: Uuid::now_v7(),
-            actor_id: self.member,
-            project_id: 1,
-            group_id: 7,
-            action: GroupAction::Resolve,
-            expected_version: 1,
-        }
+    /// The member's next command.
+    fn order(&self) -> Order {
+        Order { id: Uuid::now_v7(), actor_id: self.member, project_id: 1 }
     }
 }
+
+const RESOLVE: GroupAct = GroupAct { group_id: 7, change: GroupChange::Resolve, expected_version: 1 };
 
 #[tokio::test]
 async fn a_command_sent_many_times_at_once_acts_once_and_answers_all_the_same() {
     let scene = Scene::new().await;
-    let command = scene.resolve();
+    let order = scene.order();
     let mut sent = tokio::task::JoinSet::new();
     for _ in 0..8 {
-        let (writer, command) = (scene.writer.clone(), command.clone());
-        sent.spawn(async move { writer.execute(command).await.unwrap() });
+        let writer = scene.writer.clone();
+        sent.spawn(async move { writer.execute(order, RESOLVE).await.unwrap().outcome });
     }
-    let results = sent.join_all().await;
-    assert!(results.iter().all(|result| result.status == CommandStatus::Done && result.version == 2), "{results:?}");
+    let outcomes = sent.join_all().await;
+    let is_done = |outcome: &Outcome| outcome.status == CommandStatus::Done && outcome.version == 2;
+    assert!(outcomes.iter().all(is_done), "{outcomes:?}");
     assert_eq!(scene.database.number("select version::bigint from grp where id = 7").await, 2);
     assert_eq!(scene.database.number("select count(*) from grp_history").await, 1);
 }
@@ -69,10 +66,10 @@ async fn a_command_sent_many_times_at_once_acts_once_and_answers_all_the_same() 
 #[tokio::test]
 async fn who_acts_on_what_has_changed_meanwhile_is_told_and_changes_nothing() {
     let scene = Scene::new().await;
-    let first = scene.writer.execute(scene.resolve()).await.unwrap();
-    assert_eq!(first.status, CommandStatus::Done);
-    let mute = GroupCommand { action: GroupAction::Mute, ..scene.resolve() };
-    let second = scene.writer.execute(mute).await.unwrap();
+    let first = scene.writer.execute(scene.order(), RESOLVE).await.unwrap();
+    assert_eq!(first.outcome.status, CommandStatus::Done);
+    let mute = GroupAct { change: GroupChange::Mute, ..RESOLVE };
+    let second = scene.writer.execute(scene.order(), mute).await.unwrap().outcome;
     assert_eq!((second.status, second.version), (CommandStatus::Conflict, 2));
     assert_eq!(scene.database.number("select count(*) from grp where state = 'resolved'").await, 1);
 }
@@ -80,17 +77,18 @@ async fn who_acts_on_what_has_changed_meanwhile_is_told_and_changes_nothing() {
 #[tokio::test]
 async fn viewers_strangers_and_other_peoples_ids_are_denied() {
     let scene = Scene::new().await;
-    let by_viewer = GroupCommand { actor_id: scene.viewer, ..scene.resolve() };
-    assert_eq!(scene.writer.execute(by_viewer).await.unwrap().status, CommandStatus::Denied);
-    let by_stranger = GroupCommand { actor_id: 999, ..scene.resolve() };
-    assert_eq!(scene.writer.execute(by_stranger).await.unwrap().status, CommandStatus::Denied);
-    let elsewhere = GroupCommand { group_id: 8, ..scene.resolve() };
-    assert_eq!(scene.writer.execute(elsewhere).await.unwrap().status, CommandStatus::Missing);
+    let status = async |order, act| scene.writer.execute(order, act).await.unwrap().outcome.status;
+    let by_viewer = Order { actor_id: scene.viewer, ..scene.order() };
+    assert_eq!(status(by_viewer, RESOLVE).await, CommandStatus::Denied);
+    let by_stranger = Order { actor_id: 999, ..scene.order() };
+    assert_eq!(status(by_stranger, RESOLVE).await, CommandStatus::Denied);
+    assert_eq!(status(scene.order(), GroupAct { group_id: 8, ..RESOLVE }).await, CommandStatus::Missing);
 
-    let command = scene.resolve();
-    scene.writer.execute(command.clone()).await.unwrap();
-    let with_a_used_id = GroupCommand { actor_id: scene.viewer, ..command };
-    assert_eq!(scene.writer.execute(with_a_used_id).await.unwrap().status, CommandStatus::Denied);
+    let order = scene.order();
+    status(order, RESOLVE).await;
+    assert_eq!(status(Order { actor_id: scene.viewer, ..order }, RESOLVE).await, CommandStatus::Denied);
+    let another = GroupAct { change: GroupChange::Mute, ..RESOLVE };
+    assert_eq!(status(order, another).await, CommandStatus::Denied);
 }
 
 #[tokio::test]

@@ -3,19 +3,19 @@
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use service::proto::command::command::Action;
-use service::proto::command::command_result::Status;
-use service::proto::command::{Command, MuteGroup, ReopenGroup, ResolveGroup};
+use service::proto::command::{MuteGroup, ReopenGroup, ResolveGroup};
 use store::reader::{GroupState, Opened};
 use uuid::Uuid;
 
 use super::group::number;
+use super::order::{Asked, order};
 use super::{Piece, is_our_path, rendered};
 use crate::app::App;
 use crate::rejection::Rejection;
-use crate::visitor::{Seen, Told, Visitor};
+use crate::visitor::Visitor;
 
 #[derive(Template)]
 #[template(path = "actions.html")]
@@ -70,7 +70,7 @@ pub(super) async fn actions(
 
 /// A form that asks for a change.
 #[derive(Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct ActForm {
     #[serde(default)]
     form_token: String,
     #[serde(default)]
@@ -86,19 +86,14 @@ pub(crate) async fn act(
     visitor: Visitor,
     Path((project_id, group_id, action)): Path<(String, String, String)>,
     headers: HeaderMap,
-    Form(order): Form<Order>,
+    Form(form): Form<ActForm>,
 ) -> Result<Response, Rejection> {
     let (project_id, group_id) = (number(&project_id)?, number(&group_id)?);
-    if !visitor.owns(&app.keys, &order.form_token) {
-        return Err(Rejection::ForeignForm);
-    }
     let opened = app.open(visitor.viewer(), project_id).await?;
     if !opened.may_act() {
         return Err(Rejection::NotAllowed);
     }
-    let id = Uuid::try_parse(&order.command_id)
-        .map_err(|_| Rejection::BadRequest("`command_id` must be a UUID".to_owned()))?;
-    let expected_version = order.expected_version;
+    let expected_version = form.expected_version;
     let (action, done) = match action.as_str() {
         "resolve" => {
             (Action::ResolveGroup(ResolveGroup { group_id, expected_version }), "Resolved. The next notice reopens it.")
@@ -110,24 +105,9 @@ pub(crate) async fn act(
         ),
         _ => return Err(Rejection::NotFound),
     };
-    let command = Command { id: id.to_string(), actor_id: visitor.account.id, project_id, action: Some(action) };
-
-    let mut jar = app.keys.jar(&headers);
-    let told = match app.commands.execute(command).await {
-        Ok(result) => {
-            if !result.lsn.is_empty() {
-                jar = jar.add(app.keys.seen(Seen::write(&result.lsn)));
-            }
-            let is_done = result.status() == Status::Done;
-            Told { is_good: is_done, text: if is_done { done.to_owned() } else { result.told } }
-        }
-        Err(_) => Told {
-            is_good: false,
-            text: "Changes are paused: no worker answers. Nothing was changed; try again in a moment.".to_owned(),
-        },
-    };
-    jar = jar.add(app.keys.told(told.write()));
+    let asked = Asked { form_token: &form.form_token, command_id: &form.command_id, project_id };
+    let ordered = order(&app, &visitor, &asked, action).await?;
     let base = format!("/projects/{project_id}/groups/{group_id}");
-    let back = if order.back.starts_with(&base) && is_our_path(&order.back) { order.back } else { base };
-    Ok((jar, Redirect::to(&back)).into_response())
+    let back = if form.back.starts_with(&base) && is_our_path(&form.back) { form.back } else { base };
+    Ok(ordered.lead_to(&app, &headers, &back, done))
 }

@@ -10,6 +10,7 @@ pub(crate) mod groups;
 pub(crate) mod ingest;
 pub(crate) mod locate;
 mod notice;
+pub(crate) mod order;
 pub(crate) mod projects;
 pub(crate) mod sign_in;
 mod snippets;

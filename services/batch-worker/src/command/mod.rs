@@ -1,5 +1,7 @@
 //! Role command: what people do on the web, executed at most once and answered at once.
 
+mod groups;
+
 use std::time::Duration;
 
 use service::proto::command::command::Action;
@@ -7,7 +9,7 @@ use service::proto::command::command_result::Status as Ended;
 use service::proto::command::commands_server::Commands;
 use service::proto::command::{Command, CommandResult};
 use store::Writer;
-use store::writer::{CommandStatus, GroupAction, GroupCommand};
+use store::writer::{Act, CommandStatus, Order};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -29,21 +31,36 @@ impl Executor {
 #[tonic::async_trait]
 impl Commands for Executor {
     async fn execute(&self, request: Request<Command>) -> Result<Response<CommandResult>, Status> {
-        let command = group_command(&request.into_inner())?;
-        let kind = command.action.as_str();
-        let executed = tokio::time::timeout(COMMAND_MAX, self.writer.execute(command)).await;
+        let command = request.into_inner();
+        let id = Uuid::parse_str(&command.id).map_err(|_| Status::invalid_argument("id is not a UUID"))?;
+        let order = Order { id, actor_id: command.actor_id, project_id: command.project_id };
+        match command.action {
+            Some(Action::ResolveGroup(asked)) => self.act(order, groups::resolve(&asked)).await,
+            Some(Action::ReopenGroup(asked)) => self.act(order, groups::reopen(&asked)).await,
+            Some(Action::MuteGroup(asked)) => self.act(order, groups::mute(&asked)).await,
+            None => Err(Status::invalid_argument("no action, or one that this worker is too old for")),
+        }
+    }
+}
+
+impl Executor {
+    async fn act(&self, order: Order, act: impl Act) -> Result<Response<CommandResult>, Status> {
+        let kind = act.kind();
+        let executed = tokio::time::timeout(COMMAND_MAX, self.writer.execute(order, act)).await;
         let executed =
             executed.map_err(|_| Status::deadline_exceeded("the command took too long; it can be sent again"))?;
         match executed {
             Ok(result) => {
-                let ended = ended(result.status);
+                let outcome = result.outcome;
+                let ended = ended(outcome.status);
                 metrics::counter!("worker_commands_total", "kind" => kind, "ended" => ended.as_str_name()).increment(1);
                 tracing::info!(kind, ended = ended.as_str_name(), "command executed");
                 Ok(Response::new(CommandResult {
                     status: ended.into(),
-                    told: result.told,
-                    version: result.version,
+                    told: outcome.told,
+                    version: outcome.version,
                     lsn: result.lsn,
+                    made_id: outcome.made_id,
                 }))
             }
             Err(error) => {
@@ -55,30 +72,12 @@ impl Commands for Executor {
     }
 }
 
-/// The command as the store takes it, or what is wrong with it.
-fn group_command(command: &Command) -> Result<GroupCommand, Status> {
-    let id = Uuid::parse_str(&command.id).map_err(|_| Status::invalid_argument("id is not a UUID"))?;
-    let (action, group_id, expected_version) = match &command.action {
-        Some(Action::ResolveGroup(resolve)) => (GroupAction::Resolve, resolve.group_id, resolve.expected_version),
-        Some(Action::ReopenGroup(reopen)) => (GroupAction::Reopen, reopen.group_id, reopen.expected_version),
-        Some(Action::MuteGroup(mute)) => (GroupAction::Mute, mute.group_id, mute.expected_version),
-        None => return Err(Status::invalid_argument("no action, or one that this worker is too old for")),
-    };
-    Ok(GroupCommand {
-        id,
-        actor_id: command.actor_id,
-        project_id: command.project_id,
-        group_id,
-        action,
-        expected_version,
-    })
-}
-
 fn ended(status: CommandStatus) -> Ended {
     match status {
         CommandStatus::Done => Ended::Done,
         CommandStatus::Conflict => Ended::Conflict,
         CommandStatus::Denied => Ended::Denied,
         CommandStatus::Missing => Ended::Missing,
+        CommandStatus::Invalid => Ended::Invalid,
     }
 }

@@ -1,0 +1,216 @@
+//! What people do: executed at most once, whatever is sent twice.
+//!
+//! Everything that can be done is a type that implements [`Act`], in the module of the room that it belongs to. What all
+//! of them have in common is here: the row of `command` that takes the id, and what is told of a repeat.
+
+mod groups;
+
+use std::future::Future;
+
+use serde::Serialize;
+use sqlx::{Postgres, Transaction};
+use uuid::Uuid;
+
+pub use groups::{GroupAct, GroupChange};
+
+use super::Writer;
+use crate::StoreError;
+
+/// Something that a person does. Serialized it is what `command.args` keeps, so it holds no secret in clear.
+pub trait Act: Serialize + Send + Sync + 'static {
+    /// The name of its kind, as `command.kind` keeps it.
+    fn kind(&self) -> &'static str;
+
+    /// Does it, or says why not. Whether the actor may do it is its business, too: `order` says who asks, and for which
+    /// project. What it wrote is kept whichever way it ends, unless it fails.
+    fn act(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+        order: &Order,
+    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
+}
+
+/// Who asks, and by which name: the same for every repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// Made before it is first sent; the same for every repeat.
+    pub id: Uuid,
+    /// Who does it: a user, or 0 for somebody who is not signed in.
+    pub actor_id: i64,
+    /// The project that it is done in, or 0 where it is not about one.
+    pub project_id: i64,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandStatus {
+    /// It holds.
+    Done,
+    /// Somebody changed the object since the person saw it; nothing was done.
+    Conflict,
+    /// The actor may not do this, or this is somebody else's command.
+    Denied,
+    /// There is no such object.
+    Missing,
+    /// What was asked for cannot be.
+    Invalid,
+}
+
+impl CommandStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Conflict => "conflict",
+            Self::Denied => "denied",
+            Self::Missing => "missing",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    fn from_str(text: &str) -> Self {
+        match text {
+            "done" => Self::Done,
+            "conflict" => Self::Conflict,
+            "missing" => Self::Missing,
+            "invalid" => Self::Invalid,
+            _ => Self::Denied,
+        }
+    }
+}
+
+/// What an [`Act`] led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: CommandStatus,
+    /// One sentence for the person.
+    pub told: String,
+    /// The version of the object afterwards; 0 when there is none to tell.
+    pub version: i32,
+    /// The id of what was made; 0 when nothing was.
+    pub made_id: i64,
+}
+
+impl Outcome {
+    /// It holds, and `told` says what does.
+    pub fn done(told: impl Into<String>) -> Self {
+        Self::ended(CommandStatus::Done, told)
+    }
+
+    /// It ended so; `told` says why.
+    pub fn ended(status: CommandStatus, told: impl Into<String>) -> Self {
+        Self { status, told: told.into(), version: 0, made_id: 0 }
+    }
+
+    /// The same, with the version of the object.
+    #[must_use]
+    pub fn with_version(self, version: i32) -> Self {
+        Self { version, ..self }
+    }
+
+    /// The same, with the id of what was made.
+    #[must_use]
+    pub fn with_made(self, made_id: i64) -> Self {
+        Self { made_id, ..self }
+    }
+}
+
+/// The result of a command, the same for every repeat of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandResult {
+    /// What it led to.
+    pub outcome: Outcome,
+    /// A reader that has replayed this position of the log sees the change.
+    pub lsn: String,
+}
+
+impl Writer {
+    /// Executes a command, or answers what became of it when it was sent before.
+    ///
+    /// Runs in a task of its own: whoever waits for the answer may go away in the middle of it.
+    pub async fn execute(&self, order: Order, act: impl Act) -> Result<CommandResult, StoreError> {
+        let writer = self.clone();
+        tokio::spawn(async move { writer.execute_here(&order, &act).await }).await.map_err(StoreError::TaskDied)?
+    }
+
+    async fn execute_here(&self, order: &Order, act: &impl Act) -> Result<CommandResult, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let outcome = match record(&mut transaction, order, act).await? {
+            Some(earlier) => earlier,
+            None => {
+                let outcome = act.act(&mut transaction, order).await?;
+                sqlx::query!(
+                    "update command set status = $2, told = $3, version = $4, made_id = $5 where id = $1",
+                    order.id,
+                    outcome.status.as_str(),
+                    outcome.told,
+                    outcome.version,
+                    outcome.made_id
+                )
+                .execute(&mut *transaction)
+                .await?;
+                outcome
+            }
+        };
+        transaction.commit().await.map_err(StoreError::CommitUnknown)?;
+        let lsn =
+            sqlx::query_scalar!(r#"select pg_current_wal_insert_lsn()::text as "lsn!""#).fetch_one(&self.pool).await?;
+        Ok(CommandResult { outcome, lsn })
+    }
+}
+
+/// Takes the command's id. `Some` is the result of the one that had it before: a repeat that comes while the first is
+/// still under way waits here for its end.
+async fn record(
+    transaction: &mut Transaction<'_, Postgres>,
+    order: &Order,
+    act: &impl Act,
+) -> Result<Option<Outcome>, StoreError> {
+    let args = serde_json::to_value(act).map_err(StoreError::NotJson)?;
+    let is_new = sqlx::query!(
+        "insert into command (id, actor_id, project_id, kind, args, status) values ($1, $2, $3, $4, $5, 'running') on conflict (id) do nothing",
+        order.id,
+        order.actor_id,
+        order.project_id,
+        act.kind(),
+        args,
+    )
+    .execute(&mut **transaction)
+    .await?
+    .rows_affected()
+        == 1;
+    if is_new {
+        return Ok(None);
+    }
+    let earlier = sqlx::query!(
+        "select actor_id, project_id, kind, args, status, told, version, made_id from command where id = $1",
+        order.id
+    )
+    .fetch_one(&mut **transaction)
+    .await?;
+    let is_the_same = earlier.actor_id == order.actor_id
+        && earlier.project_id == order.project_id
+        && earlier.kind == act.kind()
+        && earlier.args == args;
+    if !is_the_same {
+        return Ok(Some(Outcome::ended(CommandStatus::Denied, "This id belongs to another command.")));
+    }
+    Ok(Some(Outcome {
+        status: CommandStatus::from_str(&earlier.status),
+        told: earlier.told,
+        version: earlier.version,
+        made_id: earlier.made_id,
+    }))
+}
+
+/// Whether the actor may change what belongs to the project.
+async fn may_act(transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<bool, StoreError> {
+    let may_act = sqlx::query_scalar!(
+        r#"select role <> 'viewer' as "may_act!" from membership where user_id = $1 and project_id = $2"#,
+        order.actor_id,
+        order.project_id
+    )
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(may_act == Some(true))
+}
