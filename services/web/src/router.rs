@@ -6,7 +6,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::pages::{act, deploys, group, groups, ingest, locate, projects, sign_in, theme};
+use crate::pages::{act, deploys, group, groups, ingest, locate, projects, settings, sign_in, theme};
 use crate::rejection::Rejection;
 use crate::{api, assets, headers};
 
@@ -32,6 +32,7 @@ pub(crate) fn routes(app: App) -> Router {
         )
         .route("/projects/{project_id}/deploys", get(deploys::page))
         .route("/projects/{project_id}/ingest", get(ingest::page))
+        .route("/projects/{project_id}/settings", get(settings::general::page))
         .route("/locate/{notice_id}", get(locate::locate))
         .route("/assets/{name}", get(assets::asset))
         .route("/favicon.ico", get(assets::favicon))

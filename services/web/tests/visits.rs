@@ -69,6 +69,7 @@ async fn what_is_not_ones_own_is_not_there() {
         "/projects/1/groups".to_owned(),
         "/projects/1/deploys".to_owned(),
         "/projects/1/ingest".to_owned(),
+        "/projects/1/settings".to_owned(),
         format!("/projects/1/groups/{group}"),
         format!("/projects/1/groups/{group}/notices/{notice}"),
         format!("/projects/1/groups/{group}/notices/{notice}/json"),

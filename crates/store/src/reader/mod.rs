@@ -16,6 +16,7 @@ mod notices;
 mod people;
 mod projects;
 pub mod search;
+mod settings;
 mod since;
 mod stats;
 
@@ -38,6 +39,7 @@ pub use ingest::{DeadReason, Ending, Fold, Intake, Lane, Worker};
 pub use notices::{Around, NoticePage, StoredNotice};
 pub use people::{Account, Token};
 pub use projects::{Opened, Project, ProjectCard, Viewer};
+pub use settings::ProjectSettings;
 pub use since::SincePage;
 pub use stats::{Bucket, BucketSize, Stage};
 

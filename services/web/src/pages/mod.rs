@@ -12,6 +12,7 @@ pub(crate) mod locate;
 mod notice;
 pub(crate) mod order;
 pub(crate) mod projects;
+pub(crate) mod settings;
 pub(crate) mod sign_in;
 mod snippets;
 pub(crate) mod theme;
@@ -54,6 +55,7 @@ pub(crate) enum Tab {
     Groups,
     Deploys,
     Ingest,
+    Settings,
 }
 
 struct Nav<'a> {

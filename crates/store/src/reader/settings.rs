@@ -1,0 +1,39 @@
+//! What a project's settings say at present.
+
+use sqlx::types::time::OffsetDateTime;
+
+use super::{Opened, ReadError, Reader};
+
+/// The settings of a project.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the columns")]
+pub struct ProjectSettings {
+    pub name: String,
+    pub slug: String,
+    /// The name of the organization that it belongs to.
+    pub organization: String,
+    /// `default` or `hoptoad`.
+    pub grouping: String,
+    /// Notices a minute above which clients are refused; none: all are taken.
+    pub rate_per_minute_max: Option<i32>,
+    /// Days that bodies are kept.
+    pub retention_days: i32,
+    /// Whether gateways refuse everything.
+    pub disabled: bool,
+    pub created_at: OffsetDateTime,
+}
+
+impl Reader {
+    /// The settings of a project; `None` when it was deleted since it was opened.
+    pub async fn project_settings(&self, opened: &Opened) -> Result<Option<ProjectSettings>, ReadError> {
+        let settings = sqlx::query_as!(
+            ProjectSettings,
+            "select p.name, p.slug, o.name as organization, p.grouping, p.rate_per_minute_max, p.retention_days, p.disabled, p.created_at
+             from project p join organization o on o.id = p.organization_id where p.id = $1",
+            opened.id()
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(settings)
+    }
+}
