@@ -21,6 +21,11 @@ pub fn generate_key() -> String {
     random_hex(16)
 }
 
+/// A new token of a link in a mail.
+pub fn generate_link() -> String {
+    random_hex(32)
+}
+
 /// A new signing key of a webhook.
 pub(crate) fn generate_secret() -> [u8; 24] {
     let mut bytes = [0; 24];

@@ -115,7 +115,9 @@ async fn work(
         let listening_on = commands.local_addr().context("the command port has no address")?;
         command_address = Some(config.command_address(listening_on));
         tracing::info!(%listening_on, "taking commands");
-        roles.spawn(serve_commands(commands, writer.clone(), config.service.control_token.clone(), stop.clone()));
+        let executor = command::Executor::new(writer.clone(), config.public_url.as_deref());
+        let token = config.service.control_token.clone();
+        roles.spawn(serve_commands(commands, executor, writer.clone(), token, stop.clone()));
     }
     if config.has(Role::Deliver) {
         let reach = if config.deliver_allow_private { deliver::Reach::Any } else { deliver::Reach::Public };
@@ -147,9 +149,15 @@ async fn work(
 }
 
 /// Takes commands until told to stop, then answers those that it has.
-async fn serve_commands(listener: TcpListener, writer: Writer, token: Option<String>, stop: CancellationToken) {
+async fn serve_commands(
+    listener: TcpListener,
+    executor: command::Executor,
+    writer: Writer,
+    token: Option<String>,
+    stop: CancellationToken,
+) {
     let guard = Guard::new(token);
-    let commands = CommandsServer::with_interceptor(command::Executor::new(writer.clone()), guard.clone());
+    let commands = CommandsServer::with_interceptor(executor, guard.clone());
     let build_tools = SentryApiServer::with_interceptor(sentry_api::SentryApi::new(writer, stop.clone()), guard);
     let served = Server::builder()
         .add_service(commands)

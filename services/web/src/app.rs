@@ -10,7 +10,7 @@ use store::reader::{Account, Opened, ReadError, Token, Viewer};
 use crate::attempts::Attempts;
 use crate::cache::ReadCache;
 use crate::commands::Commands;
-use crate::config::Config;
+use crate::config::{Config, Registration};
 use crate::cookies::Keys;
 use crate::pages::Piece;
 use crate::passwords::Passwords;
@@ -29,6 +29,7 @@ pub(crate) struct Parts {
     pub(crate) commands: Commands,
     pub(crate) passwords: Passwords,
     pub(crate) attempts: Attempts,
+    pub(crate) registration: Registration,
     pub(crate) public_url: Option<String>,
     /// Whether people reach the pages by https.
     pub(crate) is_https: bool,
@@ -68,6 +69,7 @@ impl App {
             keys: Keys::new(&config.secret_key, config.is_https()),
             passwords: Passwords::new(),
             attempts: Attempts::new(),
+            registration: config.registration,
             public_url: config.public_url.clone(),
             is_https: config.is_https(),
             gateway_url: config.gateway_url.clone(),
@@ -90,9 +92,17 @@ impl App {
         opened.await?.ok_or(Rejection::NotFound)
     }
 
-    pub(crate) async fn account(&self, id: i64) -> Result<Option<Arc<Account>>, ReadError> {
+    /// An account, read anew when what there is does not show the visitor's own last change.
+    pub(crate) async fn account(&self, id: i64, seen: Option<&Seen>) -> Result<Option<Arc<Account>>, ReadError> {
         let reader = self.reader.clone();
-        self.accounts.get(id.to_string(), None, || async move { reader.account(id).await }).await
+        let lsn = seen.map(|seen| seen.lsn.clone());
+        let read = || async move {
+            if let Some(lsn) = lsn {
+                reader.wait_for(&lsn, Seen::WAIT_MAX).await?;
+            }
+            reader.account(id).await
+        };
+        self.accounts.get(id.to_string(), seen.map(Seen::at), read).await
     }
 
     pub(crate) async fn token(&self, clear: &str) -> Result<Option<Arc<Token>>, ReadError> {

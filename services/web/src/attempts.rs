@@ -1,4 +1,4 @@
-//! How often somebody may be wrong about a password, per account and per address.
+//! How often somebody may try what could be guessing or a nuisance, per account and per address.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,9 +7,18 @@ use std::time::Duration;
 
 use moka::future::Cache;
 
-/// Wrong passwords for one account within [`WITHIN`].
+/// What is tried; each is counted by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Attempt {
+    /// A password.
+    Password,
+    /// To be sent a mail.
+    Mail,
+}
+
+/// Attempts for one account within [`WITHIN`].
 const PER_ACCOUNT_MAX: u32 = 10;
-/// Wrong passwords from one address within [`WITHIN`].
+/// Attempts from one address within [`WITHIN`].
 const PER_ADDRESS_MAX: u32 = 50;
 /// After this time a count begins anew.
 const WITHIN: Duration = Duration::from_secs(10 * 60);
@@ -28,8 +37,8 @@ impl Attempts {
     }
 
     /// Counts an attempt before it is made; whether it may be made. Counting first keeps many at once from slipping by.
-    pub(crate) async fn take(&self, email: &str, address: IpAddr) -> bool {
-        let keys = keys(email, address);
+    pub(crate) async fn take(&self, what: Attempt, email: &str, address: IpAddr) -> bool {
+        let keys = keys(what, email, address);
         let mut may = true;
         for (key, max) in keys {
             let count = self.counts.get_with(key, async { Arc::default() }).await;
@@ -40,8 +49,8 @@ impl Attempts {
 
     /// Takes back what was counted: the password was right. The address keeps its other attempts, or signing in to an
     /// account of one's own would buy more guesses at those of others.
-    pub(crate) async fn forgive(&self, email: &str, address: IpAddr) {
-        let [(account, _), (address, _)] = keys(email, address);
+    pub(crate) async fn forgive(&self, what: Attempt, email: &str, address: IpAddr) {
+        let [(account, _), (address, _)] = keys(what, email, address);
         self.counts.invalidate(&account).await;
         if let Some(count) = self.counts.get(&address).await {
             count.fetch_sub(1, Ordering::Relaxed);
@@ -49,14 +58,14 @@ impl Attempts {
     }
 }
 
-fn keys(email: &str, address: IpAddr) -> [(String, u32); 2] {
+fn keys(what: Attempt, email: &str, address: IpAddr) -> [(String, u32); 2] {
     // A household has one IPv6 network of 64 bits, whatever it does inside.
     let network = match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("{:x}", u128::from(address) >> 64),
     };
     let account: String = email.to_lowercase().chars().take(320).collect();
-    [(format!("account {account}"), PER_ACCOUNT_MAX), (format!("address {network}"), PER_ADDRESS_MAX)]
+    [(format!("{what:?} account {account}"), PER_ACCOUNT_MAX), (format!("{what:?} address {network}"), PER_ADDRESS_MAX)]
 }
 
 #[cfg(test)]
@@ -69,30 +78,30 @@ mod tests {
     async fn one_account_is_limited_from_wherever() {
         let attempts = Attempts::new();
         for round in 0..PER_ACCOUNT_MAX {
-            assert!(attempts.take("a@b.example", IpAddr::from([192, 0, 2, round as u8])).await);
+            assert!(attempts.take(Attempt::Password, "a@b.example", IpAddr::from([192, 0, 2, round as u8])).await);
         }
-        assert!(!attempts.take("A@b.example", HOME).await);
-        assert!(attempts.take("other@b.example", HOME).await);
+        assert!(!attempts.take(Attempt::Password, "A@b.example", HOME).await);
+        assert!(attempts.take(Attempt::Password, "other@b.example", HOME).await);
     }
 
     #[tokio::test]
     async fn one_address_is_limited_for_whomever() {
         let attempts = Attempts::new();
         for round in 0..PER_ADDRESS_MAX {
-            assert!(attempts.take(&format!("{round}@b.example"), HOME).await);
+            assert!(attempts.take(Attempt::Password, &format!("{round}@b.example"), HOME).await);
         }
-        assert!(!attempts.take("new@b.example", HOME).await);
+        assert!(!attempts.take(Attempt::Password, "new@b.example", HOME).await);
     }
 
     #[tokio::test]
     async fn being_right_does_not_buy_more_guesses() {
         let attempts = Attempts::new();
         for round in 0..PER_ADDRESS_MAX - 1 {
-            assert!(attempts.take(&format!("{round}@b.example"), HOME).await);
+            assert!(attempts.take(Attempt::Password, &format!("{round}@b.example"), HOME).await);
         }
-        assert!(attempts.take("mine@b.example", HOME).await);
-        attempts.forgive("mine@b.example", HOME).await;
-        assert!(attempts.take("mine@b.example", HOME).await);
-        assert!(!attempts.take("other@b.example", HOME).await);
+        assert!(attempts.take(Attempt::Password, "mine@b.example", HOME).await);
+        attempts.forgive(Attempt::Password, "mine@b.example", HOME).await;
+        assert!(attempts.take(Attempt::Password, "mine@b.example", HOME).await);
+        assert!(!attempts.take(Attempt::Password, "other@b.example", HOME).await);
     }
 }

@@ -1,6 +1,8 @@
 //! What people do, on its way to a worker.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,7 +11,7 @@ use service::auth::Bearer;
 use service::proto::command::commands_client::CommandsClient;
 use service::proto::command::{Command, CommandResult};
 use store::Reader;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::cache::ReadCache;
 
@@ -17,6 +19,8 @@ use crate::cache::ReadCache;
 const CONNECT_WITHIN: Duration = Duration::from_millis(800);
 /// Longest wait for a command to be executed.
 const EXECUTE_WITHIN: Duration = Duration::from_secs(6);
+/// Connections that are kept; workers come and go, and each has an address of its own.
+const CONNECTIONS_MAX: usize = 64;
 /// The role of workers that execute commands.
 const ROLE: &str = "command";
 
@@ -28,6 +32,8 @@ pub(crate) struct Commands {
     bearer: Bearer,
     /// Workers that take commands, as every page about a group asks.
     known: ReadCache<Vec<String>>,
+    /// Connections to workers, which many commands share. One that broke connects again by itself.
+    channels: Arc<Mutex<HashMap<String, Channel>>>,
 }
 
 /// No worker took the command, or none said what became of it.
@@ -39,24 +45,38 @@ impl Commands {
         let bearer = Bearer::new(token).context("CROAK_CONTROL_TOKEN cannot be written in a header")?;
         let known =
             ReadCache::new("workers", 1 << 20, |addresses: &Vec<String>| addresses.iter().map(String::len).sum());
-        Ok(Commands { reader, fixed, bearer, known })
+        Ok(Commands { reader, fixed, bearer, known, channels: Arc::default() })
     }
 
     /// Whether there is somebody to send commands to.
     pub(crate) async fn are_taken(&self) -> bool {
+        !self.known().await.is_empty()
+    }
+
+    /// Workers that took commands a moment ago.
+    async fn known(&self) -> Arc<Vec<String>> {
         let commands = self.clone();
         let known =
             self.known.get("workers", None, || async move { Ok::<_, Infallible>(Some(commands.addresses().await)) });
-        known.await.ok().flatten().is_some_and(|addresses| !addresses.is_empty())
+        known.await.ok().flatten().unwrap_or_default()
     }
 
     /// Sends one command. The same command may be sent again and to others: its id keeps it from acting twice.
     pub(crate) async fn execute(&self, command: Command) -> Result<CommandResult, Paused> {
-        for address in self.addresses().await {
+        if let Some(result) = self.execute_by(self.known().await.to_vec(), &command).await {
+            return Ok(result);
+        }
+        // Those that were known a moment ago may have gone, and others come.
+        self.execute_by(self.addresses().await, &command).await.ok_or(Paused)
+    }
+
+    async fn execute_by(&self, mut addresses: Vec<String>, command: &Command) -> Option<CommandResult> {
+        addresses.shuffle(&mut rand::rng());
+        for address in addresses {
             match self.send(&address, command.clone()).await {
                 Ok(result) => {
                     metrics::counter!("web_commands_total", "outcome" => "answered").increment(1);
-                    return Ok(result);
+                    return Some(result);
                 }
                 Err(error) => {
                     metrics::counter!("web_commands_total", "outcome" => "failed").increment(1);
@@ -64,22 +84,34 @@ impl Commands {
                 }
             }
         }
-        Err(Paused)
+        None
     }
 
     async fn send(&self, address: &str, command: Command) -> anyhow::Result<CommandResult> {
-        let channel = Endpoint::from_shared(address.to_owned())
-            .context("reading the worker's address")?
-            .connect_timeout(CONNECT_WITHIN)
-            .timeout(EXECUTE_WITHIN)
-            .connect()
-            .await
-            .context("connecting to the worker")?;
+        let channel = self.channel(address)?;
         let mut client = CommandsClient::with_interceptor(channel, self.bearer.clone());
         Ok(client.execute(command).await.context("executing the command")?.into_inner())
     }
 
-    /// Workers that take commands, in no particular order.
+    /// The connection to a worker, made when it is first used.
+    fn channel(&self, address: &str) -> anyhow::Result<Channel> {
+        let mut channels = self.channels.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(channel) = channels.get(address) {
+            return Ok(channel.clone());
+        }
+        if channels.len() >= CONNECTIONS_MAX {
+            channels.clear();
+        }
+        let channel = Endpoint::from_shared(address.to_owned())
+            .context("reading the worker's address")?
+            .connect_timeout(CONNECT_WITHIN)
+            .timeout(EXECUTE_WITHIN)
+            .connect_lazy();
+        channels.insert(address.to_owned(), channel.clone());
+        Ok(channel)
+    }
+
+    /// Workers that take commands, as the database says.
     async fn addresses(&self) -> Vec<String> {
         if let Some(fixed) = &self.fixed {
             return vec![fixed.clone()];
@@ -91,13 +123,11 @@ impl Commands {
                 return Vec::new();
             }
         };
-        let mut addresses: Vec<String> = workers
+        workers
             .into_iter()
             .filter(|worker| worker.roles.iter().any(|role| role == ROLE))
             .filter_map(|worker| worker.command_address)
             .map(|address| if address.contains("://") { address } else { format!("http://{address}") })
-            .collect();
-        addresses.shuffle(&mut rand::rng());
-        addresses
+            .collect()
     }
 }

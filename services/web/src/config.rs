@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use service::http::{Door, DoorArgs, HttpLimits};
 use service::{BadConfig, ServiceArgs};
 
@@ -38,6 +38,11 @@ pub struct Config {
     #[arg(long, env = "CROAK_COMMAND_URL", value_parser = base_url)]
     pub command_url: Option<String>,
 
+    /// Who may make an account on the sign-up page. It travels with each sign-up, and the worker that makes the account
+    /// decides by it. Operators make accounts by `croak user create` whatever it says.
+    #[arg(long, env = "CROAK_REGISTRATION", value_enum, default_value_t = Registration::Invited)]
+    pub registration: Registration,
+
     /// The door.
     #[command(flatten)]
     pub door: DoorArgs,
@@ -45,6 +50,17 @@ pub struct Config {
     /// What all services have.
     #[command(flatten)]
     pub service: ServiceArgs,
+}
+
+/// Who may make an account by these pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// Who was invited to an organization.
+    Invited,
+    /// Nobody.
+    Closed,
 }
 
 impl Config {

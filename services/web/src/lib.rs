@@ -36,7 +36,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-pub use crate::config::Config;
+pub use crate::config::{Config, Registration};
 
 /// Usual port of health, metrics and control.
 pub const ADMIN_PORT: u16 = 9182;

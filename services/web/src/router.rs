@@ -6,7 +6,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::pages::{act, deploys, group, groups, ingest, locate, projects, settings, sign_in, theme};
+use crate::pages::{
+    act, deploys, group, groups, ingest, link, locate, new_project, projects, settings, sign_in, sign_up, theme,
+};
 use crate::rejection::Rejection;
 use crate::{api, assets, headers};
 
@@ -18,8 +20,12 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/", get(projects::home))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/sign-up", get(sign_up::sign_up_form).post(sign_up::sign_up))
+        .route("/forgotten", get(sign_up::forgotten_form).post(sign_up::forgotten))
+        .route("/link/{token}", get(link::page).post(link::choose))
         .route("/theme", post(theme::choose))
         .route("/projects", get(projects::page))
+        .route("/projects/new", get(new_project::page).post(new_project::create))
         .route("/projects/{project_id}", get(groups::home))
         .route("/projects/{project_id}/groups", get(groups::page))
         .route("/projects/{project_id}/groups/{group_id}", get(group::page))

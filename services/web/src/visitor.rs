@@ -48,15 +48,16 @@ impl FromRequestParts<App> for Visitor {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Visitor, Rejection> {
         let to_sign_in = || Rejection::SignedOut { wanted: wanted(parts) };
         let session = Session::read(&app.keys, &parts.headers).ok_or_else(to_sign_in)?;
-        let account = app.account(session.user_id).await?.ok_or_else(to_sign_in)?;
+        let jar = app.keys.jar(&parts.headers);
+        let seen = jar.get(SEEN).and_then(|cookie| Seen::read(&cookie));
+        let account = app.account(session.user_id, seen.as_ref()).await?.ok_or_else(to_sign_in)?;
         if account.session_epoch != session.epoch {
             return Err(to_sign_in());
         }
-        let jar = app.keys.jar(&parts.headers);
         Ok(Visitor {
             account,
             form_token: app.keys.form_token(&session.nonce),
-            seen: jar.get(SEEN).and_then(|cookie| Seen::read(&cookie)),
+            seen,
             told: jar.get(TOLD).and_then(|cookie| Told::read(&cookie)),
             theme: Theme::of(&app.keys, &parts.headers),
             nonce: session.nonce,

@@ -1,15 +1,15 @@
 //! Organizations: who projects belong to.
 
 use super::Admin;
-use super::project::{check_slug, slug_of, taken};
-use crate::StoreError;
+use super::project::taken;
 use crate::writer::Organization;
+use crate::{StoreError, slug};
 
 impl Admin {
     /// Makes an organization. Its name in addresses is made from its name when there is none.
     pub async fn create_organization(&self, name: &str, slug: Option<String>) -> Result<Organization, StoreError> {
-        let slug = slug.unwrap_or_else(|| slug_of(name));
-        check_slug(&slug)?;
+        let slug = slug.unwrap_or_else(|| slug::of(name));
+        slug::check(&slug)?;
         sqlx::query_as!(
             Organization,
             "insert into organization (slug, name) values ($1, $2) returning id, slug, name, created_at",

@@ -3,10 +3,7 @@
 use time::OffsetDateTime;
 
 use super::Admin;
-use crate::{StoreError, token};
-
-/// Most characters of a slug.
-const SLUG_CHARS_MAX: usize = 64;
+use crate::{StoreError, slug, token};
 
 /// A project to be made.
 #[derive(Debug, Clone, Default)]
@@ -76,8 +73,8 @@ pub struct WebhookRow {
 impl Admin {
     /// Makes a project and its key.
     pub async fn create_project(&self, new: NewProject) -> Result<ProjectRow, StoreError> {
-        let slug = new.slug.unwrap_or_else(|| slug_of(&new.name));
-        check_slug(&slug)?;
+        let slug = new.slug.unwrap_or_else(|| slug::of(&new.name));
+        slug::check(&slug)?;
         let key = new.key.unwrap_or_else(token::generate_key);
         let organization_id = self.organization_id(new.organization.as_deref()).await?;
         let mut transaction = self.pool.begin().await?;
@@ -200,42 +197,10 @@ impl Admin {
     }
 }
 
-/// What stands in addresses must be plain.
-pub(super) fn check_slug(slug: &str) -> Result<(), StoreError> {
-    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if slug.is_empty() || slug.len() > SLUG_CHARS_MAX || !slug.chars().all(is_plain) {
-        return Err(StoreError::Invalid(format!(
-            "slug `{slug}` is not valid: it takes 1 to {SLUG_CHARS_MAX} of a-z, 0-9 and -"
-        )));
-    }
-    Ok(())
-}
-
-/// The name in addresses that a name suggests.
-pub(super) fn slug_of(name: &str) -> String {
-    let words: Vec<String> = name
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_lowercase)
-        .collect();
-    words.join("-").chars().take(SLUG_CHARS_MAX).collect()
-}
-
 /// A unique key that was hit is the operator's to know of in words.
 pub(super) fn taken(error: sqlx::Error, told: &str) -> StoreError {
     match &error {
         sqlx::Error::Database(answer) if answer.is_unique_violation() => StoreError::Invalid(told.to_owned()),
         _ => StoreError::Database(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::slug_of;
-
-    #[test]
-    fn a_slug_is_made_of_the_name() {
-        assert_eq!(slug_of("The Shop (EU)"), "the-shop-eu");
-        assert_eq!(slug_of("…"), "");
     }
 }

@@ -64,3 +64,43 @@ impl Reader {
         }))
     }
 }
+
+/// What a link in a mail leads to, while it leads anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountLink {
+    /// The address that it was sent to.
+    pub email: String,
+    /// What follows.
+    pub purpose: LinkPurpose,
+}
+
+/// What a link in a mail is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkPurpose {
+    /// A password for a new account.
+    SignUp,
+    /// Another password.
+    Reset,
+    /// Another address of the account.
+    Email,
+}
+
+impl Reader {
+    /// The link with this SHA-256 of its token, unless it was used or is too old.
+    pub async fn account_link(&self, sha256: &[u8]) -> Result<Option<AccountLink>, ReadError> {
+        let row = sqlx::query!(
+            "select email, purpose from account_link where token_sha256 = $1 and used_at is null and expires_at > now()",
+            sha256
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| AccountLink {
+            email: row.email,
+            purpose: match row.purpose.as_str() {
+                "sign_up" => LinkPurpose::SignUp,
+                "email" => LinkPurpose::Email,
+                _ => LinkPurpose::Reset,
+            },
+        }))
+    }
+}

@@ -3,11 +3,12 @@
 use sqlx::types::time::OffsetDateTime;
 
 use super::{ReadError, Reader};
+use crate::Role;
 
 /// Who is looking. Decides which projects there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Viewer {
-    /// A person: sees the projects that the person is a member of.
+    /// A person: sees the projects that `project_access` says.
     User(i64),
     /// A project's own token: sees that project.
     Project(i64),
@@ -35,7 +36,8 @@ pub struct Opened {
     id: i64,
     slug: String,
     name: String,
-    role: Option<String>,
+    organization_id: i64,
+    role: Option<Role>,
 }
 
 impl Opened {
@@ -57,10 +59,28 @@ impl Opened {
         &self.name
     }
 
-    /// Whether the viewer may change the state of groups: a person who is more than a viewer.
+    /// The number of the organization that it belongs to.
+    #[must_use]
+    pub fn organization_id(&self) -> i64 {
+        self.organization_id
+    }
+
+    /// What the viewer is in it; nothing for a project's own token, which looks only.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// Whether the viewer may change the state of groups.
     #[must_use]
     pub fn may_act(&self) -> bool {
-        self.role.as_deref().is_some_and(|role| role != "viewer")
+        self.role.is_some_and(Role::may_act)
+    }
+
+    /// Whether the viewer may change the settings.
+    #[must_use]
+    pub fn may_manage(&self) -> bool {
+        self.role.is_some_and(Role::may_manage)
     }
 }
 
@@ -92,16 +112,22 @@ impl Reader {
     /// Opens a project for a viewer; `None` when there is no such project or it is not the viewer's to see.
     pub async fn open(&self, viewer: Viewer, project_id: i64) -> Result<Option<Opened>, ReadError> {
         let row = sqlx::query!(
-            r#"select p.slug, p.name, m.role as "role?"
-               from project p left join membership m on m.project_id = p.id and m.user_id = $2::bigint
-               where p.id = $1 and p.deleted_at is null and (m.role is not null or p.id = $3::bigint)"#,
+            r#"select p.slug, p.name, p.organization_id, a.role as "role?"
+               from project p left join project_access a on a.project_id = p.id and a.user_id = $2::bigint
+               where p.id = $1 and p.deleted_at is null and (a.role is not null or p.id = $3::bigint)"#,
             project_id,
             viewer.user_id(),
             viewer.project_id(),
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|row| Opened { id: project_id, slug: row.slug, name: row.name, role: row.role }))
+        Ok(row.map(|row| Opened {
+            id: project_id,
+            slug: row.slug,
+            name: row.name,
+            organization_id: row.organization_id,
+            role: row.role.as_deref().and_then(Role::parse),
+        }))
     }
 
     /// The projects that a viewer sees, by id, after the id `after`.

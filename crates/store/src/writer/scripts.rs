@@ -75,12 +75,12 @@ impl Writer {
     /// The projects that a token sees: its own, or those of its user.
     pub async fn projects_seen_by(&self, token: &ScriptToken) -> Result<Vec<SeenProject>, StoreError> {
         let rows = sqlx::query!(
-            r#"select p.id, p.slug, p.name, coalesce(m.role <> 'viewer', true) as "may_change!",
+            r#"select p.id, p.slug, p.name, coalesce(a.role <> 'viewer', true) as "may_change!",
                    o.id as organization_id, o.slug as organization_slug, o.name as organization_name, o.created_at
                from project p
                join organization o on o.id = p.organization_id
-               left join membership m on m.project_id = p.id and m.user_id = $1
-               where p.deleted_at is null and (m.user_id is not null or p.id = $2)
+               left join project_access a on a.project_id = p.id and a.user_id = $1
+               where p.deleted_at is null and (a.user_id is not null or p.id = $2)
                order by p.id"#,
             token.user.as_ref().map(|user| user.id),
             token.project_id

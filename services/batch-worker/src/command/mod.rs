@@ -1,5 +1,6 @@
 //! Role command: what people do on the web, executed at most once and answered at once.
 
+mod accounts;
 mod groups;
 
 use std::time::Duration;
@@ -20,11 +21,13 @@ const COMMAND_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct Executor {
     writer: Writer,
+    /// Where people reach the pages, for links in mails.
+    public_url: Option<String>,
 }
 
 impl Executor {
-    pub(crate) fn new(writer: Writer) -> Self {
-        Self { writer }
+    pub(crate) fn new(writer: Writer, public_url: Option<&str>) -> Self {
+        Self { writer, public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()) }
     }
 }
 
@@ -38,6 +41,11 @@ impl Commands for Executor {
             Some(Action::ResolveGroup(asked)) => self.act(order, groups::resolve(&asked)).await,
             Some(Action::ReopenGroup(asked)) => self.act(order, groups::reopen(&asked)).await,
             Some(Action::MuteGroup(asked)) => self.act(order, groups::mute(&asked)).await,
+            Some(Action::AskLink(asked)) => self.act(order, accounts::ask_link(asked, self.public_url.clone())).await,
+            Some(Action::SetPassword(asked)) => {
+                self.act(order, accounts::set_password(asked, self.public_url.clone())).await
+            }
+            Some(Action::CreateProject(asked)) => self.act(order, accounts::create_project(asked)).await,
             None => Err(Status::invalid_argument("no action, or one that this worker is too old for")),
         }
     }

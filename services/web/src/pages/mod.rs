@@ -8,14 +8,18 @@ pub(crate) mod deploys;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod ingest;
+pub(crate) mod link;
 pub(crate) mod locate;
+pub(crate) mod new_project;
 mod notice;
 pub(crate) mod order;
 pub(crate) mod projects;
 pub(crate) mod settings;
 pub(crate) mod sign_in;
+pub(crate) mod sign_up;
 mod snippets;
 pub(crate) mod theme;
+mod visit;
 
 use askama::Template;
 use axum::http::header;

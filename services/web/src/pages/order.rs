@@ -12,7 +12,7 @@ use crate::rejection::Rejection;
 use crate::visitor::{Seen, Told, Visitor};
 
 /// What is told where no worker took a command.
-const PAUSED: &str = "Changes are paused: no worker answers. Nothing was changed; try again in a moment.";
+pub(crate) const PAUSED: &str = "Changes are paused: no worker answers. Nothing was changed; try again in a moment.";
 
 /// What every form that asks for a change has besides its own fields.
 pub(crate) struct Asked<'a> {
@@ -40,14 +40,33 @@ pub(crate) async fn order(
     if !visitor.owns(&app.keys, asked.form_token) {
         return Err(Rejection::ForeignForm);
     }
-    let id = Uuid::try_parse(asked.command_id)
-        .map_err(|_| Rejection::BadRequest("`command_id` must be a UUID".to_owned()))?;
-    let (actor_id, project_id) = (visitor.account.id, asked.project_id);
+    send(app, asked.command_id, visitor.account.id, asked.project_id, action).await
+}
+
+/// Sends what somebody who is not signed in asks for. Whoever calls this has seen that the form was shown to that browser.
+pub(crate) async fn order_by_nobody(app: &App, command_id: &str, action: Action) -> Result<Ordered, Rejection> {
+    send(app, command_id, 0, 0, action).await
+}
+
+async fn send(
+    app: &App,
+    command_id: &str,
+    actor_id: i64,
+    project_id: i64,
+    action: Action,
+) -> Result<Ordered, Rejection> {
+    let id =
+        Uuid::try_parse(command_id).map_err(|_| Rejection::BadRequest("`command_id` must be a UUID".to_owned()))?;
     let command = Command { id: id.to_string(), actor_id, project_id, action: Some(action) };
     Ok(Ordered { result: app.commands.execute(command).await.ok() })
 }
 
 impl Ordered {
+    /// The number of what was made, or 0.
+    pub(crate) fn made_id(&self) -> i64 {
+        self.result.as_ref().map_or(0, |result| result.made_id)
+    }
+
     /// Whether it was done.
     pub(crate) fn is_done(&self) -> bool {
         self.result.as_ref().is_some_and(|result| result.status() == Status::Done)

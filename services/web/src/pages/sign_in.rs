@@ -10,9 +10,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use service::http::ClientAddress;
 
+use super::visit::{self, Visit};
 use super::{is_our_path, plain_page, rendered};
 use crate::app::App;
-use crate::cookies::{self, SEEN, SESSION, TOLD, VISIT};
+use crate::attempts::Attempt as Trial;
+use crate::config::Registration;
+use crate::cookies::{SEEN, SESSION, TOLD, VISIT};
 use crate::rejection::Rejection;
 use crate::visitor::{Session, Theme, Visitor};
 
@@ -26,6 +29,7 @@ struct SignIn<'a> {
     next: &'a str,
     email: &'a str,
     trouble: Option<&'a str>,
+    may_sign_up: bool,
 }
 
 #[derive(Deserialize)]
@@ -57,12 +61,11 @@ pub(crate) async fn sign_in(
     Form(attempt): Form<Attempt>,
 ) -> Result<Response, Rejection> {
     let again = |status, told| Ok(show(&app, &headers, status, &attempt.next, &attempt.email, Some(told)));
-    let visit = app.keys.jar(&headers).get(VISIT);
-    if !visit.is_some_and(|visit| app.keys.is_form_token(visit.value(), &attempt.form_token)) {
+    if !visit::owns(&app.keys, &headers, &attempt.form_token) {
         return again(StatusCode::FORBIDDEN, "This form was too old. Please try again.");
     }
     let email = attempt.email.trim().to_lowercase();
-    if !app.attempts.take(&email, address).await {
+    if !app.attempts.take(Trial::Password, &email, address).await {
         metrics::counter!("web_sign_ins_total", "outcome" => "limited").increment(1);
         return again(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please wait ten minutes and try again.");
     }
@@ -80,7 +83,7 @@ pub(crate) async fn sign_in(
         return again(StatusCode::UNPROCESSABLE_ENTITY, "Address and password do not belong together.");
     };
     metrics::counter!("web_sign_ins_total", "outcome" => "right").increment(1);
-    app.attempts.forgive(&email, address).await;
+    app.attempts.forgive(Trial::Password, &email, address).await;
     let next = if is_our_path(&attempt.next) { attempt.next.as_str() } else { "/projects" };
     let jar = app.keys.jar(&headers).add(Session::begin(&app.keys, &account));
     Ok((jar, Redirect::to(next)).into_response())
@@ -116,11 +119,11 @@ fn show(
     email: &str,
     trouble: Option<&str>,
 ) -> Response {
-    let jar = app.keys.jar(headers);
-    let visit = jar.get(VISIT).map_or_else(cookies::nonce, |cookie| cookie.value().to_owned());
-    let form_token = app.keys.form_token(&visit);
+    let visit = Visit::of(&app.keys, headers);
+    let form_token = visit.form_token(&app.keys);
     let email = if email.len() <= EMAIL_CHARS_MAX { email } else { "" };
-    let body = rendered(&SignIn { form_token: &form_token, next, email, trouble });
-    let jar = jar.add(app.keys.visit(visit));
-    (status, jar, plain_page("Sign in", Theme::of(&app.keys, headers), "/sign-in", &body)).into_response()
+    let may_sign_up = app.registration != Registration::Closed;
+    let body = rendered(&SignIn { form_token: &form_token, next, email, trouble, may_sign_up });
+    (status, visit.cookies(&app.keys), plain_page("Sign in", Theme::of(&app.keys, headers), "/sign-in", &body))
+        .into_response()
 }

@@ -3,7 +3,10 @@
 //! Everything that can be done is a type that implements [`Act`], in the module of the room that it belongs to. What all
 //! of them have in common is here: the row of `command` that takes the id, and what is told of a repeat.
 
+mod accounts;
 mod groups;
+mod letters;
+mod projects;
 
 use std::future::Future;
 
@@ -11,10 +14,12 @@ use serde::Serialize;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
+pub use accounts::{AskLink, EMAIL_CHARS_MAX, LinkWanted, Registration, SetPassword};
 pub use groups::{GroupAct, GroupChange};
+pub use projects::{CreateProject, NAME_CHARS_MAX};
 
 use super::Writer;
-use crate::StoreError;
+use crate::{Role, StoreError};
 
 /// Something that a person does. Serialized it is what `command.args` keeps, so it holds no secret in clear.
 pub trait Act: Serialize + Send + Sync + 'static {
@@ -203,14 +208,60 @@ async fn record(
     }))
 }
 
-/// Whether the actor may change what belongs to the project.
+/// Whether the actor may change the state of the project's groups.
 async fn may_act(transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<bool, StoreError> {
-    let may_act = sqlx::query_scalar!(
-        r#"select role <> 'viewer' as "may_act!" from membership where user_id = $1 and project_id = $2"#,
+    Ok(role_in_project(transaction, order).await?.is_some_and(Role::may_act))
+}
+
+/// What the actor is in the order's project.
+async fn role_in_project(
+    transaction: &mut Transaction<'_, Postgres>,
+    order: &Order,
+) -> Result<Option<Role>, StoreError> {
+    let role = sqlx::query_scalar!(
+        r#"select role as "role!" from project_access where user_id = $1 and project_id = $2"#,
         order.actor_id,
         order.project_id
     )
     .fetch_optional(&mut **transaction)
     .await?;
-    Ok(may_act == Some(true))
+    Ok(role.as_deref().and_then(Role::parse))
+}
+
+/// What somebody is in an organization.
+async fn role_in_organization(
+    transaction: &mut Transaction<'_, Postgres>,
+    user_id: i64,
+    organization_id: i64,
+) -> Result<Option<Role>, StoreError> {
+    let role = sqlx::query_scalar!(
+        "select role from organization_member where user_id = $1 and organization_id = $2",
+        user_id,
+        organization_id
+    )
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(role.as_deref().and_then(Role::parse))
+}
+
+/// Writes into the audit log what the actor changed: of the organization's, or of the own account.
+async fn note(
+    transaction: &mut Transaction<'_, Postgres>,
+    order: &Order,
+    organization_id: Option<i64>,
+    kind: &str,
+    about: &str,
+) -> Result<(), StoreError> {
+    let project_id = Some(order.project_id).filter(|id| *id != 0);
+    sqlx::query!(
+        "insert into audit_log (actor_id, organization_id, project_id, kind, about) values ($1, $2, $3, $4, $5)",
+        order.actor_id,
+        organization_id,
+        project_id,
+        kind,
+        about
+    )
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }
