@@ -91,6 +91,13 @@ async fn a_gateway_whose_sync_fails_ends_and_has_told_nobody() {
     let (status, took) = gateway.process.exit_within(ABORT_LIMIT).await;
     assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()), "{status}");
     assert!(gateway.process.log().contains("the journal cannot be written (fdatasync)"));
+    // Started on such a disk it has no journal, and ends before anybody got a 2xx.
+    let accepted_before = load.accepted_count();
+    gateway.start_again();
+    let (status, _) = gateway.process.exit_within(ABORT_LIMIT).await;
+    assert_eq!(status.code(), Some(1), "{status}");
+    assert!(gateway.process.log().lines().last().is_some_and(|words| words.contains("cannot open the journal")));
+    assert_eq!(load.accepted_count(), accepted_before);
     switch.broken_disk(false);
     gateway.start_again();
     gateway.ready().await;

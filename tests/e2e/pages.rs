@@ -1,10 +1,12 @@
 //! Pages in a real browser: found, read and stepped through, with scripts and without, on a laptop and on a telephone.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tests::browser::{Browser, Scheme, Scripts, Size};
 use tests::samples::XmlNotice;
-use tests::{Installation, tour, wire};
+use tests::tour::{self, Stop};
+use tests::{Installation, axe, wire};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_found_and_every_notice_of_it_read_with_scripts() {
@@ -86,32 +88,29 @@ async fn changed(browser: &Browser, before: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_fits_a_telephone_and_can_be_read_in_light_and_dark() {
+async fn every_page_fits_a_telephone_and_can_be_used_by_everybody_in_light_and_dark() {
     let croak = Installation::running().await;
     let stops = tour::prepare(&croak).await;
     let browser = Browser::start(Scripts::On).await;
+    let axe = axe::script(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let mut faults = Vec::new();
-    for (size, scheme) in [(Size::NARROW, Scheme::Light), (Size::NARROW, Scheme::Dark)] {
-        browser.view(size, scheme).await;
-        browser.open(&format!("http://{}/sign-in", croak.web_address())).await;
-        faults.extend(browser.faults().await.into_iter().map(|fault| format!("sign-in {size:?} {scheme:?}: {fault}")));
-    }
+    look(&browser, &axe, &croak, &Stop { name: "sign-in", path: "/sign-in".into() }, &mut faults).await;
     browser.sign_in(croak.web_address()).await;
     for stop in &stops {
-        for size in [Size::NARROW, Size::WIDE] {
-            for scheme in [Scheme::Light, Scheme::Dark] {
-                browser.view(size, scheme).await;
-                browser.open(&format!("http://{}{}", croak.web_address(), stop.path)).await;
-                faults.extend(
-                    browser
-                        .faults()
-                        .await
-                        .into_iter()
-                        .map(|fault| format!("{} {} {}: {fault}", stop.name, size.width, scheme.name())),
-                );
-            }
-        }
+        look(&browser, &axe, &croak, stop, &mut faults).await;
     }
     browser.close().await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Looks at a page in every size and scheme, and writes down what is wrong with it.
+async fn look(browser: &Browser, axe: &str, croak: &Installation, stop: &Stop, faults: &mut Vec<String>) {
+    for size in [Size::NARROW, Size::WIDE] {
+        for scheme in [Scheme::Light, Scheme::Dark] {
+            browser.view(size, scheme).await;
+            browser.open(&format!("http://{}{}", croak.web_address(), stop.path)).await;
+            let found = browser.faults().await.into_iter().chain(browser.accessibility_faults(axe).await);
+            faults.extend(found.map(|fault| format!("{} {} {}: {fault}", stop.name, size.width, scheme.name())));
+        }
+    }
 }

@@ -183,6 +183,12 @@ impl Browser {
         faults
     }
 
+    /// What the rules of accessibility find serious or critical in the page that is open, by a script of [`crate::axe`].
+    pub async fn accessibility_faults(&self, axe: &str) -> Vec<String> {
+        let found = self.client.execute_async(axe, Vec::new()).await.expect("the rules can be tried");
+        serde_json::from_value(found).expect("a list of texts")
+    }
+
     /// Errors in the console since the last time, failed requests and broken policies among them.
     pub async fn console_errors(&self) -> Vec<String> {
         let entries = self.post("se/log", json!({"type": "browser"})).await;
@@ -240,6 +246,23 @@ mod tests {
         let dark =
             browser.client().execute("return matchMedia('(prefers-color-scheme: dark)').matches", Vec::new()).await;
         assert_eq!(dark.expect("an answer"), json!(true));
+        browser.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_some_cannot_use_is_found() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let axe = crate::axe::script(folder.path());
+        let browser = Browser::start(Scripts::On).await;
+        browser
+            .open("data:text/html,<html lang=en><title>A</title><main><h1>A</h1><img src=x><select><option>1</select>")
+            .await;
+        let faults = browser.accessibility_faults(&axe).await;
+        for rule in ["critical image-alt", "critical select-name"] {
+            assert!(faults.iter().any(|fault| fault.starts_with(rule)), "{rule} is not in {faults:?}");
+        }
+        browser.open("data:text/html,<html lang=en><title>A</title><main><h1>A</h1><img src=x alt=''>").await;
+        assert_eq!(browser.accessibility_faults(&axe).await, Vec::<String>::new());
         browser.close().await;
     }
 

@@ -17,6 +17,7 @@
 //! the test); `CROAK_TEST_DATABASE_URL` and `CROAK_TEST_REDIS_URL` name servers for the tests that do not kill any.
 
 pub mod api;
+pub mod axe;
 pub mod bodies;
 pub mod browser;
 pub mod captures;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Row as _};
 
-use crate::process::Signal;
+use crate::process::{Process, Signal};
 use crate::servers::Redis;
 use crate::wait_until;
 
@@ -17,6 +17,9 @@ use super::schedule::{Fault, Kind, Victim};
 
 /// A gateway whose disk is broken has noticed within this.
 const ABORT_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a gateway says that ends because it cannot begin a journal.
+const NO_JOURNAL: &str = "cannot open the journal";
 
 /// A Redis that nothing is wrong with answers within this.
 const REDIS_LIMIT: Duration = Duration::from_secs(30);
@@ -112,8 +115,14 @@ async fn on_service(fleet: &Fleet, log: &Log, member: &Member, fault: Fault) {
             switch().broken_disk(false);
             match ended {
                 Ok(status) if status.signal() == Some(Signal::ABORT.as_raw()) => note = "it has aborted".to_owned(),
+                // One that has just been started cannot begin its journal on such a disk, and ends before it takes anything.
+                Ok(status) if status.code() == Some(1) && last_words(&service.process).contains(NO_JOURNAL) => {
+                    note = "it could not begin its journal, and has ended".to_owned();
+                }
                 Ok(status) => {
-                    log.fails(format!("{} ended with {status} instead of aborting when fdatasync failed", member.name));
+                    let words = last_words(&service.process);
+                    let name = &member.name;
+                    log.fails(format!("{name} ended with {status} instead of aborting when fdatasync failed: {words}"));
                 }
                 // One that has no segment cannot begin one on such a disk, and refuses everybody: nothing is lost by trying again.
                 Err(_) if before.is_some() && before == after => note = "it has refused everybody".to_owned(),
@@ -130,6 +139,11 @@ async fn on_service(fleet: &Fleet, log: &Log, member: &Member, fault: Fault) {
         other => unreachable!("{other:?} is no fault of a service"),
     }
     log.ends(number, note);
+}
+
+/// The last line of a service's log.
+fn last_words(process: &Process) -> String {
+    process.log().lines().last().unwrap_or_default().to_owned()
 }
 
 /// Changes the number of lanes, as far as PostgreSQL lets an operator do anything just now; answers what came of it.
