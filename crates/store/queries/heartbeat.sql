@@ -1,7 +1,7 @@
 -- A sign of life of one worker; how many live ones fold, this one included, and how many lanes need an owner.
 with me as (
-    insert into worker (id, roles, command_address, control_address, version, alive_until)
-    values ($1, $2::text[], $3, $4, $5, clock_timestamp() + interval '5 s')
+    insert into worker (id, roles, command_address, control_address, version, sends_mail, alive_until)
+    values ($1, $2::text[], $3, $4, $5, $6, clock_timestamp() + interval '5 s')
     on conflict (id) do update set
         roles = excluded.roles,
         command_address = excluded.command_address,

@@ -27,8 +27,8 @@ pub enum StoreError {
     /// What was asked for breaks a rule; the text says which and what would be right.
     #[error("{0}")]
     Invalid(String),
-    /// A command could not be written down.
-    #[error("a command cannot be written as JSON")]
+    /// A command or a mail could not be written down, or read again.
+    #[error("a command or a mail does not fit its JSON")]
     NotJson(#[source] serde_json::Error),
     /// The task that held the transaction died.
     #[error("the task of a transaction died")]

@@ -8,6 +8,8 @@ use clap::{Parser, ValueEnum};
 use queue::QueueArgs;
 use service::{BadConfig, ServiceArgs};
 
+use crate::deliver::Mailer;
+
 /// Seconds for which a stretch of time must have been over before its chunks are merged: gateways keep what is committed for ten
 /// minutes and send it again when the database was set back.
 const COMPACT_AFTER_S: u32 = 30 * 60;
@@ -59,6 +61,15 @@ pub struct Config {
     #[arg(long, env = "CROAK_DELIVER_ALLOW_PRIVATE", action = clap::ArgAction::Set, default_value_t = false)]
     pub deliver_allow_private: bool,
 
+    /// Role deliver: the server that takes mails, as `smtp://user:password@host:587?tls=required`, or `smtps://…` for TLS from the
+    /// first byte; or the folder they are written to instead, as `file:///var/lib/croak/mail`. Without it they wait.
+    #[arg(long, env = "CROAK_SMTP_URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+
+    /// Role deliver: whom mails are from, as `Croak <croak@example.org>`.
+    #[arg(long, env = "CROAK_MAIL_FROM")]
+    pub mail_from: Option<String>,
+
     /// Role housekeep: seconds without a word of the lanes of an older epoch after which they have no owner any more. At least
     /// the ten minutes that gateways keep what is committed.
     #[arg(long, env = "CROAK_LANES_QUIET_S", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..))]
@@ -101,7 +112,7 @@ pub enum Role {
     Fold,
     /// Executes what people do on the web.
     Command,
-    /// Sends webhooks.
+    /// Sends mails and calls webhooks.
     Deliver,
     /// Makes and drops partitions, merges small chunks, publishes projects to the gateways.
     Housekeep,
@@ -176,7 +187,27 @@ impl Config {
                     .into(),
             ));
         }
+        self.mailer()?;
         Ok(())
+    }
+
+    /// Whether this worker hands mails on.
+    pub(crate) fn sends_mail(&self) -> bool {
+        self.has(Role::Deliver) && self.smtp_url().is_some()
+    }
+
+    /// A compose file names the variable and leaves it empty.
+    fn smtp_url(&self) -> Option<&str> {
+        self.smtp_url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// What mails leave by.
+    pub(crate) fn mailer(&self) -> Result<Option<Mailer>, BadConfig> {
+        let Some(url) = self.smtp_url() else { return Ok(None) };
+        let Some(from) = self.mail_from.as_deref().filter(|from| !from.is_empty()) else {
+            return Err(BadConfig("CROAK_SMTP_URL needs CROAK_MAIL_FROM: whom mails are from".into()));
+        };
+        Mailer::new(url, from, &machine_name()).map(Some)
     }
 
     /// Different for every start: one that was killed must not be taken for the one that came after it.

@@ -122,8 +122,9 @@ async fn work(
     if config.has(Role::Deliver) {
         let reach = if config.deliver_allow_private { deliver::Reach::Any } else { deliver::Reach::Public };
         let (writer, stop) = (writer.clone(), stop.clone());
+        let mail = config.mailer()?.map(|mailer| (mailer, health.prefers("mail")));
         roles.spawn(async move {
-            if let Err(error) = deliver::run(writer, reach, stop).await {
+            if let Err(error) = deliver::run(writer, reach, mail, stop).await {
                 tracing::error!(error = format!("{error:#}"), "nothing is delivered");
             }
         });
@@ -137,6 +138,7 @@ async fn work(
         command_address,
         control_address: Some(control_address),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        sends_mail: config.sends_mail(),
     };
     roles.spawn(presence::keep(writer, me, share, database, stop.clone()));
 

@@ -75,7 +75,7 @@ fn describe(status: &store::admin::Status, every_lane: bool) -> String {
     format!(
         "Workers\n{}\nLanes: {} in all, {without_owner} without an owner, {behind} records behind{shown}\n{}\n\
          Journals with records that are not committed\n{}\n\
-         Dead records: {}. Records declared lost: {}. Deliveries waiting: {}.\n",
+         Dead records: {}. Records declared lost: {}. Deliveries waiting: {}.\n{}",
         table(&["id", "version", "roles", "lanes", "commands", "control"], &workers),
         status.lanes.len(),
         table(&["lane", "owner", "behind", "attempts", "committed through"], &lanes),
@@ -83,7 +83,18 @@ fn describe(status: &store::admin::Status, every_lane: bool) -> String {
         status.dead_count,
         status.incident_record_count,
         status.outbox_waiting_count,
+        mail(status),
     )
+}
+
+/// How mails stand.
+fn mail(status: &store::admin::Status) -> String {
+    let waiting = status.mail_waiting_count;
+    if status.workers.iter().any(|worker| worker.sends_mail) {
+        format!("Mails waiting: {waiting}.\n")
+    } else {
+        format!("Mails waiting: {waiting}; no worker sends any: CROAK_SMTP_URL is set at none of role deliver.\n")
+    }
 }
 
 fn at(at: Option<OffsetDateTime>) -> String {

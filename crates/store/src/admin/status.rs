@@ -18,8 +18,10 @@ pub struct Status {
     pub dead_count: i64,
     /// Records declared lost, by incidents.
     pub incident_record_count: i64,
-    /// Deliveries that are waiting.
+    /// Deliveries that are waiting, mails included.
     pub outbox_waiting_count: i64,
+    /// Mails that are waiting.
+    pub mail_waiting_count: i64,
 }
 
 /// A worker.
@@ -37,6 +39,8 @@ pub struct WorkerStatus {
     pub command_address: Option<String>,
     /// Where operators reach it.
     pub control_address: Option<String>,
+    /// Whether it has a server to hand mails to.
+    pub sends_mail: bool,
 }
 
 /// A lane.
@@ -77,7 +81,7 @@ impl Admin {
     pub async fn status(&self) -> Result<Status, StoreError> {
         let workers = sqlx::query_as!(
             WorkerStatus,
-            r#"select w.id, w.roles, w.version, w.command_address, w.control_address,
+            r#"select w.id, w.roles, w.version, w.command_address, w.control_address, w.sends_mail,
                    (select count(*) from lane_state l where l.owner = w.id and l.lease_until > now()) as "lane_count!"
                from worker w where w.alive_until > now() order by w.id"#
         )
@@ -101,7 +105,8 @@ impl Admin {
         let sums = sqlx::query!(
             r#"select (select count(*) from dead_notice) as "dead_count!",
                    (select coalesce(sum(record_count), 0) from incident)::bigint as "incident_record_count!",
-                   (select count(*) from outbox where done_at is null and gave_up_at is null) as "outbox_waiting_count!""#
+                   (select count(*) from outbox where done_at is null and gave_up_at is null) as "outbox_waiting_count!",
+                   (select count(*) from outbox where recipient is not null and done_at is null and gave_up_at is null) as "mail_waiting_count!""#
         )
         .fetch_one(&self.pool)
         .await?;
@@ -112,6 +117,7 @@ impl Admin {
             dead_count: sums.dead_count,
             incident_record_count: sums.incident_record_count,
             outbox_waiting_count: sums.outbox_waiting_count,
+            mail_waiting_count: sums.mail_waiting_count,
         })
     }
 }

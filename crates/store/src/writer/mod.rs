@@ -30,7 +30,7 @@ pub use command::{
 pub use lanes::{Claimed, Owned};
 pub use live::{Installation, ProjectRules};
 pub use mail::Mail;
-pub use outbox::{AttemptReport, Attempted, Delivery};
+pub use outbox::{AttemptReport, Attempted, Delivery, MailDelivery};
 pub use registry::{Alive, WorkerRow};
 pub use releases::{Release, ReleaseChange, ReleaseCommit, ReleaseDeploy};
 pub use retry::DeadRecord;

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Writer;
+use super::{Mail, Writer};
 use crate::StoreError;
 
 /// A claimed row of the outbox, ready to be sent.
@@ -40,6 +41,38 @@ impl std::fmt::Debug for Delivery {
     }
 }
 
+/// A claimed mail of the outbox.
+#[derive(Clone)]
+pub struct MailDelivery {
+    /// Stable over all attempts.
+    pub id: Uuid,
+    /// What it tells: `account.verify`, `group.new`.
+    pub kind: String,
+    /// When it was written into the outbox.
+    pub created_at: OffsetDateTime,
+    /// 1 for the first attempt.
+    pub attempt: i32,
+    body: serde_json::Value,
+}
+
+impl MailDelivery {
+    /// The mail itself.
+    pub fn mail(&self) -> Result<Mail, StoreError> {
+        serde_json::from_value(self.body.clone()).map_err(StoreError::NotJson)
+    }
+}
+
+impl std::fmt::Debug for MailDelivery {
+    /// Without what it says and whom it goes to.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MailDelivery")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempted {
@@ -47,6 +80,8 @@ pub enum Attempted {
     Delivered,
     /// Not this time: again after the pause.
     Again(Duration),
+    /// The server is not there, whatever was handed to it: again after the pause, and the attempt does not count.
+    Uncounted(Duration),
     /// Not this time, and there is no next.
     GaveUp,
 }
@@ -85,7 +120,7 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let (delivered, again_s) = match report.ended {
             Attempted::Delivered => (true, None),
-            Attempted::Again(pause) => (false, Some(pause.as_secs_f64())),
+            Attempted::Again(pause) | Attempted::Uncounted(pause) => (false, Some(pause.as_secs_f64())),
             Attempted::GaveUp => (false, None),
         };
         sqlx::query_file!(
@@ -95,6 +130,37 @@ impl Writer {
             again_s,
             delivery.webhook_id,
             rest.as_secs_f64(),
+            delivery.attempt,
+            report.status.map(i32::from),
+            report.told,
+            i32::try_from(report.took.as_millis()).unwrap_or(i32::MAX),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Claims mails that are due.
+    pub async fn claim_mails(&self, limit: i64, claim: Duration) -> Result<Vec<MailDelivery>, StoreError> {
+        let mails = sqlx::query_file_as!(MailDelivery, "queries/claim_mails.sql", limit, claim.as_secs_f64())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(mails)
+    }
+
+    /// Writes down how an attempt at a mail ended, and when the next one is due. A mail that was sent or given up loses its body.
+    pub async fn finish_mail(&self, delivery: &MailDelivery, report: &AttemptReport) -> Result<(), StoreError> {
+        let (delivered, again_s) = match report.ended {
+            Attempted::Delivered => (true, None),
+            Attempted::Again(pause) | Attempted::Uncounted(pause) => (false, Some(pause.as_secs_f64())),
+            Attempted::GaveUp => (false, None),
+        };
+        sqlx::query_file!(
+            "queries/finish_mail.sql",
+            delivery.id,
+            delivered,
+            again_s,
+            !matches!(report.ended, Attempted::Uncounted(_)),
             delivery.attempt,
             report.status.map(i32::from),
             report.told,

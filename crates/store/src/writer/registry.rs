@@ -16,6 +16,8 @@ pub struct WorkerRow {
     pub control_address: Option<String>,
     /// Its version.
     pub version: String,
+    /// Whether it has a server to hand mails to.
+    pub sends_mail: bool,
 }
 
 /// Who is alive.
@@ -37,6 +39,7 @@ impl Writer {
             worker.command_address,
             worker.control_address,
             worker.version,
+            worker.sends_mail,
         )
         .fetch_one(&self.pool)
         .await?;

@@ -1,0 +1,110 @@
+//! Calls to webhooks. A destination is called one call at a time and rests after a failure, longer each time, so a dead receiver
+//! holds nobody up but itself.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use store::Writer;
+use store::writer::{AttemptReport, Attempted, Delivery};
+use time::OffsetDateTime;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{CLAIM, IDLE, Reach, label, next, signature};
+
+/// Longest time for one attempt, from resolving the name to the end of the answer.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Destinations that are sent to at the same time.
+const CONCURRENT_MAX: i64 = 16;
+
+/// Rest of a destination after its first failure; doubles with each further one, to five minutes.
+const REST: Duration = Duration::from_secs(1);
+
+/// Calls until told to stop; then finishes what is under way.
+pub(super) async fn run(writer: Writer, reach: Reach, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let client = client(reach)?;
+    while !shutdown.is_cancelled() {
+        let due = match writer.claim_deliveries(CONCURRENT_MAX, CLAIM).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(error = service::causes(&error), "outbox cannot be read");
+                Vec::new()
+            }
+        };
+        if due.is_empty() {
+            let _ = tokio::time::timeout(IDLE, shutdown.cancelled()).await;
+            continue;
+        }
+        let mut attempts = JoinSet::new();
+        for delivery in due {
+            attempts.spawn(deliver(client.clone(), writer.clone(), reach, delivery));
+        }
+        attempts.join_all().await;
+    }
+    Ok(())
+}
+
+fn client(reach: Reach) -> anyhow::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(concat!("Croak/", env!("CARGO_PKG_VERSION")))
+        .timeout(ATTEMPT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none()) // a redirect could lead inside
+        .no_proxy()
+        .dns_resolver(reach.resolver())
+        .build()
+        .context("building the HTTP client of deliveries")
+}
+
+/// One attempt, and what is written down of it. A failure to write it down leaves the claim to run out: it is sent again.
+async fn deliver(client: reqwest::Client, writer: Writer, reach: Reach, delivery: Delivery) {
+    let started = Instant::now();
+    let (status, told) = match attempt(&client, reach, &delivery).await {
+        Ok(status) => (Some(status), format!("answered {status}")),
+        Err(error) => (None, error),
+    };
+    let delivered = status.is_some_and(|status| (200..300).contains(&status));
+    let ended = if delivered { Attempted::Delivered } else { next(delivery.attempt) };
+    metrics::counter!("worker_deliveries_total", "way" => "webhook", "ended" => label(ended)).increment(1);
+    tracing::info!(delivery = %delivery.id, kind = delivery.kind, attempt = delivery.attempt, status, told, "delivery attempted");
+    let report = AttemptReport { ended, status, told, took: started.elapsed() };
+    if let Err(error) = writer.finish_delivery(&delivery, &report, REST).await {
+        tracing::warn!(delivery = %delivery.id, error = service::causes(&error), "delivery cannot be finished; it will be sent again");
+    }
+}
+
+/// Sends once. The status of the answer, or why there was none, in words that hold no address.
+async fn attempt(client: &reqwest::Client, reach: Reach, delivery: &Delivery) -> Result<u16, String> {
+    let url: Url = delivery.url.parse().map_err(|_| "the address cannot be read".to_owned())?;
+    reach.check(&url).map_err(|refused| refused.to_string())?;
+    let id = delivery.id.to_string();
+    let timestamp_s = OffsetDateTime::now_utc().unix_timestamp();
+    let answer = client
+        .post(url)
+        .header("content-type", "application/json")
+        .header("webhook-id", &id)
+        .header("webhook-timestamp", timestamp_s)
+        .header("webhook-signature", signature::signature(&delivery.secret, &id, timestamp_s, &delivery.body))
+        .body(delivery.body.clone())
+        .send()
+        .await
+        .map_err(|error| told(&error.without_url()))?;
+    Ok(answer.status().as_u16()) // the answer's body is not read: nothing of it is needed
+}
+
+/// What went wrong, with its causes, for the delivery log.
+fn told(error: &reqwest::Error) -> String {
+    let text = service::causes(error);
+    text.chars().take(500).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_outlasts_an_attempt() {
+        assert!(CLAIM > ATTEMPT_TIMEOUT * 2);
+    }
+}
