@@ -42,7 +42,16 @@ pub fn user_hash(notice: &NoticeFacts) -> Option<u64> {
     let user = notice.user.as_ref()?;
     let who = [("id", &user.id), ("email", &user.email), ("username", &user.username), ("ip", &user.ip)];
     let (kind, who) = who.iter().find_map(|(kind, who)| Some((kind, who.as_deref().filter(|who| !who.is_empty())?)))?;
-    Some(xxh3_64(format!("{kind}\0{who}").as_bytes()))
+    Some(hash_of(kind, who))
+}
+
+/// Every hash that [`user_hash`] may have made of this id, address or name.
+pub fn user_hashes(who: &str) -> [u64; 4] {
+    ["id", "email", "username", "ip"].map(|kind| hash_of(kind, who))
+}
+
+fn hash_of(kind: &str, who: &str) -> u64 {
+    xxh3_64(format!("{kind}\0{who}").as_bytes())
 }
 
 struct Facets<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);

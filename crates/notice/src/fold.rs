@@ -1,6 +1,6 @@
 //! Many notices of the same kind as one thing to write.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use prost::{DecodeError, Message};
 
@@ -40,6 +40,8 @@ pub struct Folded {
     pub facets: Vec<(String, String, u64, i64, i64)>,
     /// Who was affected.
     pub users: UserSketch,
+    /// The hash of each of them.
+    pub user_hashes: BTreeSet<u64>,
     /// The notices, in order of their ids; never empty.
     pub items: Vec<Item>,
 }
@@ -76,6 +78,7 @@ struct Fold {
     minutes: BTreeMap<i64, u32>,
     facets: HashMap<String, HashMap<String, Seen>>,
     users: UserSketch,
+    user_hashes: BTreeSet<u64>,
     items: Vec<Item>,
 }
 
@@ -108,6 +111,7 @@ impl Fold {
         }
         if let Some(user) = user_hash(&accepted.facts) {
             self.users.insert(user);
+            self.user_hashes.insert(user);
         }
         self.items.push(Item { id: accepted.id, accepted_at_us: at, body: accepted.body });
     }
@@ -133,6 +137,7 @@ impl Fold {
             minutes: self.minutes.into_iter().collect(),
             facets,
             users: self.users,
+            user_hashes: self.user_hashes,
             items: self.items,
         }
     }

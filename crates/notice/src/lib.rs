@@ -36,7 +36,7 @@ pub use prost;
 
 pub use accounted::Accounted;
 pub use culprit::culprit;
-pub use facets::{facets, user_hash};
+pub use facets::{facets, user_hash, user_hashes};
 pub use fingerprint::{FINGERPRINT_VERSION, Fingerprint, Grouping, Part, fingerprint};
 pub use fold::{Accepted, Folded, Item, fold};
 pub use fold_key::{FOLD_KEY_VERSION, FoldKey, fold_key, lane_hash};
@@ -46,7 +46,7 @@ pub use json::{Stored, to_json};
 pub use normalise::normalise;
 pub use script_images::script_images;
 pub use scrub::scrub;
-pub use search_words::search_words;
+pub use search_words::{FrameNames, frame_names, search_words};
 pub use sketch::UserSketch;
 pub use wire::*;
 

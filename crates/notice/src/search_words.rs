@@ -25,6 +25,37 @@ pub fn search_words(notice: &Notice) -> String {
     words.text
 }
 
+/// The files and the functions of in-app frames, each once and one a line, in at most 4 KiB each.
+pub fn frame_names(notice: &Notice) -> FrameNames {
+    let mut names = FrameNames::default();
+    for error in notice.errors.iter().take(ITEMS_MAX) {
+        for frame in error.frames.iter().filter(|frame| frame.in_app == Some(true)).take(ITEMS_MAX) {
+            add_line(&mut names.files, frame.file.as_deref());
+            add_line(&mut names.functions, frame.function.as_deref());
+        }
+    }
+    names
+}
+
+/// Where an error passed through, as a search looks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FrameNames {
+    /// Files, one a line.
+    pub files: String,
+    /// Functions, one a line.
+    pub functions: String,
+}
+
+fn add_line(lines: &mut String, name: Option<&str>) {
+    let name = name.unwrap_or_default().trim();
+    if !name.is_empty() && lines.len() + name.len() < BYTES_MAX && !lines.lines().any(|there| there == name) {
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        lines.push_str(name);
+    }
+}
+
 struct Words {
     text: String,
 }

@@ -67,6 +67,11 @@ impl UserSketch {
         }
     }
 
+    /// Whether this user is known to be among them: while they are few it is exact, later nobody can say.
+    pub fn holds(&self, hash: u64) -> bool {
+        matches!(&self.0, Form::Exact(hashes) if hashes.binary_search(&hash).is_ok())
+    }
+
     /// Adds a user; says whether that changed anything.
     pub fn insert(&mut self, hash: u64) -> bool {
         match &mut self.0 {

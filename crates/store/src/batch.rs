@@ -1,9 +1,9 @@
 //! What one batch of one lane brings to the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use notice::{NoticeId, UserSketch};
+use notice::{FrameNames, NoticeId, UserSketch};
 use uuid::Uuid;
 
 use crate::attachment;
@@ -84,6 +84,8 @@ pub struct FingerprintBatch {
     pub facets: BTreeMap<(String, String), FacetCount>,
     /// Who was affected.
     pub users: UserSketch,
+    /// The hash of each of them.
+    pub user_hashes: BTreeSet<u64>,
     /// All bodies.
     pub chunks: Vec<chunk::Encoded>,
 }
@@ -125,6 +127,8 @@ pub struct Identity {
     pub culprit: String,
     /// What a search finds the group by.
     pub words: String,
+    /// Files and functions that a search finds it by.
+    pub frame_names: FrameNames,
 }
 
 /// The clients' ids of the notices of one project in one batch.

@@ -347,7 +347,7 @@ const EXPIRE_BLOBS: &str = "delete from artifact_blob where sha256 in (select b.
     limit $2 for update skip locked)";
 
 /// One slice of a project's rows, table by table. `$1` is the project, `$2` the most rows.
-const PROJECT_ROWS: [&str; 22] = [
+const PROJECT_ROWS: [&str; 23] = [
     "delete from artifact where ctid in (select ctid from artifact where project_id = $1 limit $2)",
     "delete from artifact_bundle where ctid in (select ctid from artifact_bundle where project_id = $1 limit $2)",
     "delete from attachment_part where (tableoid, ctid) in (select tableoid, ctid from attachment_part where project_id = $1 limit $2)",
@@ -362,6 +362,7 @@ const PROJECT_ROWS: [&str; 22] = [
     "delete from fingerprint_day where ctid in (select ctid from fingerprint_day where project_id = $1 limit $2)",
     "delete from expired where ctid in (select ctid from expired where project_id = $1 limit $2)",
     "delete from facet where ctid in (select ctid from facet where project_id = $1 limit $2)",
+    "delete from user_met where ctid in (select ctid from user_met where project_id = $1 limit $2)",
     "delete from user_sketch where ctid in (select ctid from user_sketch where project_id = $1 limit $2)",
     "delete from grp_history where ctid in (select ctid from grp_history where project_id = $1 limit $2)",
     "delete from grp_text where ctid in (select ctid from grp_text where project_id = $1 limit $2)",

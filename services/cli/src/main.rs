@@ -8,6 +8,7 @@ mod bench;
 mod captured;
 mod database;
 mod dead;
+mod generate;
 mod health;
 mod journals;
 mod lanes;
@@ -65,6 +66,7 @@ enum Command {
     #[command(subcommand)]
     Lanes(lanes::Lanes),
     Send(send::Send),
+    Generate(generate::Generate),
     Health(health::Health),
     Bench(Box<bench::Bench>),
 }
@@ -94,6 +96,7 @@ impl Command {
             Command::Journal(journals) => journals.run(output).await,
             Command::Lanes(lanes) => lanes.run(output).await,
             Command::Send(send) => send.run(output).await,
+            Command::Generate(generate) => generate.run(output).await,
             Command::Health(health) => health.run(output).await,
             Command::Bench(bench) => bench.run(output).await,
         }

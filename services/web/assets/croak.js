@@ -56,6 +56,139 @@
     if (pressed && !(event.target.closest("pre") && event.key.startsWith("Arrow"))) pressed.click();
   });
 
+  // The search box offers how to go on: a combobox with a list below it.
+  const box = document.querySelector("input[data-complete]");
+  if (box) {
+    const list = document.createElement("ul");
+    list.id = "offers";
+    list.className = "offers";
+    list.setAttribute("role", "listbox");
+    list.setAttribute("aria-label", "Ways to go on");
+    list.hidden = true;
+    box.after(list);
+    for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-controls", list.id], ["aria-expanded", "false"]]) box.setAttribute(name, value);
+    let offered = { from: 0, offers: [] };
+    let picked = -1;
+    let asked = 0;
+    let wait;
+    const close = () => {
+      list.hidden = true;
+      picked = -1;
+      box.setAttribute("aria-expanded", "false");
+      box.removeAttribute("aria-activedescendant");
+    };
+    const point = (to) => {
+      picked = to;
+      [...list.children].forEach((item, index) => item.setAttribute("aria-selected", String(index === to)));
+      if (to < 0) return box.removeAttribute("aria-activedescendant");
+      box.setAttribute("aria-activedescendant", list.children[to].id);
+      list.children[to].scrollIntoView({ block: "nearest" });
+    };
+    const take = (index) => {
+      const text = offered.offers[index].text;
+      const rest = box.value.slice(box.selectionStart);
+      const goesOn = text.endsWith(":") || text.endsWith(".");
+      const head = box.value.slice(0, offered.from) + text + (goesOn || rest.startsWith(" ") ? "" : " ");
+      box.value = head + rest;
+      box.setSelectionRange(head.length, head.length);
+      close();
+      if (goesOn) ask();
+    };
+    const ask = async () => {
+      const mine = ++asked;
+      const before = box.value.slice(0, box.selectionStart);
+      let answer;
+      try {
+        const response = await fetch(`${box.dataset.complete}?query=${encodeURIComponent(before)}`);
+        if (!response.ok) return close();
+        answer = await response.json();
+      } catch { return close(); }
+      if (mine !== asked || document.activeElement !== box) return;
+      offered = answer;
+      list.replaceChildren(...offered.offers.map((offer, index) => {
+        const item = document.createElement("li");
+        item.id = `offer-${index}`;
+        item.setAttribute("role", "option");
+        item.setAttribute("aria-selected", "false");
+        item.append(offer.text);
+        if (offer.hint) item.append(Object.assign(document.createElement("span"), { textContent: offer.hint }));
+        return item;
+      }));
+      picked = -1;
+      box.removeAttribute("aria-activedescendant");
+      list.hidden = !offered.offers.length;
+      box.setAttribute("aria-expanded", String(!list.hidden));
+    };
+    box.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(ask, 120); });
+    box.addEventListener("blur", () => { clearTimeout(wait); asked++; close(); });
+    list.addEventListener("mousedown", (event) => {
+      event.preventDefault(); // the box keeps the focus
+      const item = event.target.closest("li");
+      if (item) take([...list.children].indexOf(item));
+    });
+    box.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowDown" && list.hidden) { event.preventDefault(); return ask(); }
+      if (list.hidden) return;
+      const count = list.children.length;
+      if (event.key === "ArrowDown") point((picked + 1) % count);
+      else if (event.key === "ArrowUp") point(picked > 0 ? picked - 1 : count - 1);
+      else if (event.key === "Escape") { close(); event.stopPropagation(); }
+      else if ((event.key === "Enter" || event.key === "Tab") && picked >= 0) take(picked);
+      else return;
+      event.preventDefault();
+    });
+  }
+
+  // A list hears of new groups. They are announced, and the rows stay where they are; an empty page turns into the list.
+  const news = document.querySelector("[data-live]");
+  if (news) {
+    const since = Number(new URL(news.dataset.live, location).searchParams.get("since"));
+    let looking = false;
+    let missed = false;
+    const announce = (page) => {
+      const shown = new Set(rows.map((row) => row.dataset.row));
+      const others = [...page.querySelectorAll("tr[data-row]")].filter((row) => !shown.has(row.dataset.row));
+      const fresh = others.filter((row) => Number(row.dataset.row) > since).length;
+      const back = others.filter((row) => Number(row.dataset.row) <= since && row.classList.contains("back")).length;
+      const told = [];
+      if (fresh) told.push(fresh === 1 ? "1 new group" : `${fresh} new groups`);
+      if (back) told.push(`${back} came back`);
+      const text = told.join(", ");
+      if (news.textContent === text) return;
+      news.replaceChildren();
+      if (!text) return;
+      const link = document.createElement("a");
+      link.href = location.href;
+      link.textContent = text;
+      news.append(link);
+    };
+    const look = async () => {
+      if (looking || document.hidden) return void (missed = true);
+      looking = true;
+      missed = false;
+      try {
+        const response = await fetch(location.href);
+        if (response.ok) {
+          const page = new DOMParser().parseFromString(await response.text(), "text/html");
+          if (!("turns" in news.dataset)) announce(page);
+          else if (!page.querySelector("[data-turns]")) location.reload();
+        }
+      } catch { /* the next event or the next look finds it */ }
+      looking = false;
+      if (missed) setTimeout(look, 2000);
+    };
+    document.addEventListener("visibilitychange", () => { if (!document.hidden && missed) look(); });
+    const ask = () => setInterval(look, 15000);
+    if (window.EventSource) {
+      const source = new EventSource(news.dataset.live);
+      source.addEventListener("groups", (event) => {
+        // Not all pages at the same moment.
+        if (JSON.parse(event.data).fresh.length) setTimeout(look, Math.random() * 500);
+      });
+      source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) ask(); });
+    } else ask();
+  }
+
   // A menu closes when something else is clicked.
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.who[open]")) {

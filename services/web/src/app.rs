@@ -6,13 +6,17 @@ use axum::body::Bytes;
 use axum::extract::FromRef;
 use store::Reader;
 use store::reader::{Account, Opened, ReadError, Token, Viewer};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::attempts::Attempts;
 use crate::cache::ReadCache;
 use crate::commands::Commands;
 use crate::config::{Config, Registration};
 use crate::cookies::Keys;
+use crate::live::Live;
 use crate::pages::Piece;
+use crate::pages::saved::Saved;
 use crate::passwords::Passwords;
 use crate::rejection::Rejection;
 use crate::visitor::Seen;
@@ -30,6 +34,9 @@ pub(crate) struct Parts {
     pub(crate) passwords: Passwords,
     pub(crate) attempts: Attempts,
     pub(crate) registration: Registration,
+    pub(crate) live: Live,
+    /// Places of exports that stream.
+    pub(crate) exports: Arc<Semaphore>,
     pub(crate) public_url: Option<String>,
     /// Whether people reach the pages by https.
     pub(crate) is_https: bool,
@@ -38,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) pieces: ReadCache<Piece>,
     /// Answers of the API.
     pub(crate) answers: ReadCache<Bytes>,
+    /// Searches and feeds of one person in one project.
+    pub(crate) saved: ReadCache<Saved>,
     opened: ReadCache<Opened>,
     accounts: ReadCache<Account>,
     tokens: ReadCache<Token>,
@@ -58,13 +67,15 @@ impl FromRef<App> for Keys {
 }
 
 impl App {
-    pub(crate) fn new(config: &Config, reader: Reader) -> anyhow::Result<App> {
+    pub(crate) fn new(config: &Config, reader: Reader, shutdown: CancellationToken) -> anyhow::Result<App> {
         Ok(App(Arc::new(Parts {
             commands: Commands::new(
                 reader.clone(),
                 config.command_url.clone(),
                 config.service.control_token.as_deref(),
             )?,
+            live: Live::new(reader.clone(), shutdown),
+            exports: crate::export::places(),
             reader,
             keys: Keys::new(&config.secret_key, config.is_https()),
             passwords: Passwords::new(),
@@ -75,6 +86,7 @@ impl App {
             gateway_url: config.gateway_url.clone(),
             pieces: ReadCache::new("pieces", 48 * MIB, Piece::bytes),
             answers: ReadCache::new("answers", 24 * MIB, Bytes::len),
+            saved: ReadCache::new("saved", 4 * MIB, Saved::bytes),
             opened: ReadCache::new("projects", 4 * MIB, |_| 200),
             accounts: ReadCache::new("accounts", 4 * MIB, |_| 300),
             tokens: ReadCache::new("tokens", 4 * MIB, |_| 100),

@@ -88,6 +88,12 @@ impl Keys {
         hex(&mac.finalize().into_bytes())
     }
 
+    /// A secret that belongs to a name: always the same, and nobody can guess it.
+    pub(crate) fn secret_of(&self, name: &str) -> String {
+        // A session's nonce is no name with a space in it.
+        self.form_token(&format!("secret {name}"))
+    }
+
     /// Whether a form was made for the session of this nonce.
     pub(crate) fn is_form_token(&self, nonce: &str, token: &str) -> bool {
         bool::from(self.form_token(nonce).as_bytes().ct_eq(token.as_bytes()))

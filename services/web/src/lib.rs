@@ -17,7 +17,9 @@ mod commands;
 mod config;
 mod cookies;
 mod download;
+mod export;
 mod headers;
+mod live;
 mod measure;
 mod pages;
 mod passwords;
@@ -58,7 +60,7 @@ pub async fn run(
     let reader = Reader::connect(&config.database_url).context("CROAK_DATABASE_URL")?;
     let health = Health::new();
     let database = health.requires("database");
-    let app = App::new(&config, reader.clone())?;
+    let app = App::new(&config, reader.clone(), shutdown.clone())?;
 
     let control = Control::new("web", env!("CARGO_PKG_VERSION"), shutdown.clone(), log_level, || serde_json::json!({}));
     // The admin port goes last, so that a stop can be watched.

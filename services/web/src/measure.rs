@@ -1,6 +1,6 @@
 //! What the web counts and times, each with a sentence on what it tells.
 
-use metrics::{describe_counter, describe_histogram};
+use metrics::{describe_counter, describe_gauge, describe_histogram};
 
 /// Declares the service's metrics.
 pub(crate) fn describe() {
@@ -11,6 +11,11 @@ pub(crate) fn describe() {
         "web_cache_reads_total",
         "Reads from a cache, by cache and by whether it had something young enough."
     );
+    describe_counter!(
+        "web_live_polls_total",
+        "Readings of watched projects, once a second for each that somebody watches, by how they ended."
+    );
+    describe_gauge!("web_live_streams", "Streams of server-sent events that are open.");
     describe_counter!("web_commands_total", "Commands sent to a worker, by whether it answered.");
     describe_counter!("web_sign_ins_total", "Attempts to sign in: right, wrong, limited or busy.");
 }

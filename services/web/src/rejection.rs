@@ -27,6 +27,10 @@ pub(crate) enum Rejection {
     NoScope(&'static str),
     /// The path is known, the method is not.
     WrongMethod,
+    /// More streams than the web bears at a time.
+    TooManyStreams,
+    /// More exports than the web bears at a time.
+    TooManyExports,
     /// The database could not be read.
     Unreadable(ReadError),
 }
@@ -45,7 +49,9 @@ impl Rejection {
             Rejection::BadRequest(_) => StatusCode::BAD_REQUEST,
             Rejection::ForeignForm | Rejection::NotAllowed | Rejection::NoScope(_) => StatusCode::FORBIDDEN,
             Rejection::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Rejection::Unreadable(ReadError::Database(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::TooManyStreams | Rejection::TooManyExports | Rejection::Unreadable(ReadError::Database(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Rejection::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -61,6 +67,8 @@ impl Rejection {
             Rejection::NoToken => "no_token",
             Rejection::NoScope(_) => "no_scope",
             Rejection::WrongMethod => "wrong_method",
+            Rejection::TooManyStreams => "streams",
+            Rejection::TooManyExports => "exports",
             Rejection::Unreadable(ReadError::Database(_)) => "database",
             Rejection::Unreadable(_) => "damaged",
         }
@@ -77,6 +85,8 @@ impl Rejection {
             Rejection::NoToken => "No valid token",
             Rejection::NoScope(_) => "The token may not do this",
             Rejection::WrongMethod => "Wrong method",
+            Rejection::TooManyStreams => "Too many watch",
+            Rejection::TooManyExports => "Too many exports",
             Rejection::Unreadable(ReadError::Database(_)) => "The database does not answer",
             Rejection::Unreadable(_) => "This cannot be shown",
         }
@@ -96,6 +106,8 @@ impl Rejection {
             Rejection::NoToken => "Send a valid token, as in `Authorization: Bearer croak_…`.".to_owned(),
             Rejection::NoScope(scope) => format!("This needs a token with the scope `{scope}`."),
             Rejection::WrongMethod => "This address answers to another method.".to_owned(),
+            Rejection::TooManyExports => "Others are exporting just now: try again when they are done.".to_owned(),
+            Rejection::TooManyStreams => "Too many pages watch at once; this one asks from time to time instead.".to_owned(),
             Rejection::Unreadable(ReadError::Database(_)) => {
                 "Nothing is lost: gateways keep taking notices in, and they appear here when the database is back.".to_owned()
             }

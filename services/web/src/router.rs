@@ -7,7 +7,8 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 use crate::pages::{
-    act, deploys, group, groups, ingest, link, locate, new_project, projects, settings, sign_in, sign_up, theme,
+    act, complete, deploys, export, feed, group, groups, ingest, link, live, locate, new_project, projects, saved,
+    settings, sign_in, sign_up, theme,
 };
 use crate::rejection::Rejection;
 use crate::{api, assets, headers};
@@ -28,6 +29,15 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/projects/new", get(new_project::page).post(new_project::create))
         .route("/projects/{project_id}", get(groups::home))
         .route("/projects/{project_id}/groups", get(groups::page))
+        .route("/groups", get(groups::all))
+        .route("/feeds/{token}", get(feed::feed))
+        .route("/projects/{project_id}/export", get(export::groups))
+        .route("/projects/{project_id}/searches", post(saved::save))
+        .route("/projects/{project_id}/searches/{search_id}/forget", post(saved::forget))
+        .route("/projects/{project_id}/feeds", post(saved::make_feed))
+        .route("/projects/{project_id}/feeds/{feed_id}/revoke", post(saved::revoke_feed))
+        .route("/projects/{project_id}/live", get(live::live))
+        .route("/projects/{project_id}/complete", get(complete::complete))
         .route("/projects/{project_id}/groups/{group_id}", get(group::page))
         .route("/projects/{project_id}/groups/{group_id}/{action}", post(act::act))
         .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}", get(group::notice_page))

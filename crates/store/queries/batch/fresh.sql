@@ -4,10 +4,10 @@ with given as (
     select *
     from unnest(
         $1::bigint[], $2::bytea[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::bigint[], $10::int[], $11::timestamptz[], $12::timestamptz[]
+        $9::bigint[], $10::int[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::text[]
     ) as given (
         project_id, fingerprint, version, parts, class, message, culprit, words,
-        notice_count, user_count, first_at, last_at
+        notice_count, user_count, first_at, last_at, files, functions
     )
 ),
 fresh as (
@@ -27,8 +27,8 @@ groups as (
     from fresh join given using (project_id, fingerprint)
 ),
 texts as (
-    insert into grp_text (project_id, group_id, class, message, culprit, words)
-    select project_id, group_id, class, message, culprit, to_tsvector('simple', words)
+    insert into grp_text (project_id, group_id, class, message, culprit, words, files, functions)
+    select project_id, group_id, class, message, culprit, to_tsvector('simple', words), files, functions
     from fresh join given using (project_id, fingerprint)
 )
 select project_id, fingerprint, id, group_id from fresh

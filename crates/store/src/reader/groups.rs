@@ -5,15 +5,21 @@
 
 use std::collections::HashMap;
 
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use sqlx::types::time::OffsetDateTime;
-use time::Duration;
 
 use super::cursor::{self, CursorError};
 use super::search::Search;
 use super::{Opened, ReadError, Reader};
 
+/// Projects that are read at the same time for a list over several: a part of the connections that a web process has.
+const PROJECTS_AT_ONCE: usize = 4;
+
 /// The longest list of environments that a group's row names.
 const ENVIRONMENTS_MAX: usize = 10;
+
+/// Groups of one state are counted up to here: more are many, and counting them would take longer than showing them.
+pub const GROUPS_COUNTED_MAX: i64 = 9_999;
 
 /// What people made of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +108,8 @@ pub struct GroupFilter {
     pub state: Option<GroupState>,
     /// The order.
     pub sort: GroupSort,
+    /// Who looks: the `me` of `assigned:me`.
+    pub me: Option<i64>,
 }
 
 /// A group as lists show it.
@@ -204,20 +212,41 @@ macro_rules! groups_query {
                 left join grp_text t on t.project_id = g.project_id and t.group_id = g.id
                 where g.project_id = $1
                     and ($2::text is null or g.state = $2)
-                    and ($3::text is null or t.words @@ to_tsquery('simple', $3))
-                    and ($4::text[] = '{}' or not exists (select from unnest($4) as c(part)
-                        where position(lower(c.part) in lower(t.class)) = 0))
-                    and ($5::text[] = '{}' or not exists (select from unnest($5) as p(part)
-                        where position(lower(p.part) in lower(t.class || ': ' || t.message || ' ' || t.culprit)) = 0))
-                    and ($6::text[] = '{}' or not exists (select from unnest($6, $7::text[]) as w(key, value)
-                        where not exists (select from fingerprint p
+                    and ($3::text[] is null or g.state = any($3))
+                    and ($4::text is null or t.words @@ to_tsquery('simple', $4))
+                    and ($5::text is null or (t.words @@ to_tsquery('simple', $5)) is not true)
+                    and ($6::text[] = '{}' or not exists (
+                        select from unnest($6, $7::text[], $8::bool[]) as w(place, part, is_not)
+                        where w.is_not = case w.place
+                            when 'class' then position(lower(w.part) in lower(t.class)) > 0
+                            when 'message' then position(lower(w.part) in lower(t.message)) > 0
+                            when 'culprit' then position(lower(w.part) in lower(t.culprit)) > 0
+                            when 'file' then t.files is not null and position(lower(w.part) in lower(t.files)) > 0
+                            when 'function' then t.functions is not null and position(lower(w.part) in lower(t.functions)) > 0
+                            else position(lower(w.part) in lower(t.class || ': ' || t.message || ' ' || t.culprit)) > 0
+                        end))
+                    and ($9::text[] = '{}' or not exists (
+                        select from unnest($9, $10::text[], $11::bool[]) as w(key, value, is_not)
+                        where w.is_not = exists (select from fingerprint p
                             join facet f on f.project_id = p.project_id and f.fingerprint_id = p.id
                             where p.project_id = $1 and p.group_id = g.id
                                 and f.key = w.key and f.value = w.value and not f.is_other)))
-                    and ($8::float8 is null or g.first_seen_at > now() - $8 * interval '1 second')
-                    and ($9::float8 is null or g.last_seen_at > now() - $9 * interval '1 second')
-                    and ($10::float8 is null or g.last_seen_at <= now() - $10 * interval '1 second')
-                    and ($11::bigint is null or "# + $after + ") order by " + $order + r#" limit $14
+                    and ($12::float8 is null or g.first_seen_at > now() - $12 * interval '1 second')
+                    and ($13::float8 is null or g.first_seen_at <= now() - $13 * interval '1 second')
+                    and ($14::float8 is null or (g.last_seen_at > now() - $14 * interval '1 second'
+                        and g.last_seen_bucket >= seen_bucket(now() - $14 * interval '1 second')))
+                    and ($15::float8 is null or (g.last_seen_at <= now() - $15 * interval '1 second'
+                        and g.last_seen_bucket <= seen_bucket(now() - $15 * interval '1 second')))
+                    and ($16::bigint is null or (g.notice_count >= $16 and g.count_bucket >= count_bucket($16)))
+                    and ($17::bigint is null or (g.notice_count <= $17 and g.count_bucket <= count_bucket($17)))
+                    and ($18::bigint is null or (g.user_count >= $18 and g.user_bucket >= count_bucket($18)))
+                    and ($19::bigint is null or (g.user_count <= $19 and g.user_bucket <= count_bucket($19)))
+                    and ($20::bool is null or (g.assignee_id is not null) = $20)
+                    and ($21::bigint[] is null or g.assignee_id = any($21))
+                    and ($22::bigint[] = '{}' or (g.assignee_id = any($22)) is not true)
+                    and ($23::bigint[] is null or g.id = any($23))
+                    and ($24::bigint[] = '{}' or g.id <> all($24))
+                    and ($25::bigint is null or "# + $after + ") order by " + $order + r#" limit $28
             )
             select g.id, g.state, g.version, g.notice_count, g.user_count, g.count_bucket, g.user_bucket,
                 g.first_seen_at, g.last_seen_at, g.last_seen_bucket, g.resolved_at, g.assignee_id,
@@ -247,17 +276,9 @@ impl Reader {
             Ok(after) => after,
             Err(error) => return Ok(Err(error)),
         };
-        // Two states at once are no group's.
-        let state = match (filter.state, filter.search.state) {
-            (Some(one), Some(other)) if one != other => return Ok(Ok(GroupPage { groups: Vec::new(), next: None })),
-            (one, other) => one.or(other).map(GroupState::as_str),
+        let Some(asked) = self.conditions(opened, filter).await? else {
+            return Ok(Ok(GroupPage { groups: Vec::new(), next: None }));
         };
-        let search = &filter.search;
-        let text_query = search.text_query();
-        let (keys, values): (Vec<String>, Vec<String>) = search.facets.iter().cloned().unzip();
-        let first_seen_within = search.first_seen_within.map(Duration::as_seconds_f64);
-        let last_seen_within = search.last_seen_within.map(Duration::as_seconds_f64);
-        let not_seen_for = search.not_seen_for.map(Duration::as_seconds_f64);
         let bucket = after.map(|[bucket, ..]| bucket);
         let exact = after.map(|[_, exact, _]| exact);
         let id = after.map(|[.., id]| id);
@@ -269,15 +290,29 @@ impl Reader {
                     $after,
                     $order,
                     opened.id(),
-                    state,
-                    text_query,
-                    &search.classes,
-                    &search.phrases,
-                    &keys,
-                    &values,
-                    first_seen_within,
-                    last_seen_within,
-                    not_seen_for,
+                    asked.state,
+                    asked.states.as_deref() as Option<&[&str]>,
+                    asked.words,
+                    asked.words_not,
+                    &asked.places as &[&str],
+                    &asked.texts,
+                    &asked.text_nots,
+                    &asked.facet_keys,
+                    &asked.facet_values,
+                    &asked.facet_nots,
+                    asked.first_seen_within,
+                    asked.first_seen_beyond,
+                    asked.last_seen_within,
+                    asked.last_seen_beyond,
+                    asked.notices_least,
+                    asked.notices_most,
+                    asked.users_least,
+                    asked.users_most,
+                    asked.is_assigned,
+                    asked.assigned_to.as_deref(),
+                    &asked.assigned_not_to,
+                    asked.ids.as_deref(),
+                    &asked.ids_not,
                     bucket,
                     exact,
                     id,
@@ -289,26 +324,54 @@ impl Reader {
         }
         let rows = match filter.sort {
             GroupSort::LastSeen => run!(
-                "(g.last_seen_bucket <= $11 and (g.last_seen_bucket, g.last_seen_at, g.id)
-                    < ($11, 'epoch'::timestamptz + $12::bigint * interval '1 microsecond', $13::bigint))",
+                "(g.last_seen_bucket <= $25 and (g.last_seen_bucket, g.last_seen_at, g.id)
+                    < ($25, 'epoch'::timestamptz + $26::bigint * interval '1 microsecond', $27::bigint))",
                 "g.last_seen_bucket desc, g.last_seen_at desc, g.id desc"
             ),
             GroupSort::FirstSeen => run!(
-                "(g.first_seen_at, g.id) < ('epoch'::timestamptz + $12::bigint * interval '1 microsecond', $13::bigint)",
+                "(g.first_seen_at, g.id) < ('epoch'::timestamptz + $26::bigint * interval '1 microsecond', $27::bigint)",
                 "g.first_seen_at desc, g.id desc"
             ),
             GroupSort::Count => run!(
-                "(g.count_bucket <= $11 and (g.count_bucket, g.notice_count, g.id) < ($11, $12::bigint, $13::bigint))",
+                "(g.count_bucket <= $25 and (g.count_bucket, g.notice_count, g.id) < ($25, $26::bigint, $27::bigint))",
                 "g.count_bucket desc, g.notice_count desc, g.id desc"
             ),
             GroupSort::Users => run!(
-                "(g.user_bucket <= $11 and (g.user_bucket, g.user_count, g.id) < ($11, $12::bigint, $13::bigint))",
+                "(g.user_bucket <= $25 and (g.user_bucket, g.user_count, g.id) < ($25, $26::bigint, $27::bigint))",
                 "g.user_bucket desc, g.user_count desc, g.id desc"
             ),
         };
         let is_more = rows.len() > limit;
         let mut groups: Vec<Group> = rows.into_iter().take(limit).map(|row| row.into_group(opened.id())).collect();
         self.add_where(opened, &mut groups).await?;
+        let next = groups.last().filter(|_| is_more).map(|group| cursor_after(filter.sort, group));
+        Ok(Ok(GroupPage { groups, next }))
+    }
+
+    /// The same list over several projects at once: a page of each is read, and what comes first of all of them is kept.
+    pub async fn groups_of(
+        &self,
+        projects: &[Opened],
+        filter: &GroupFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Result<GroupPage, CursorError>, ReadError> {
+        let reads: Vec<_> =
+            projects.iter().map(|project| self.groups(project, filter, cursor, limit).boxed()).collect();
+        let pages: Vec<_> = stream::iter(reads).buffer_unordered(PROJECTS_AT_ONCE).try_collect().await?;
+        let mut groups = Vec::new();
+        let mut is_more = false;
+        for page in pages {
+            let page = match page {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
+            is_more |= page.next.is_some();
+            groups.extend(page.groups);
+        }
+        groups.sort_by_cached_key(|group| std::cmp::Reverse(place(filter.sort, group)));
+        is_more |= groups.len() > limit;
+        groups.truncate(limit);
         let next = groups.last().filter(|_| is_more).map(|group| cursor_after(filter.sort, group));
         Ok(Ok(GroupPage { groups, next }))
     }
@@ -325,15 +388,34 @@ impl Reader {
         Ok(Some(group))
     }
 
-    /// How many groups of a project are in each state.
+    /// How many groups of a project are in each state, up to [`GROUPS_COUNTED_MAX`] and one more; states without any are left out.
     pub async fn group_counts(&self, opened: &Opened) -> Result<HashMap<GroupState, i64>, ReadError> {
+        let states = GroupState::ALL.map(|state| state.as_str().to_owned());
         let rows = sqlx::query!(
-            r#"select state, count(*) as "count!" from grp where project_id = $1 group by state"#,
-            opened.id()
+            r#"select s.state as "state!", counted.count as "count!"
+               from unnest($2::text[]) as s(state)
+               cross join lateral (select count(*) as count from (
+                   select from grp g where g.project_id = $1 and g.state = s.state limit $3::bigint + 1) few) counted
+               where counted.count > 0"#,
+            opened.id(),
+            &states,
+            GROUPS_COUNTED_MAX
         )
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().filter_map(|row| Some((GroupState::parse(&row.state)?, row.count))).collect())
+    }
+
+    /// The greatest numbers of a project's groups, the greatest first.
+    pub async fn newest_groups(&self, opened: &Opened, limit: i64) -> Result<Vec<i64>, ReadError> {
+        let ids = sqlx::query_scalar!(
+            "select id from grp where project_id = $1 order by id desc limit $2",
+            opened.id(),
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids)
     }
 
     /// Adds environments and releases.
@@ -365,6 +447,11 @@ impl Reader {
 }
 
 fn cursor_after(sort: GroupSort, group: &Group) -> String {
+    cursor::write(sort.list(), &place(sort, group))
+}
+
+/// Where a group stands in a list; the greatest comes first.
+fn place(sort: GroupSort, group: &Group) -> [i64; 3] {
     let micros = |at: OffsetDateTime| i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX);
     let (bucket, exact) = match sort {
         GroupSort::LastSeen => (i64::from(group.last_seen_bucket), micros(group.last_seen_at)),
@@ -372,5 +459,5 @@ fn cursor_after(sort: GroupSort, group: &Group) -> String {
         GroupSort::Count => (i64::from(group.count_bucket), group.notice_count),
         GroupSort::Users => (i64::from(group.user_bucket), i64::from(group.user_count)),
     };
-    cursor::write(sort.list(), &[bucket, exact, group.id])
+    [bucket, exact, group.id]
 }

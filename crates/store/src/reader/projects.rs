@@ -15,7 +15,9 @@ pub enum Viewer {
 }
 
 impl Viewer {
-    fn user_id(self) -> Option<i64> {
+    /// The person, if it is one.
+    #[must_use]
+    pub fn user_id(self) -> Option<i64> {
         match self {
             Viewer::User(id) => Some(id),
             Viewer::Project(_) => None,
@@ -128,6 +130,28 @@ impl Reader {
             organization_id: row.organization_id,
             role: row.role.as_deref().and_then(Role::parse),
         }))
+    }
+
+    /// Opens every project that a viewer sees, up to `limit`, by name.
+    pub async fn open_all(&self, viewer: Viewer, limit: i64) -> Result<Vec<Opened>, ReadError> {
+        let rows = sqlx::query!(
+            r#"select p.id, p.slug, p.name, p.organization_id, a.role as "role?"
+               from project p left join project_access a on a.project_id = p.id and a.user_id = $1::bigint
+               where p.deleted_at is null and (a.role is not null or p.id = $2::bigint) order by p.name, p.id limit $3"#,
+            viewer.user_id(),
+            viewer.project_id(),
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let opened = rows.into_iter().map(|row| Opened {
+            id: row.id,
+            slug: row.slug,
+            name: row.name,
+            organization_id: row.organization_id,
+            role: row.role.as_deref().and_then(Role::parse),
+        });
+        Ok(opened.collect())
     }
 
     /// The projects that a viewer sees, by id, after the id `after`.

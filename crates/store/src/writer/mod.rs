@@ -24,9 +24,10 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 pub use artifacts::{NewArtifact, NewBundle, WantedBundle};
 pub use client_ids::NamedNotice;
 pub use command::{
-    Act, AskLink, CommandResult, CommandStatus, CreateProject, EMAIL_CHARS_MAX, GroupAct, GroupChange, LinkWanted,
-    NAME_CHARS_MAX, Order, Outcome, Registration, SetPassword,
+    Act, AskLink, CommandResult, CommandStatus, CreateProject, EMAIL_CHARS_MAX, ForgetSearch, GroupAct, GroupChange,
+    LinkWanted, MakeFeed, NAME_CHARS_MAX, Order, Outcome, Registration, RevokeFeed, SaveSearch, SetPassword,
 };
+pub use commit::Generated;
 pub use lanes::{Claimed, Owned};
 pub use live::{Installation, ProjectRules};
 pub use mail::Mail;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use notice::prost::Message as _;
-use notice::{Accepted, Error, Frame, Grouping, Notice, NoticeFacts, NoticeId, UserSketch, fold, fold_key};
+use notice::{Accepted, Error, Frame, Grouping, Notice, NoticeFacts, NoticeId, fold, fold_key};
 use store::admin::NewProject;
 use store::batch::{Batch, Claim, FacetCount, FingerprintBatch, Identity};
 use store::reader::{Opened, Viewer};
@@ -144,6 +144,7 @@ fn folded_to_batch(folded: &notice::Folded) -> FingerprintBatch {
             message: error.message().to_owned(),
             culprit: notice::culprit(&sample),
             words: notice::search_words(&sample),
+            frame_names: notice::frame_names(&sample),
         }),
         notice_count: folded.items.len() as u64,
         first_at_us: folded.first_at_us,
@@ -158,7 +159,8 @@ fn folded_to_batch(folded: &notice::Folded) -> FingerprintBatch {
                 ((key.clone(), value.clone()), count)
             })
             .collect(),
-        users: UserSketch::default(),
+        users: folded.users.clone(),
+        user_hashes: folded.user_hashes.clone(),
         chunks: chunk::encode(&folded.items),
     }
 }

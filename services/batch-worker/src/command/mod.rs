@@ -1,6 +1,7 @@
 //! Role command: what people do on the web, executed at most once and answered at once.
 
 mod accounts;
+mod finding;
 mod groups;
 
 use std::time::Duration;
@@ -46,6 +47,10 @@ impl Commands for Executor {
                 self.act(order, accounts::set_password(asked, self.public_url.clone())).await
             }
             Some(Action::CreateProject(asked)) => self.act(order, accounts::create_project(asked)).await,
+            Some(Action::SaveSearch(asked)) => self.act(order, finding::save(asked)).await,
+            Some(Action::ForgetSearch(asked)) => self.act(order, finding::forget(&asked)).await,
+            Some(Action::MakeFeed(asked)) => self.act(order, finding::make_feed(asked)).await,
+            Some(Action::RevokeFeed(asked)) => self.act(order, finding::revoke_feed(&asked)).await,
             None => Err(Status::invalid_argument("no action, or one that this worker is too old for")),
         }
     }

@@ -122,5 +122,6 @@ fn identify(notice: &Notice, grouping: Grouping) -> Identity {
         message: text(error.and_then(|error| error.message.as_deref()), MESSAGE_CHARS_MAX),
         culprit: text(Some(&notice::culprit(notice)), CULPRIT_CHARS_MAX),
         words: notice::search_words(notice),
+        frame_names: notice::frame_names(notice),
     }
 }

@@ -211,6 +211,7 @@ fn empty(folded: &Folded, identity: Arc<store::batch::Identity>) -> FingerprintB
         minutes: BTreeMap::new(),
         facets: BTreeMap::new(),
         users: notice::UserSketch::default(),
+        user_hashes: BTreeSet::new(),
         chunks: Vec::new(),
     }
 }
@@ -227,5 +228,6 @@ fn add(group: &mut FingerprintBatch, items: &mut Vec<Item>, folded: Folded) {
         group.facets.entry((key, value)).and_modify(|counted| counted.add(&facet)).or_insert(facet);
     }
     group.users.merge(&folded.users);
+    group.user_hashes.extend(folded.user_hashes);
     items.extend(folded.items);
 }

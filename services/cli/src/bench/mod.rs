@@ -8,6 +8,7 @@ mod bare;
 mod body;
 mod course;
 mod figures;
+mod find;
 mod limits;
 mod load;
 mod machine;
@@ -52,6 +53,7 @@ enum What {
     Run(Box<run::Run>),
     Limits(limits::Limits),
     Pages(pages::Pages),
+    Find(find::Find),
     Matrix(matrix::Matrix),
 }
 
@@ -62,6 +64,7 @@ impl Bench {
             Some(What::Run(run)) => run.run(output).await,
             Some(What::Limits(limits)) => limits.run(output).await,
             Some(What::Pages(pages)) => pages.run(output).await,
+            Some(What::Find(find)) => find.run(output).await,
             Some(What::Matrix(matrix)) => matrix.run(output).await,
         }
     }

@@ -9,6 +9,7 @@ use super::caller::Caller;
 use super::params::{Params, number};
 use super::{Problem, json, shapes};
 use crate::app::App;
+use crate::export::{self, Lines};
 use crate::rejection::Rejection;
 
 pub(super) async fn list(
@@ -20,14 +21,11 @@ pub(super) async fn list(
     let opened = app.open(caller.viewer, number(&project_id)?).await?;
     let limit = params.limit()?;
     let query = params.text("query").unwrap_or_default();
-    let filter = GroupFilter {
-        search: Search::parse(query).map_err(|error| Rejection::BadRequest(format!("`query`: {error}")))?,
-        state: params.word("state", GroupState::parse, "unresolved, resolved or muted")?,
-        sort: params.word("sort", GroupSort::parse, "last_seen, first_seen, count or users")?.unwrap_or_default(),
-    };
+    let filter = filter(&caller, &params)?;
+    let me = if filter.search.names_me() { filter.me } else { None };
     let cursor = params.text("cursor").map(str::to_owned);
     let key = format!(
-        "{} groups {} {} {limit} {} {query}",
+        "{} groups {me:?} {} {} {limit} {} {query}",
         opened.id(),
         filter.sort.as_str(),
         filter.state.map_or("any", GroupState::as_str),
@@ -43,6 +41,34 @@ pub(super) async fn list(
         Ok::<_, Rejection>(Some(shapes::list(items, page.next).to_string().into()))
     });
     Ok(json(answer.await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
+}
+
+/// The same as a stream of lines, all of it: `notices=1` asks for the notices of the groups.
+pub(super) async fn export(
+    State(app): State<App>,
+    caller: Caller,
+    Path(project_id): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let opened = app.open(caller.viewer, number(&project_id)?).await?;
+    let filter = filter(&caller, &params)?;
+    Ok(export::export(&app, opened, filter, Lines::asked(params.text("notices")))?)
+}
+
+/// Which groups are asked for.
+fn filter(caller: &Caller, params: &Params) -> Result<GroupFilter, Rejection> {
+    let query = params.text("query").unwrap_or_default();
+    let filter = GroupFilter {
+        search: Search::parse(query).map_err(|error| Rejection::BadRequest(format!("`query`: {error}")))?,
+        state: params.word("state", GroupState::parse, "unresolved, resolved or muted")?,
+        sort: params.word("sort", GroupSort::parse, "last_seen, first_seen, count or users")?.unwrap_or_default(),
+        me: caller.viewer.user_id(),
+    };
+    if filter.search.names_me() && filter.me.is_none() {
+        let told = "`query`: `assigned:me` is nobody to the token of a project: name a person's address";
+        return Err(Rejection::BadRequest(told.to_owned()));
+    }
+    Ok(filter)
 }
 
 pub(super) async fn one(

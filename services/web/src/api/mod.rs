@@ -6,7 +6,7 @@ mod groups;
 mod notices;
 mod params;
 mod projects;
-mod shapes;
+pub(crate) mod shapes;
 mod stats;
 
 use axum::Router;
@@ -39,12 +39,13 @@ impl IntoResponse for Problem {
 }
 
 /// Every path and who answers there.
-fn table() -> [(&'static str, MethodRouter<App>); 12] {
+fn table() -> [(&'static str, MethodRouter<App>); 13] {
     [
         ("/openapi.json", get(async || json(Bytes::from_static(OPENAPI.as_bytes())))),
         ("/projects", get(projects::list)),
         ("/projects/{project_id}", get(projects::one)),
         ("/projects/{project_id}/groups", get(groups::list)),
+        ("/projects/{project_id}/export", get(groups::export)),
         ("/projects/{project_id}/groups/{group_id}", get(groups::one)),
         ("/projects/{project_id}/groups/{group_id}/notices", get(notices::of_group)),
         ("/projects/{project_id}/notices", get(notices::since)),

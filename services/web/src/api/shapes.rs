@@ -30,7 +30,7 @@ pub(super) fn project(project: &Project) -> Value {
     })
 }
 
-pub(super) fn group(group: &Group, public_url: Option<&str>) -> Value {
+pub(crate) fn group(group: &Group, public_url: Option<&str>) -> Value {
     let base = public_url.unwrap_or_default();
     json!({
         "id": group.id.to_string(),

@@ -258,6 +258,7 @@ async fn read(
         body,
         group: Some((group.state, group.version)),
         refresh_seconds: None,
+        hears_news: false,
     }))
 }
 

@@ -4,16 +4,21 @@
 //! are kept for a moment.
 
 pub(crate) mod act;
+pub(crate) mod complete;
 pub(crate) mod deploys;
+pub(crate) mod export;
+pub(crate) mod feed;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod ingest;
 pub(crate) mod link;
+pub(crate) mod live;
 pub(crate) mod locate;
 pub(crate) mod new_project;
 mod notice;
 pub(crate) mod order;
 pub(crate) mod projects;
+pub(crate) mod saved;
 pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod sign_up;
@@ -45,6 +50,8 @@ pub(crate) struct Piece {
     pub(crate) group: Option<(GroupState, i32)>,
     /// After how many seconds the page asks again by itself.
     pub(crate) refresh_seconds: Option<u32>,
+    /// Whether the script of the page hears of news, so that it need not ask again where scripts run.
+    pub(crate) hears_news: bool,
 }
 
 impl Piece {
@@ -82,6 +89,7 @@ struct Shell<'a> {
     nav: Option<Nav<'a>>,
     told: Option<&'a Told>,
     refresh_seconds: Option<u32>,
+    hears_news: bool,
     parts: &'a [&'a str],
 }
 
@@ -108,8 +116,9 @@ impl Page<'_> {
             nav: self.project.map(|(project, tab)| Nav { project_id: project.id(), name: project.name(), tab }),
             told: self.visitor.told.as_ref(),
             refresh_seconds: self.piece.refresh_seconds,
+            hears_news: self.piece.hears_news,
             parts: if self.piece.head.is_empty() {
-                &[&self.piece.body]
+                &[self.actions, &self.piece.body]
             } else {
                 &["<div class=\"headline\">", &self.piece.head, self.actions, "</div>", &self.piece.body]
             },
@@ -144,6 +153,7 @@ pub(crate) fn plain_page(title: &str, theme: Theme, path: &str, body: &str) -> R
         nav: None,
         told: None,
         refresh_seconds: None,
+        hears_news: false,
         parts: &[body],
     })
 }

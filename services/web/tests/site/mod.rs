@@ -159,6 +159,14 @@ impl Browser {
         self.show(self.client.get(format!("{}{path}", self.base))).await
     }
 
+    /// A request with the browser's cookies, to be sent by the test itself.
+    #[allow(dead_code, reason = "not every test reads answers piece by piece")]
+    pub(crate) fn request(&self, path: &str) -> RequestBuilder {
+        let cookies: Vec<String> =
+            self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.client.get(format!("{}{path}", self.base)).header("cookie", cookies.join("; "))
+    }
+
     pub(crate) async fn post(&self, path: &str, fields: &[(&str, String)], origin: Option<&str>) -> Shown {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request = self

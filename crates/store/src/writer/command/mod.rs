@@ -4,6 +4,7 @@
 //! of them have in common is here: the row of `command` that takes the id, and what is told of a repeat.
 
 mod accounts;
+mod finding;
 mod groups;
 mod letters;
 mod projects;
@@ -15,6 +16,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 pub use accounts::{AskLink, EMAIL_CHARS_MAX, LinkWanted, Registration, SetPassword};
+pub use finding::{ForgetSearch, MakeFeed, RevokeFeed, SaveSearch};
 pub use groups::{GroupAct, GroupChange};
 pub use projects::{CreateProject, NAME_CHARS_MAX};
 

@@ -14,6 +14,9 @@ use crate::live_days::LiveDays;
 /// A lane that inserts the same fingerprints at the same moment makes one more look necessary, not more.
 const LOOKS_MAX: u32 = 5;
 
+/// Of a fingerprint that more users met, those who come later are counted and not written down one by one.
+const USERS_MET_MAX: u32 = 10_000;
+
 /// Where the notices of a fingerprint went.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Placed {
@@ -114,6 +117,8 @@ async fn insert(
         &users,
         &first,
         &last,
+        &column(|group| &group.identity.frame_names.files),
+        &column(|group| &group.identity.frame_names.functions),
     )
     .fetch_all(tx)
     .await?;
@@ -157,9 +162,11 @@ async fn users(
     }
 
     let mut changed: BTreeMap<(i64, i64), Vec<u8>> = BTreeMap::new();
+    let mut met = Met::default();
     for (group, place) in with_users() {
         let at = (place.project_id, place.fingerprint_id);
         let (_, sketch) = kept.entry(at).or_insert_with(|| (place.group_id, UserSketch::default()));
+        met.add(group, place, sketch);
         let before = sketch.to_bytes();
         sketch.merge(&group.users);
         let after = sketch.to_bytes();
@@ -171,8 +178,12 @@ async fn users(
         let projects: Vec<i64> = changed.keys().map(|(project, _)| *project).collect();
         let fingerprints: Vec<i64> = changed.keys().map(|(_, fingerprint)| *fingerprint).collect();
         let sketches: Vec<Vec<u8>> = changed.into_values().collect();
-        sqlx::query_file!("queries/batch/sketches_write.sql", &projects, &fingerprints, &sketches).execute(tx).await?;
+        sqlx::query_file!("queries/batch/sketches_write.sql", &projects, &fingerprints, &sketches)
+            .execute(&mut *tx)
+            .await?;
     }
+
+    met.write(tx).await?;
 
     let mut unions: BTreeMap<(i64, i64), UserSketch> = BTreeMap::new();
     for ((project_id, _), (group_id, sketch)) in kept {
@@ -181,6 +192,44 @@ async fn users(
         }
     }
     Ok(unions.into_iter().map(|(at, sketch)| (at, estimate(&sketch))).collect())
+}
+
+/// Which users met which fingerprints, as far as that may not be written yet.
+#[derive(Default)]
+struct Met {
+    projects: Vec<i64>,
+    users: Vec<i64>,
+    fingerprints: Vec<i64>,
+}
+
+impl Met {
+    /// Adds the users of a batch that `kept` cannot say it has.
+    fn add(&mut self, group: &FingerprintBatch, place: &Placed, kept: &UserSketch) {
+        if kept.estimate() >= USERS_MET_MAX {
+            return;
+        }
+        for user in group.user_hashes.iter().filter(|user| !kept.holds(**user)) {
+            self.projects.push(place.project_id);
+            self.users.push(user.cast_signed());
+            self.fingerprints.push(place.fingerprint_id);
+        }
+    }
+
+    async fn write(self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        if self.users.is_empty() {
+            return Ok(());
+        }
+        sqlx::query!(
+            "insert into user_met (project_id, user_hash, fingerprint_id)
+             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[]) order by 1, 2, 3 on conflict do nothing",
+            &self.projects,
+            &self.users,
+            &self.fingerprints
+        )
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
 }
 
 fn estimate(users: &UserSketch) -> i32 {

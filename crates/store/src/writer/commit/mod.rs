@@ -4,6 +4,7 @@ mod attachments;
 mod client_ids;
 mod counts;
 pub(super) mod facets;
+mod generated;
 mod groups;
 mod records;
 mod told;
@@ -15,6 +16,7 @@ use rand::RngExt as _;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use self::facets::{Learned, Remembered};
+pub use self::generated::Generated;
 use crate::batch::{Batch, Claim, Written};
 use crate::error::{ErrorClass, StoreError};
 use crate::live_days::{LiveDays, time_of};

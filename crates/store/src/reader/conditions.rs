@@ -1,0 +1,202 @@
+//! What a list asks of groups, in the form in which its statement takes it.
+//!
+//! What few groups can meet is looked up first, by indexes of its own: the statement then reads those groups and no others.
+
+use std::collections::BTreeSet;
+
+use time::Duration;
+
+use super::search::{Assignee, Sign};
+use super::{GroupFilter, GroupState, Opened, ReadError, Reader};
+
+/// Up to this many groups are looked up before the list is read; more are common enough to be met on the way through it.
+const FOUND_MAX: i64 = 5_000;
+
+/// Parameters of the list's statement, without order and place.
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    /// One state, if it must be this one: the index by state has it in the order of the list.
+    pub(super) state: Option<&'static str>,
+    /// States, if it may be one of several.
+    pub(super) states: Option<Vec<&'static str>>,
+    pub(super) words: Option<String>,
+    pub(super) words_not: Option<String>,
+    pub(super) places: Vec<&'static str>,
+    pub(super) texts: Vec<String>,
+    pub(super) text_nots: Vec<bool>,
+    pub(super) facet_keys: Vec<String>,
+    pub(super) facet_values: Vec<String>,
+    pub(super) facet_nots: Vec<bool>,
+    pub(super) first_seen_within: Option<f64>,
+    pub(super) first_seen_beyond: Option<f64>,
+    pub(super) last_seen_within: Option<f64>,
+    pub(super) last_seen_beyond: Option<f64>,
+    pub(super) notices_least: Option<i64>,
+    pub(super) notices_most: Option<i64>,
+    pub(super) users_least: Option<i64>,
+    pub(super) users_most: Option<i64>,
+    pub(super) is_assigned: Option<bool>,
+    pub(super) assigned_to: Option<Vec<i64>>,
+    pub(super) assigned_not_to: Vec<i64>,
+    /// The only groups that can be meant.
+    pub(super) ids: Option<Vec<i64>>,
+    /// Groups that are not meant.
+    pub(super) ids_not: Vec<i64>,
+}
+
+impl Reader {
+    /// What a filter asks of the groups of a project; `None` when no group can meet it.
+    pub(super) async fn conditions(
+        &self,
+        opened: &Opened,
+        filter: &GroupFilter,
+    ) -> Result<Option<Conditions>, ReadError> {
+        let search = &filter.search;
+        let mut states = search.states.clone().unwrap_or_else(|| GroupState::ALL.to_vec());
+        states.retain(|state| filter.state.is_none_or(|wanted| wanted == *state));
+        let names: Vec<&'static str> = states.into_iter().map(GroupState::as_str).collect();
+        let seconds = |span: Option<Duration>| span.map(Duration::as_seconds_f64);
+        let is_not = |sign: Sign| sign == Sign::IsNot;
+        let mut conditions = Conditions {
+            words: search.text_query(),
+            words_not: search.text_query_not(),
+            places: search.texts.iter().map(|(place, ..)| place.as_str()).collect(),
+            texts: search.texts.iter().map(|(_, text, _)| text.clone()).collect(),
+            text_nots: search.texts.iter().map(|(.., sign)| is_not(*sign)).collect(),
+            facet_keys: search.facets.iter().map(|(key, ..)| key.clone()).collect(),
+            facet_values: search.facets.iter().map(|(_, value, _)| value.clone()).collect(),
+            facet_nots: search.facets.iter().map(|(.., sign)| is_not(*sign)).collect(),
+            first_seen_within: seconds(search.first_seen.within),
+            first_seen_beyond: seconds(search.first_seen.beyond),
+            last_seen_within: seconds(search.last_seen.within),
+            last_seen_beyond: seconds(search.last_seen.beyond),
+            notices_least: search.notice_count.least,
+            notices_most: search.notice_count.most,
+            users_least: search.user_count.least,
+            users_most: search.user_count.most,
+            ..Conditions::default()
+        };
+        match names.as_slice() {
+            [] => return Ok(None),
+            [state] => conditions.state = Some(*state),
+            names if names.len() == GroupState::ALL.len() => {}
+            _ => conditions.states = Some(names),
+        }
+        self.add_assignees(filter, &mut conditions).await?;
+        self.add_users(opened, filter, &mut conditions).await?;
+        self.add_rare_facets(opened, filter, &mut conditions).await?;
+        let nobody = conditions.assigned_to.as_ref().is_some_and(Vec::is_empty);
+        let nothing = conditions.ids.as_ref().is_some_and(Vec::is_empty);
+        Ok((!nobody && !nothing).then_some(conditions))
+    }
+
+    async fn add_assignees(&self, filter: &GroupFilter, conditions: &mut Conditions) -> Result<(), ReadError> {
+        for (who, sign) in &filter.search.assigned {
+            let people = match who {
+                Assignee::Anybody => {
+                    let wanted = *sign == Sign::Is;
+                    if conditions.is_assigned.is_some_and(|earlier| earlier != wanted) {
+                        conditions.assigned_to = Some(Vec::new());
+                    }
+                    conditions.is_assigned = Some(wanted);
+                    continue;
+                }
+                Assignee::Me => filter.me.into_iter().collect(),
+                Assignee::Named(name) => {
+                    sqlx::query_scalar!(
+                        "select id from user_account where email = lower($1) or lower(name) = lower($1) limit $2",
+                        name,
+                        FOUND_MAX
+                    )
+                    .fetch_all(&self.pool)
+                    .await?
+                }
+            };
+            match sign {
+                Sign::Is => narrow(&mut conditions.assigned_to, people),
+                Sign::IsNot => conditions.assigned_not_to.extend(people),
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_users(
+        &self,
+        opened: &Opened,
+        filter: &GroupFilter,
+        conditions: &mut Conditions,
+    ) -> Result<(), ReadError> {
+        for (who, sign) in &filter.search.met_by {
+            let hashes: Vec<i64> = notice::user_hashes(who).map(u64::cast_signed).to_vec();
+            let groups = sqlx::query_scalar!(
+                "select distinct f.group_id from user_met m
+                 join fingerprint f on f.project_id = m.project_id and f.id = m.fingerprint_id
+                 where m.project_id = $1 and m.user_hash = any($2) limit $3",
+                opened.id(),
+                &hashes,
+                FOUND_MAX
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            match sign {
+                Sign::Is => narrow(&mut conditions.ids, groups),
+                Sign::IsNot => conditions.ids_not.extend(groups),
+            }
+        }
+        Ok(())
+    }
+
+    /// Values that few groups have: the list would have to be read far down until a page of them is found.
+    async fn add_rare_facets(
+        &self,
+        opened: &Opened,
+        filter: &GroupFilter,
+        conditions: &mut Conditions,
+    ) -> Result<(), ReadError> {
+        for (key, value, _) in filter.search.facets.iter().filter(|(.., sign)| *sign == Sign::Is) {
+            let groups = sqlx::query_scalar!(
+                "select p.group_id from (
+                    select f.fingerprint_id from facet f
+                    where f.project_id = $1 and f.key = $2 and f.value = $3 and not f.is_other limit $4::bigint + 1
+                 ) f
+                 cross join lateral (
+                    select p.group_id from fingerprint p where p.project_id = $1 and p.id = f.fingerprint_id offset 0
+                 ) p",
+                opened.id(),
+                key,
+                value,
+                FOUND_MAX
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            if i64::try_from(groups.len()).is_ok_and(|found| found <= FOUND_MAX) {
+                narrow(&mut conditions.ids, groups);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keeps of what could be meant only what is among `others`, each once and in order.
+fn narrow(meant: &mut Option<Vec<i64>>, others: Vec<i64>) {
+    let others: BTreeSet<i64> = others.into_iter().collect();
+    let earlier = meant.take();
+    *meant = Some(match earlier {
+        None => others.into_iter().collect(),
+        Some(earlier) => earlier.into_iter().filter(|id| others.contains(id)).collect(),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_meant_only_becomes_less() {
+        let mut meant = None;
+        narrow(&mut meant, vec![3, 1, 2, 3]);
+        assert_eq!(meant, Some(vec![1, 2, 3]));
+        narrow(&mut meant, vec![9, 3]);
+        assert_eq!(meant, Some(vec![3]));
+    }
+}
