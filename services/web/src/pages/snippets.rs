@@ -22,6 +22,21 @@ pub(crate) fn snippets(project_id: i64, key: &str, gateway_url: &str) -> Vec<Sni
             ),
         },
         Snippet {
+            name: "Sentry",
+            hint: "its clients for every language: the DSN is all there is to change",
+            text: format!(
+                "dsn = \"{}://{key}@{host}:{port}/{project_id}\"",
+                if is_secure { "https" } else { "http" }
+            ),
+        },
+        Snippet {
+            name: "OpenTelemetry",
+            hint: "every SDK and the collector; exceptions of spans and log records",
+            text: format!(
+                "OTEL_EXPORTER_OTLP_ENDPOINT={gateway_url}\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nOTEL_EXPORTER_OTLP_HEADERS=x-croak-key={key}"
+            ),
+        },
+        Snippet {
             name: "Ruby",
             hint: "airbrake-ruby, airbrake 5 and later",
             text: format!(
@@ -47,6 +62,23 @@ pub(crate) fn snippets(project_id: i64, key: &str, gateway_url: &str) -> Vec<Sni
             hint: "@airbrake/node, @airbrake/browser",
             text: format!(
                 "new Notifier({{\n  host: '{gateway_url}',\n  remoteConfigHost: '{gateway_url}',\n  projectId: {project_id},\n  projectKey: '{key}',\n  environment: 'production',\n}})"
+            ),
+        },
+        Snippet {
+            name: "Honeybadger",
+            hint: "its clients for JavaScript; for Python the first is api_key",
+            text: format!("apiKey: '{key}'\nendpoint: '{gateway_url}'"),
+        },
+        Snippet {
+            name: "Rollbar",
+            hint: "its clients for every language",
+            text: format!("accessToken: '{key}'\nendpoint: '{gateway_url}/api/1/item/'"),
+        },
+        Snippet {
+            name: "Bugsnag",
+            hint: "its clients for every language",
+            text: format!(
+                "apiKey: '{key}'\nendpoints: {{ notify: '{gateway_url}/notify', sessions: '{gateway_url}/sessions' }}"
             ),
         },
     ]
