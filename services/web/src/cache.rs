@@ -77,8 +77,10 @@ impl<V: Send + Sync + 'static> ReadCache<V> {
             .entries
             .entry(key)
             .and_try_compute_with(|present| async move {
-                // Whoever waited for another's read takes its result, if that read began late enough.
-                let needed = not_before.unwrap_or(asked_at - FRESH_MAX);
+                // Whoever waited for another's read takes its result, if that read began late enough: not before one's own
+                // change, and neither long before one asked.
+                let fresh = asked_at.checked_sub(FRESH_MAX).unwrap_or(asked_at);
+                let needed = not_before.map_or(fresh, |at| at.max(fresh));
                 if present.is_some_and(|present| present.value().read_at >= needed) {
                     return Ok(Op::Nop);
                 }
@@ -173,6 +175,15 @@ mod tests {
         assert_eq!(get(&cache, &reads, None).await, 1);
         let changed_at = Instant::now();
         assert_eq!(get(&cache, &reads, Some(changed_at)).await, 2);
+        assert_eq!(get(&cache, &reads, Some(changed_at)).await, 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_after_a_viewers_own_change_grows_old_as_well() {
+        let (cache, reads) = (cache(), Arc::new(AtomicUsize::new(0)));
+        let changed_at = Instant::now();
+        assert_eq!(get(&cache, &reads, Some(changed_at)).await, 1);
+        tokio::time::sleep(STALE_MAX + Duration::from_millis(20)).await;
         assert_eq!(get(&cache, &reads, Some(changed_at)).await, 2);
     }
 
