@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -165,6 +165,25 @@ impl Browser {
     /// The text that an element shows.
     pub async fn text(&self, css: &str) -> String {
         self.element(css).await.text().await.unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
+    /// Waits until an element shows a text that has `part` in it, also across pages.
+    pub async fn shows(&self, css: &str, part: &str) {
+        let mut seen = String::new();
+        let until = Instant::now() + PAGE_LIMIT;
+        while Instant::now() < until {
+            // An element may go while it is looked at: the next page comes.
+            if let Ok(element) = self.client.find(Locator::Css(css)).await
+                && let Ok(text) = element.text().await
+            {
+                if text.contains(part) {
+                    return;
+                }
+                seen = text;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{css} does not show \"{part}\" but \"{seen}\"\n{}", self.client.source().await.unwrap_or_default());
     }
 
     /// Whether an element is on the page now.

@@ -6,7 +6,7 @@
 //!
 //! * [`Installation`] is one whole Croak: database, queue prefix, gateway, workers, web.
 //! * [`servers`] are Redis and PostgreSQL, private where a test wants to kill them.
-//! * [`Visitor`] reads pages and sends forms, as a browser without JavaScript does; [`receiver`] takes webhook calls.
+//! * [`Visitor`] reads pages and sends forms, as a browser without JavaScript does; [`receiver`] takes webhook calls, [`mailbox`] mails.
 //! * [`engines`] puts an installation on the servers that people run, and things happen to them.
 //! * [`live`] runs real clients, each in its own language, and looks for what they report.
 //! * [`exporter`] is a real exporter of OpenTelemetry, and what loses the answers to it; [`grpc`] calls with any bytes.
@@ -29,6 +29,7 @@ pub mod hostile;
 pub mod installation;
 pub mod live;
 pub mod load;
+pub mod mailbox;
 pub mod port;
 pub mod process;
 pub mod programs;

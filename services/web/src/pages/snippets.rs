@@ -24,10 +24,7 @@ pub(crate) fn snippets(project_id: i64, key: &str, gateway_url: &str) -> Vec<Sni
         Snippet {
             name: "Sentry",
             hint: "its clients for every language: the DSN is all there is to change",
-            text: format!(
-                "dsn = \"{}://{key}@{host}:{port}/{project_id}\"",
-                if is_secure { "https" } else { "http" }
-            ),
+            text: format!("dsn = \"{}://{key}@{host}:{port}/{project_id}\"", if is_secure { "https" } else { "http" }),
         },
         Snippet {
             name: "OpenTelemetry",
