@@ -2,7 +2,7 @@
 -- given ($6, $7) when it can be told from the id, so that only one or two days are looked at.
 select c.id, c.last_id, c.codec, c.body, f.id as fingerprint_id, f.group_id, f.fingerprint, f.version, f.parts
 from chunk c
-join fingerprint f on f.project_id = c.project_id and f.id = c.fingerprint_id
+join fingerprint f on f.project_id = c.project_id and f.id = c.fingerprint_id and f.deleted_at is null
 where c.project_id = $1 and c.lane = $2
     and c.first_id <= $3 and c.last_id >= $4 and c.last_id < $5
     and ($6::timestamptz is null or c.last_at >= $6) and ($7::timestamptz is null or c.last_at <= $7)

@@ -7,4 +7,4 @@ select g.id, g.state, g.version, g.notice_count, g.user_count, g.count_bucket, g
         where h.project_id = g.project_id and h.group_id = g.id order by h.at desc, h.id desc limit 1), false) as "came_back!"
 from grp g
 join grp_text t on t.project_id = g.project_id and t.group_id = g.id
-where g.project_id = $1 and g.id = $2
+where g.project_id = $1 and g.id = $2 and g.merged_into is null and g.deleted_at is null

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// Others have stored what a batch brings since it was prepared, or may have.
     #[error("other notices are stored than were when the batch was prepared")]
     StoredMeanwhile,
+    /// Somebody merged groups, or took a merge back, while a batch waited for their locks.
+    #[error("groups were merged while a batch waited for them")]
+    MergedMeanwhile,
     /// The migrations could not be applied.
     #[error("the schema could not be brought up to date")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -30,6 +33,9 @@ pub enum StoreError {
     /// A command or a mail could not be written down, or read again.
     #[error("a command or a mail does not fit its JSON")]
     NotJson(#[source] serde_json::Error),
+    /// What is shown could not be read.
+    #[error("what people see could not be read")]
+    Read(#[from] crate::reader::ReadError),
     /// The task that held the transaction died.
     #[error("the task of a transaction died")]
     TaskDied(#[source] tokio::task::JoinError),
@@ -40,7 +46,7 @@ pub enum StoreError {
 pub enum ErrorClass {
     /// Forget what is held in memory, claim again and read again: it is not known what was committed.
     Unknown,
-    /// A deadlock or a serialization failure: the same once more.
+    /// A deadlock, a serialization failure or groups that have moved: the same once more.
     Retry,
     /// The database refuses these values: find the one that it refuses.
     Refused,
@@ -58,9 +64,10 @@ impl StoreError {
         match self {
             Self::Fenced { .. } => ErrorClass::Fenced,
             Self::StoredMeanwhile => ErrorClass::OutOfDate,
+            Self::MergedMeanwhile => ErrorClass::Retry,
             Self::Database(error) => class_of(error),
             Self::Invalid(_) | Self::Chunk(_) | Self::NotJson(_) => ErrorClass::Refused,
-            Self::CommitUnknown(_) | Self::Migrate(_) | Self::TaskDied(_) => ErrorClass::Unknown,
+            Self::CommitUnknown(_) | Self::Migrate(_) | Self::Read(_) | Self::TaskDied(_) => ErrorClass::Unknown,
         }
     }
 }

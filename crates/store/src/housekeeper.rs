@@ -227,6 +227,18 @@ impl Housekeeper {
         Ok(expired)
     }
 
+    /// Ends mutes whose time is over, of groups that no notice comes for; how many.
+    pub async fn end_mutes(&mut self) -> Result<u64, StoreError> {
+        let mut ended = 0;
+        loop {
+            let slice = sqlx::query_file!("queries/end_mutes.sql", SLICE).execute(&mut self.connection).await?;
+            ended += slice.rows_affected();
+            if slice.rows_affected() < SLICE.unsigned_abs() {
+                return Ok(ended);
+            }
+        }
+    }
+
     /// Deletes what is finished and old; how many rows.
     pub async fn sweep(&mut self) -> Result<u64, StoreError> {
         let mut swept = 0;
@@ -347,7 +359,7 @@ const EXPIRE_BLOBS: &str = "delete from artifact_blob where sha256 in (select b.
     limit $2 for update skip locked)";
 
 /// One slice of a project's rows, table by table. `$1` is the project, `$2` the most rows.
-const PROJECT_ROWS: [&str; 23] = [
+const PROJECT_ROWS: [&str; 26] = [
     "delete from artifact where ctid in (select ctid from artifact where project_id = $1 limit $2)",
     "delete from artifact_bundle where ctid in (select ctid from artifact_bundle where project_id = $1 limit $2)",
     "delete from attachment_part where (tableoid, ctid) in (select tableoid, ctid from attachment_part where project_id = $1 limit $2)",
@@ -365,6 +377,9 @@ const PROJECT_ROWS: [&str; 23] = [
     "delete from user_met where ctid in (select ctid from user_met where project_id = $1 limit $2)",
     "delete from user_sketch where ctid in (select ctid from user_sketch where project_id = $1 limit $2)",
     "delete from grp_history where ctid in (select ctid from grp_history where project_id = $1 limit $2)",
+    "delete from comment where ctid in (select ctid from comment where project_id = $1 limit $2)",
+    "delete from bulk where ctid in (select ctid from bulk where project_id = $1 limit $2)",
+    "delete from project_release where ctid in (select ctid from project_release where project_id = $1 limit $2)",
     "delete from grp_text where ctid in (select ctid from grp_text where project_id = $1 limit $2)",
     "delete from grp where ctid in (select ctid from grp where project_id = $1 limit $2)",
     "delete from fingerprint where ctid in (select ctid from fingerprint where project_id = $1 limit $2)",

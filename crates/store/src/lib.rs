@@ -15,6 +15,7 @@ pub mod chunk;
 mod client_id_index;
 pub mod client_ids;
 pub mod compaction;
+mod deleted_groups;
 mod error;
 pub mod housekeeper;
 mod lane_epochs;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use database::Database;
 use store::admin::{NewProject, ServiceRole};
-use store::writer::{AttemptReport, Attempted, CommandStatus, GroupAct, GroupChange, Order, Outcome};
+use store::writer::{
+    AttemptReport, Attempted, Comeback, CommandStatus, GroupAct, GroupChange, MuteUntil, Order, Outcome,
+};
 use store::{Admin, Writer};
 use uuid::Uuid;
 
@@ -45,7 +47,8 @@ impl Scene {
     }
 }
 
-const RESOLVE: GroupAct = GroupAct { group_id: 7, change: GroupChange::Resolve, expected_version: 1 };
+const RESOLVE: GroupAct =
+    GroupAct { group_id: 7, change: GroupChange::Resolve { unless: Comeback::Any }, expected_version: 1 };
 
 #[tokio::test]
 async fn a_command_sent_many_times_at_once_acts_once_and_answers_all_the_same() {
@@ -68,7 +71,7 @@ async fn who_acts_on_what_has_changed_meanwhile_is_told_and_changes_nothing() {
     let scene = Scene::new().await;
     let first = scene.writer.execute(scene.order(), RESOLVE).await.unwrap();
     assert_eq!(first.outcome.status, CommandStatus::Done);
-    let mute = GroupAct { change: GroupChange::Mute, ..RESOLVE };
+    let mute = GroupAct { change: GroupChange::Mute { until: MuteUntil::default() }, ..RESOLVE };
     let second = scene.writer.execute(scene.order(), mute).await.unwrap().outcome;
     assert_eq!((second.status, second.version), (CommandStatus::Conflict, 2));
     assert_eq!(scene.database.number("select count(*) from grp where state = 'resolved'").await, 1);
@@ -87,7 +90,7 @@ async fn viewers_strangers_and_other_peoples_ids_are_denied() {
     let order = scene.order();
     status(order, RESOLVE).await;
     assert_eq!(status(Order { actor_id: scene.viewer, ..order }, RESOLVE).await, CommandStatus::Denied);
-    let another = GroupAct { change: GroupChange::Mute, ..RESOLVE };
+    let another = GroupAct { change: GroupChange::Mute { until: MuteUntil::default() }, ..RESOLVE };
     assert_eq!(status(order, another).await, CommandStatus::Denied);
 }
 

@@ -109,13 +109,17 @@ async fn round(housekeeper: &mut Housekeeper) -> Result<(), StoreError> {
     let made = housekeeper.ensure_partitions().await?;
     let rolled_up_days = housekeeper.roll_up_minutes().await?;
     let expired = housekeeper.expire().await?;
+    let ended_mutes = housekeeper.end_mutes().await?;
     let indexed_ids = housekeeper.index_client_ids().await?;
+    let deleted_groups = housekeeper.sweep_deleted_groups().await?;
     let swept = housekeeper.sweep().await? + housekeeper.sweep_deleted_projects().await?;
     tracing::info!(
         made,
         rolled_up_days,
         expired_days = expired.days,
         expired_notices = expired.notices,
+        ended_mutes,
+        deleted_groups,
         indexed_ids,
         swept,
         "house kept"

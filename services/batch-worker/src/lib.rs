@@ -6,6 +6,7 @@
 //! - `deliver` sends what people are told, at least once;
 //! - `housekeep` makes and drops partitions, merges small chunks and publishes the projects to the gateways.
 
+mod bulk;
 mod command;
 mod compaction;
 mod config;
@@ -29,7 +30,7 @@ use service::logs::LogLevel;
 use service::proto::command::commands_server::CommandsServer;
 use service::proto::sentry_api::sentry_api_server::SentryApiServer;
 use service::{BadConfig, Control, Health};
-use store::Writer;
+use store::{Reader, Writer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -118,6 +119,8 @@ async fn work(
         let executor = command::Executor::new(writer.clone(), config.public_url.as_deref());
         let token = config.service.control_token.clone();
         roles.spawn(serve_commands(commands, executor, writer.clone(), token, stop.clone()));
+        let reader = Reader::connect(&config.database_url).context("reading CROAK_DATABASE_URL")?;
+        roles.spawn(bulk::run(writer.clone(), reader, stop.clone()));
     }
     if config.has(Role::Deliver) {
         let reach = if config.deliver_allow_private { deliver::Reach::Any } else { deliver::Reach::Public };

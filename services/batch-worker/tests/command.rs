@@ -36,7 +36,7 @@ async fn a_command_that_is_sent_twice_acts_once_and_is_answered_twice() {
         id: Uuid::new_v4().to_string(),
         actor_id: 5,
         project_id: 1,
-        action: Some(Action::ResolveGroup(ResolveGroup { group_id, expected_version: 1 })),
+        action: Some(Action::ResolveGroup(ResolveGroup { group_id, expected_version: 1, unless: 0 })),
     };
     assert!(execute(&worker, None, command.clone()).await.is_err(), "nobody without the token");
     let first = execute(&worker, Some(CONTROL_TOKEN), command.clone()).await.unwrap();

@@ -9,6 +9,7 @@ mod captured;
 mod database;
 mod dead;
 mod generate;
+mod groups;
 mod health;
 mod journals;
 mod lanes;
@@ -54,6 +55,8 @@ enum Command {
     #[command(subcommand)]
     User(user::User),
     #[command(subcommand)]
+    Groups(groups::Groups),
+    #[command(subcommand)]
     Token(token::Token),
     #[command(subcommand)]
     Webhook(webhook::Webhook),
@@ -88,6 +91,7 @@ impl Command {
             Command::Project(project) => project.run(output).await,
             Command::Organization(organization) => organization.run(output).await,
             Command::User(user) => user.run(output).await,
+            Command::Groups(groups) => groups.run(output).await,
             Command::Token(token) => token.run(output).await,
             Command::Webhook(webhook) => webhook.run(output).await,
             Command::Status(status) => status.run(output).await,

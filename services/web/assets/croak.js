@@ -29,7 +29,7 @@
   for (const form of ["exact", "ago", "brief"]) tell(form);
   setInterval(() => tell("ago"), 15000);
 
-  // Keyboard: j and k move, enter opens, / searches, other keys press the button that names them.
+  // Keyboard: j and k move, enter opens, x ticks, / searches, other keys press the button that names them.
   const rows = [...document.querySelectorAll("tr[data-row]")];
   let at = -1;
   const move = (by) => {
@@ -42,7 +42,7 @@
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typing = event.target.closest("input, textarea, select");
+    const typing = event.target.closest("input:not([type=checkbox]), textarea, select");
     if (event.key === "Escape" && typing) return typing.blur();
     if (typing) return;
     if (event.key === "j") return move(1);
@@ -52,8 +52,23 @@
       if (box) { event.preventDefault(); box.focus(); box.select(); }
       return;
     }
+    if (event.key === "x") {
+      const box = rows[at]?.querySelector(".tick");
+      if (box) box.click();
+      return;
+    }
     const pressed = [...document.querySelectorAll("[data-key]")].find((element) => element.dataset.key === event.key);
-    if (pressed && !(event.target.closest("pre") && event.key.startsWith("Arrow"))) pressed.click();
+    if (!pressed || (event.target.closest("pre") && event.key.startsWith("Arrow"))) return;
+    // Below a list: what is ticked, or else the row that j and k have come to.
+    if (pressed.closest("#bulk") && !document.querySelector(".tick:checked, #bulk [name=all]:checked")) {
+      const box = rows[at]?.querySelector(".tick");
+      if (!box) return;
+      box.checked = true;
+    }
+    pressed.click();
+    // A menu that was opened so is gone on with by keyboard, and the key is not typed into it.
+    const first = pressed.matches("summary") ? pressed.parentElement.querySelector("select, input:not([type=hidden])") : pressed.matches("select") && pressed;
+    if (first) { event.preventDefault(); first.focus(); }
   });
 
   // The search box offers how to go on: a combobox with a list below it.
@@ -191,7 +206,7 @@
 
   // A menu closes when something else is clicked.
   document.addEventListener("click", (event) => {
-    for (const menu of document.querySelectorAll("details.who[open]")) {
+    for (const menu of document.querySelectorAll("details.who[open], details.more[open]")) {
       if (!menu.contains(event.target)) menu.open = false;
     }
   });

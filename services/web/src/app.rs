@@ -104,6 +104,15 @@ impl App {
         opened.await?.ok_or(Rejection::NotFound)
     }
 
+    /// Why there is no such group in a project: it may be that it was merged. `rest` is the end of the path behind it.
+    pub(crate) async fn no_group(&self, opened: &Opened, group_id: i64, rest: impl Into<String>) -> Rejection {
+        match self.reader.merged_into(opened, group_id).await {
+            Ok(Some(into)) => Rejection::Merged { project_id: opened.id(), into, rest: rest.into() },
+            Ok(None) => Rejection::NotFound,
+            Err(error) => error.into(),
+        }
+    }
+
     /// An account, read anew when what there is does not show the visitor's own last change.
     pub(crate) async fn account(&self, id: i64, seen: Option<&Seen>) -> Result<Option<Arc<Account>>, ReadError> {
         let reader = self.reader.clone();

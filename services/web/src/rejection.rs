@@ -15,6 +15,8 @@ pub(crate) enum Rejection {
     SignedOut { wanted: Option<String> },
     /// There is no such thing, or it is not the asker's to see: nobody can tell which.
     NotFound,
+    /// The group was merged into another, which has all of it; `rest` is the end of the path behind the group.
+    Merged { project_id: i64, into: i64, rest: String },
     /// The request is not understood; the text says what would be right.
     BadRequest(String),
     /// A form that was not made for this session.
@@ -25,6 +27,12 @@ pub(crate) enum Rejection {
     NoToken,
     /// The token lacks the scope.
     NoScope(&'static str),
+    /// The token is a project's, and only a person can do this.
+    NobodysToken,
+    /// No worker takes commands.
+    Paused,
+    /// A worker took the command and refused it.
+    Refused { status: StatusCode, told: String },
     /// The path is known, the method is not.
     WrongMethod,
     /// More streams than the web bears at a time.
@@ -46,8 +54,12 @@ impl Rejection {
         match self {
             Rejection::SignedOut { .. } | Rejection::NoToken => StatusCode::UNAUTHORIZED,
             Rejection::NotFound => StatusCode::NOT_FOUND,
+            Rejection::Merged { .. } => StatusCode::TEMPORARY_REDIRECT,
             Rejection::BadRequest(_) => StatusCode::BAD_REQUEST,
             Rejection::ForeignForm | Rejection::NotAllowed | Rejection::NoScope(_) => StatusCode::FORBIDDEN,
+            Rejection::NobodysToken => StatusCode::FORBIDDEN,
+            Rejection::Paused => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::Refused { status, .. } => *status,
             Rejection::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::TooManyStreams | Rejection::TooManyExports | Rejection::Unreadable(ReadError::Database(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -61,11 +73,15 @@ impl Rejection {
         match self {
             Rejection::SignedOut { .. } => "signed_out",
             Rejection::NotFound => "not_found",
+            Rejection::Merged { .. } => "merged",
             Rejection::BadRequest(_) => "bad_request",
             Rejection::ForeignForm => "foreign_form",
             Rejection::NotAllowed => "not_allowed",
             Rejection::NoToken => "no_token",
             Rejection::NoScope(_) => "no_scope",
+            Rejection::NobodysToken => "nobodys_token",
+            Rejection::Paused => "paused",
+            Rejection::Refused { .. } => "refused",
             Rejection::WrongMethod => "wrong_method",
             Rejection::TooManyStreams => "streams",
             Rejection::TooManyExports => "exports",
@@ -79,11 +95,15 @@ impl Rejection {
         match self {
             Rejection::SignedOut { .. } => "Not signed in",
             Rejection::NotFound => "Not found",
+            Rejection::Merged { .. } => "Merged into another group",
             Rejection::BadRequest(_) => "Not understood",
             Rejection::ForeignForm => "This form is too old",
             Rejection::NotAllowed => "Not allowed",
             Rejection::NoToken => "No valid token",
             Rejection::NoScope(_) => "The token may not do this",
+            Rejection::NobodysToken => "Not a person's token",
+            Rejection::Paused => "Changes are paused",
+            Rejection::Refused { .. } => "Not done",
             Rejection::WrongMethod => "Wrong method",
             Rejection::TooManyStreams => "Too many watch",
             Rejection::TooManyExports => "Too many exports",
@@ -97,6 +117,7 @@ impl Rejection {
         match self {
             Rejection::SignedOut { .. } => "Sign in to see this.".to_owned(),
             Rejection::NotFound => "There is nothing at this address that you may see.".to_owned(),
+            Rejection::Merged { into, .. } => format!("This group was merged into group {into}, which has its notices."),
             Rejection::BadRequest(told) => told.clone(),
             Rejection::ForeignForm => {
                 "It was made for another session, or before you signed in. Nothing was changed: go back, load the page again and repeat it."
@@ -105,6 +126,9 @@ impl Rejection {
             Rejection::NotAllowed => "You may look at this project, not change it.".to_owned(),
             Rejection::NoToken => "Send a valid token, as in `Authorization: Bearer croak_…`.".to_owned(),
             Rejection::NoScope(scope) => format!("This needs a token with the scope `{scope}`."),
+            Rejection::NobodysToken => "What is changed has an author: send a token of a person with the scope `write`.".to_owned(),
+            Rejection::Paused => "No worker answers. Whether it was done is found out by sending it again with the same `Idempotency-Key`.".to_owned(),
+            Rejection::Refused { told, .. } => told.clone(),
             Rejection::WrongMethod => "This address answers to another method.".to_owned(),
             Rejection::TooManyExports => "Others are exporting just now: try again when they are done.".to_owned(),
             Rejection::TooManyStreams => "Too many pages watch at once; this one asks from time to time instead.".to_owned(),
@@ -113,6 +137,12 @@ impl Rejection {
             }
             Rejection::Unreadable(_) => "What is stored here cannot be read. The operator's log says more.".to_owned(),
         }
+    }
+
+    /// Where the pages, or the API, have it instead.
+    fn elsewhere(&self, base: &str) -> Option<String> {
+        let Rejection::Merged { project_id, into, rest } = self else { return None };
+        Some(format!("{base}/projects/{project_id}/groups/{into}{rest}"))
     }
 
     fn count(&self) {
@@ -136,6 +166,9 @@ impl Rejection {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(elsewhere) = self.elsewhere("/api/v1").and_then(|path| HeaderValue::try_from(path).ok()) {
+            headers.insert(header::LOCATION, elsewhere);
+        }
         match status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"croak\""));
@@ -155,6 +188,9 @@ impl IntoResponse for Rejection {
         self.count();
         if let Rejection::SignedOut { wanted } = &self {
             return Redirect::to(&pages::sign_in_address(wanted.as_deref())).into_response();
+        }
+        if let Some(elsewhere) = self.elsewhere("") {
+            return Redirect::temporary(&elsewhere).into_response();
         }
         let mut response = (self.status(), pages::error_page(&self)).into_response();
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -7,8 +7,8 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 use crate::pages::{
-    act, complete, deploys, export, feed, group, groups, ingest, link, live, locate, new_project, projects, saved,
-    settings, sign_in, sign_up, theme,
+    act, bulk, complete, deploys, export, feed, group, groups, ingest, link, live, locate, new_project, projects,
+    saved, settings, sign_in, sign_up, theme,
 };
 use crate::rejection::Rejection;
 use crate::{api, assets, headers};
@@ -38,6 +38,7 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/projects/{project_id}/feeds/{feed_id}/revoke", post(saved::revoke_feed))
         .route("/projects/{project_id}/live", get(live::live))
         .route("/projects/{project_id}/complete", get(complete::complete))
+        .route("/projects/{project_id}/bulk", post(bulk::bulk))
         .route("/projects/{project_id}/groups/{group_id}", get(group::page))
         .route("/projects/{project_id}/groups/{group_id}/{action}", post(act::act))
         .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}", get(group::notice_page))

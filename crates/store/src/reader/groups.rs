@@ -210,7 +210,7 @@ macro_rules! groups_query {
                 select g.*
                 from grp g
                 left join grp_text t on t.project_id = g.project_id and t.group_id = g.id
-                where g.project_id = $1
+                where g.project_id = $1 and g.merged_into is null and g.deleted_at is null
                     and ($2::text is null or g.state = $2)
                     and ($3::text[] is null or g.state = any($3))
                     and ($4::text is null or t.words @@ to_tsquery('simple', $4))
@@ -395,7 +395,8 @@ impl Reader {
             r#"select s.state as "state!", counted.count as "count!"
                from unnest($2::text[]) as s(state)
                cross join lateral (select count(*) as count from (
-                   select from grp g where g.project_id = $1 and g.state = s.state limit $3::bigint + 1) few) counted
+                   select from grp g where g.project_id = $1 and g.state = s.state
+                       and g.merged_into is null and g.deleted_at is null limit $3::bigint + 1) few) counted
                where counted.count > 0"#,
             opened.id(),
             &states,

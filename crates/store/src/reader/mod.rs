@@ -5,8 +5,10 @@
 //! that belongs to a project asks for the [`Opened`] project that it answers with.
 
 mod attachments;
+mod bulk;
 mod chunks;
 mod client_ids;
+mod comments;
 pub mod completion;
 mod conditions;
 mod cursor;
@@ -14,6 +16,7 @@ mod deploys;
 mod group;
 mod groups;
 mod ingest;
+mod merges;
 mod notices;
 mod organizations;
 mod people;
@@ -34,12 +37,15 @@ use sqlx::{PgPool, Postgres, Transaction};
 use crate::source_maps::SourceMaps;
 
 pub use attachments::Attachment;
+pub use bulk::Bulk;
 pub(crate) use chunks::first_id_at;
+pub use comments::{COMMENT_CHARS_MAX, Comment, Member};
 pub use cursor::CursorError;
 pub use deploys::Deploy;
 pub use group::{Bar, Change, Facet, FacetValue, Grid, GroupParts, Mark};
 pub use groups::{GROUPS_COUNTED_MAX, Group, GroupFilter, GroupPage, GroupSort, GroupState};
 pub use ingest::{DeadReason, Ending, Fold, Intake, Lane, Worker};
+pub use merges::MergedGroup;
 pub use notices::{Around, NoticePage, StoredNotice};
 pub use organizations::OwnOrganization;
 pub use people::{Account, AccountLink, LinkPurpose, Token};

@@ -24,8 +24,10 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 pub use artifacts::{NewArtifact, NewBundle, WantedBundle};
 pub use client_ids::NamedNotice;
 pub use command::{
-    Act, AskLink, CommandResult, CommandStatus, CreateProject, EMAIL_CHARS_MAX, ForgetSearch, GroupAct, GroupChange,
-    LinkWanted, MakeFeed, NAME_CHARS_MAX, Order, Outcome, Registration, RevokeFeed, SaveSearch, SetPassword,
+    Act, AskLink, ChangeFound, ChangeTicked, Comeback, CommandResult, CommandStatus, CreateProject, DeleteComment,
+    DeleteGroup, EMAIL_CHARS_MAX, EditComment, ForgetSearch, GroupAct, GroupChange, LinkWanted, MERGED_MAX, MakeFeed,
+    MergeGroups, MuteUntil, NAME_CHARS_MAX, Order, Outcome, Registration, RevokeFeed, SaveSearch, SeenGroup,
+    SetPassword, TICKED_MAX, UndoBulk, UnmergeGroup, WriteComment,
 };
 pub use commit::Generated;
 pub use lanes::{Claimed, Owned};
@@ -51,6 +53,7 @@ pub struct Writer {
     pub(crate) pool: PgPool,
     live: Arc<live::Cached>,
     facets: Arc<commit::facets::Remembered>,
+    releases: Arc<commit::releases::Placed>,
     on_step: fn(&'static str),
 }
 
@@ -85,7 +88,7 @@ impl Writer {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, live: Arc::default(), facets: Arc::default(), on_step: |_| {} })
+        Ok(Self { pool, live: Arc::default(), facets: Arc::default(), releases: Arc::default(), on_step: |_| {} })
     }
 
     /// Calls `hook` at named points of a transaction, where failure tests kill the process.

@@ -276,6 +276,15 @@ async fn apply(
     )
     .execute(&mut **transaction)
     .await?;
+    sqlx::query!(
+        "insert into project_release (project_id, version) select p.project_id, r.version
+         from release r, unnest($1::bigint[]) as p (project_id) where r.id = $2
+         order by p.project_id on conflict do nothing",
+        &change.project_ids,
+        release_id
+    )
+    .execute(&mut **transaction)
+    .await?;
     if let Some(commits) = &change.commits {
         replace_commits(transaction, release_id, commits).await?;
     }

@@ -112,22 +112,27 @@ impl Scene {
     }
 
     async fn commit(&self, lane: u16, notices: Vec<(NoticeId, Notice)>) {
-        let accepted = notices.into_iter().map(|(id, notice)| Accepted {
-            project_id: 1,
-            // One key for the class: what is folded together is chosen by the test.
-            fold_key: fold_key(&sample(notice.errors[0].class(), "", "", "")),
-            id,
-            accepted_at_us: id.accepted_at_ms() * 1000,
-            facts: NoticeFacts::decode(notice.encode_to_vec().as_slice()).unwrap(),
-            body: notice.encode_to_vec(),
-        });
-        let groups: Vec<FingerprintBatch> = fold(accepted).iter().map(folded_to_batch).collect();
+        let groups = groups_of(notices);
         let Some(newest_at_us) = groups.iter().map(|group| group.last_at_us).max() else { return };
         let batch = Batch { groups, newest_at_us: Some(newest_at_us), ..Batch::default() };
         let mut claims = self.claims.lock().await;
         let claim = claims.iter_mut().find(|claim| claim.lane == lane).unwrap();
         claim.accounted = self.writer.commit(*claim, Arc::new(batch)).await.unwrap().accounted;
     }
+}
+
+/// Notices of the first project as a batch has them.
+pub(crate) fn groups_of(notices: Vec<(NoticeId, Notice)>) -> Vec<FingerprintBatch> {
+    let accepted = notices.into_iter().map(|(id, notice)| Accepted {
+        project_id: 1,
+        // One key for the class: what is folded together is chosen by the test.
+        fold_key: fold_key(&sample(notice.errors[0].class(), "", "", "")),
+        id,
+        accepted_at_us: id.accepted_at_ms() * 1000,
+        facts: NoticeFacts::decode(notice.encode_to_vec().as_slice()).unwrap(),
+        body: notice.encode_to_vec(),
+    });
+    fold(accepted).iter().map(folded_to_batch).collect()
 }
 
 fn folded_to_batch(folded: &notice::Folded) -> FingerprintBatch {
@@ -165,7 +170,8 @@ fn folded_to_batch(folded: &notice::Folded) -> FingerprintBatch {
     }
 }
 
-fn sample(class: &str, message: &str, environment: &str, release: &str) -> Notice {
+/// A notice with one frame.
+pub(crate) fn sample(class: &str, message: &str, environment: &str, release: &str) -> Notice {
     Notice {
         protocol: "airbrake-json".into(),
         environment: Some(environment.into()),

@@ -42,6 +42,16 @@ impl Commands for Executor {
             Some(Action::ResolveGroup(asked)) => self.act(order, groups::resolve(&asked)).await,
             Some(Action::ReopenGroup(asked)) => self.act(order, groups::reopen(&asked)).await,
             Some(Action::MuteGroup(asked)) => self.act(order, groups::mute(&asked)).await,
+            Some(Action::MergeGroups(asked)) => self.act(order, groups::merge(&asked)).await,
+            Some(Action::UnmergeGroup(asked)) => self.act(order, groups::unmerge(&asked)).await,
+            Some(Action::AssignGroup(asked)) => self.act(order, groups::assign(&asked)).await,
+            Some(Action::WriteComment(asked)) => self.act(order, groups::write_comment(asked)).await,
+            Some(Action::EditComment(asked)) => self.act(order, groups::edit_comment(asked)).await,
+            Some(Action::DeleteComment(asked)) => self.act(order, groups::delete_comment(&asked)).await,
+            Some(Action::ChangeTicked(asked)) => self.act(order, groups::change_ticked(&asked)?).await,
+            Some(Action::UndoBulk(asked)) => self.act(order, groups::undo_bulk(&asked)?).await,
+            Some(Action::DeleteGroup(asked)) => self.act(order, groups::delete(&asked)).await,
+            Some(Action::ChangeFound(asked)) => self.act(order, groups::change_found(&asked)?).await,
             Some(Action::AskLink(asked)) => self.act(order, accounts::ask_link(asked, self.public_url.clone())).await,
             Some(Action::SetPassword(asked)) => {
                 self.act(order, accounts::set_password(asked, self.public_url.clone())).await

@@ -1,5 +1,7 @@
 //! Groups of a project.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use store::reader::search::Search;
@@ -78,10 +80,14 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let opened = app.open(caller.viewer, number(&project_id)?).await?;
     let group_id = number(&group_id)?;
+    let project = Arc::clone(&opened);
     let (reader, public_url) = (app.reader.clone(), app.public_url.clone());
     let answer = app.answers.get(format!("{} group {group_id}", opened.id()), None, || async move {
         let group = reader.group(&opened, group_id).await?;
         Ok::<_, Rejection>(group.map(|group| shapes::group(&group, public_url.as_deref()).to_string().into()))
     });
-    Ok(json(answer.await?.ok_or(Rejection::NotFound)?.as_ref().clone()))
+    match answer.await? {
+        Some(answer) => Ok(json(answer.as_ref().clone())),
+        None => Err(app.no_group(&project, group_id, "").await.into()),
+    }
 }

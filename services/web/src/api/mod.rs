@@ -1,5 +1,6 @@
 //! The JSON API, `/api/v1`. Its shapes are promises: fields are added, never renamed.
 
+mod acts;
 mod caller;
 mod deploys;
 mod groups;
@@ -13,7 +14,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
 use crate::app::App;
 use crate::rejection::Rejection;
@@ -39,7 +40,7 @@ impl IntoResponse for Problem {
 }
 
 /// Every path and who answers there.
-fn table() -> [(&'static str, MethodRouter<App>); 13] {
+fn table() -> [(&'static str, MethodRouter<App>); 14] {
     [
         ("/openapi.json", get(async || json(Bytes::from_static(OPENAPI.as_bytes())))),
         ("/projects", get(projects::list)),
@@ -48,6 +49,7 @@ fn table() -> [(&'static str, MethodRouter<App>); 13] {
         ("/projects/{project_id}/export", get(groups::export)),
         ("/projects/{project_id}/groups/{group_id}", get(groups::one)),
         ("/projects/{project_id}/groups/{group_id}/notices", get(notices::of_group)),
+        ("/projects/{project_id}/groups/{group_id}/{action}", post(acts::act)),
         ("/projects/{project_id}/notices", get(notices::since)),
         ("/projects/{project_id}/notices/{id}", get(notices::one)),
         ("/projects/{project_id}/notices/{id}/status", get(notices::status)),

@@ -28,7 +28,9 @@ pub(super) async fn of_group(
         .text("cursor")
         .map(|cursor| notice_id(cursor).map_err(|_| Rejection::BadRequest(CursorError.to_string())))
         .transpose()?;
-    app.reader.group(&opened, group_id).await?.ok_or(Rejection::NotFound)?;
+    if app.reader.group(&opened, group_id).await?.is_none() {
+        return Err(app.no_group(&opened, group_id, "/notices").await.into());
+    }
     let page = app.reader.notices(&opened, group_id, before, limit).await?;
     let next = page.next.map(|id| id.to_string());
     let items = page.notices.iter().map(StoredNotice::to_json).collect();

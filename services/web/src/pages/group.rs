@@ -13,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::notice::NoticeView;
-use super::{Page, Piece, Tab, act, rendered};
+use super::{GroupPiece, Page, Piece, Tab, forms, rendered};
 use crate::app::App;
 use crate::download::download;
 use crate::rejection::Rejection;
@@ -167,10 +167,18 @@ async fn show(
         .piece(key, visitor.seen.as_ref(), move |reader| async move {
             read(&reader, &project, group_id, notice_id, range, &here).await
         })
-        .await?;
-    let actions = act::actions(app, visitor, &opened, &piece, &base, path).await;
-    let page = Page { visitor, project: Some((&opened, Tab::Groups)), path, piece: &piece, actions: &actions };
-    Ok(page.answer(&app.keys))
+        .await;
+    let piece = match piece {
+        Ok(piece) => piece,
+        Err(Rejection::NotFound) => {
+            let rest = uri.path().strip_prefix(&base).unwrap_or_default();
+            return Err(app.no_group(&opened, group_id, rest).await);
+        }
+        Err(error) => return Err(error),
+    };
+    let forms = forms::forms(app, visitor, &opened, &piece, &base, path).await;
+    let page = Page { visitor, project: Some((&opened, Tab::Groups)), path, piece: &piece, actions: &forms.actions };
+    Ok(page.answer_with(&app.keys, &forms.below))
 }
 
 async fn read(
@@ -217,6 +225,9 @@ async fn read(
     let facets = reader.facets(project, group_id).await?;
     let parts = reader.group_parts(project, group_id).await?;
     let history = reader.history(project, group_id).await?;
+    let merged = reader.merged_groups(project, group_id).await?;
+    let comments = reader.comments(project, group_id).await?;
+    let members = reader.assignable(project).await?;
 
     let head = rendered(&Head {
         list_address: format!("/projects/{}/groups", project.id()),
@@ -256,9 +267,8 @@ async fn read(
         title: format!("{} · {}", shortened(&group.class, 60), project.name()),
         head,
         body,
-        group: Some((group.state, group.version)),
-        refresh_seconds: None,
-        hears_news: false,
+        group: Some(GroupPiece::of(&group, members, merged, comments, now)),
+        ..Piece::default()
     }))
 }
 
@@ -323,6 +333,11 @@ fn change_view(change: Change, now: OffsetDateTime) -> ChangeView {
             "resolved" => "resolved it".to_owned(),
             "reopened" => "reopened it".to_owned(),
             "muted" => "muted it".to_owned(),
+            "unmuted" => "ended its mute".to_owned(),
+            "assigned" => "assigned it".to_owned(),
+            "unassigned" => "assigned it to nobody".to_owned(),
+            "merged" => "merged it".to_owned(),
+            "unmerged" => "took a merge back".to_owned(),
             other => other.to_owned(),
         },
         detail: change.detail,

@@ -13,9 +13,10 @@ use store::reader::{
     Bar, CursorError, GROUPS_COUNTED_MAX, Grid, Group, GroupFilter, GroupPage, GroupSort, GroupState, Opened, ReadError,
 };
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::snippets::{Snippet, snippets};
-use super::{Page, Piece, Tab, rendered, saved};
+use super::{Page, Piece, Tab, bulk, rendered, saved};
 use crate::app::App;
 use crate::rejection::Rejection;
 use crate::view::number::{counted, grouped, users};
@@ -166,6 +167,7 @@ struct Row {
     id: i64,
     /// The project's name, in a list over several.
     project: Option<String>,
+    version: i32,
     address: String,
     class: String,
     message: String,
@@ -210,6 +212,7 @@ pub(crate) async fn page(
     let project_id: i64 = project_id.parse().map_err(|_| Rejection::NotFound)?;
     let opened = app.open(visitor.viewer(), project_id).await?;
     let view = View::read(uri.query().unwrap_or_default());
+    let (search, state) = (view.query.clone(), view.state.map_or("", GroupState::as_str));
     let path = view.address(&format!("/projects/{project_id}/groups"));
     let saved = saved::bar(&app, &visitor, &opened, &view, &path).await?;
     let (scope, gateway_url) = (Scope::One(Arc::clone(&opened)), app.gateway_url.clone());
@@ -220,9 +223,18 @@ pub(crate) async fn page(
             read(&reader, &scope, &view, me, &gateway_url).await.map(Some)
         })
         .await?;
+    let forms = bulk::forms(&app, &visitor, &opened, last_bulk(uri.query()), (&search, state), &path).await?;
+    let above = format!("{}{saved}", forms.above);
     let page =
-        Page { visitor: &visitor, project: Some((&opened, Tab::Groups)), path: &path, piece: &piece, actions: &saved };
-    Ok(page.answer(&app.keys))
+        Page { visitor: &visitor, project: Some((&opened, Tab::Groups)), path: &path, piece: &piece, actions: &above };
+    Ok(page.answer_with(&app.keys, if piece.is_list { &forms.below } else { "" }))
+}
+
+/// The change of many groups that led here.
+fn last_bulk(query: Option<&str>) -> Option<Uuid> {
+    let query = query.unwrap_or_default();
+    let (_, id) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "bulk")?;
+    Uuid::try_parse(&id).ok()
 }
 
 /// The same list over every project that the visitor sees.
@@ -293,6 +305,7 @@ async fn read(
         })
         .collect();
     let states = [Some(GroupState::Unresolved), Some(GroupState::Resolved), Some(GroupState::Muted), None];
+    let is_list = !rows.is_empty();
     let body = rendered(&Groups {
         project_name: name,
         action: base.clone(),
@@ -348,7 +361,7 @@ async fn read(
         next: page.next.map(|next| view.with(|view| view.cursor = Some(next)).address(&base)),
     });
     let title = if counts.is_some() { name.to_owned() } else { "Groups of all projects".to_owned() };
-    Ok(Piece { title, body, ..Piece::default() })
+    Ok(Piece { title, body, is_list, ..Piece::default() })
 }
 
 /// What a project shows that has not been heard of.
@@ -443,6 +456,7 @@ impl Row {
         Row {
             id: group.id,
             project,
+            version: group.version,
             address: format!("/projects/{}/groups/{}", group.project_id, group.id),
             class: group.class,
             message: shortened(&group.message, MESSAGE_CHARS_MAX),

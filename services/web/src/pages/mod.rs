@@ -4,10 +4,12 @@
 //! are kept for a moment.
 
 pub(crate) mod act;
+pub(crate) mod bulk;
 pub(crate) mod complete;
 pub(crate) mod deploys;
 pub(crate) mod export;
 pub(crate) mod feed;
+mod forms;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod ingest;
@@ -30,7 +32,9 @@ use askama::Template;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use axum_extra::extract::cookie::Cookie;
-use store::reader::{GroupState, Opened};
+use store::reader::Opened;
+
+pub(crate) use forms::GroupPiece;
 
 use crate::assets::{MARK, SCRIPT, STYLE};
 use crate::cookies::{Keys, TOLD};
@@ -46,8 +50,10 @@ pub(crate) struct Piece {
     pub(crate) head: String,
     /// The rest of the page.
     pub(crate) body: String,
-    /// The group that the page is about: its state and version decide what can be done.
-    pub(crate) group: Option<(GroupState, i32)>,
+    /// The group that the page is about, which decides what can be done.
+    pub(crate) group: Option<GroupPiece>,
+    /// Whether it is a list whose rows can be ticked.
+    pub(crate) is_list: bool,
     /// After how many seconds the page asks again by itself.
     pub(crate) refresh_seconds: Option<u32>,
     /// Whether the script of the page hears of news, so that it need not ask again where scripts run.
@@ -56,7 +62,7 @@ pub(crate) struct Piece {
 
 impl Piece {
     pub(crate) fn bytes(&self) -> usize {
-        self.title.len() + self.head.len() + self.body.len()
+        self.title.len() + self.head.len() + self.body.len() + self.group.as_ref().map_or(0, GroupPiece::bytes)
     }
 }
 
@@ -99,12 +105,17 @@ pub(crate) struct Page<'a> {
     pub(crate) project: Option<(&'a Opened, Tab)>,
     pub(crate) path: &'a str,
     pub(crate) piece: &'a Piece,
-    /// What the visitor can do, between the piece's head and its body.
+    /// What the visitor can do, between the piece's head and its body, or above that.
     pub(crate) actions: &'a str,
 }
 
 impl Page<'_> {
     pub(crate) fn answer(&self, keys: &Keys) -> Response {
+        self.answer_with(keys, "")
+    }
+
+    /// The same, with what the visitor can do below the piece's body.
+    pub(crate) fn answer_with(&self, keys: &Keys, below: &str) -> Response {
         let shell = Shell {
             title: &self.piece.title,
             style: &STYLE.address,
@@ -118,9 +129,9 @@ impl Page<'_> {
             refresh_seconds: self.piece.refresh_seconds,
             hears_news: self.piece.hears_news,
             parts: if self.piece.head.is_empty() {
-                &[self.actions, &self.piece.body]
+                &[self.actions, &self.piece.body, below]
             } else {
-                &["<div class=\"headline\">", &self.piece.head, self.actions, "</div>", &self.piece.body]
+                &["<div class=\"headline\">", &self.piece.head, self.actions, "</div>", &self.piece.body, below]
             },
         };
         let mut response = html(&shell);

@@ -72,6 +72,11 @@ impl Ordered {
         self.result.as_ref().is_some_and(|result| result.status() == Status::Done)
     }
 
+    /// What the worker says of it.
+    pub(crate) fn told(&self) -> String {
+        self.result.as_ref().map_or_else(|| PAUSED.to_owned(), |result| result.told.clone())
+    }
+
     /// Leads on to one of our pages, which tells `done` or why it was not, and shows the change.
     pub(crate) fn lead_to(self, app: &App, headers: &HeaderMap, path: &str, done: &str) -> Response {
         let mut jar = app.keys.jar(headers);

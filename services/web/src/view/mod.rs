@@ -1,6 +1,7 @@
 //! How things look: times, numbers, charts, stacks, trees of values. Everything here returns HTML that is safe to embed.
 
 pub(crate) mod chart;
+pub(crate) mod markdown;
 pub(crate) mod number;
 pub(crate) mod stack;
 pub(crate) mod text;

@@ -4,9 +4,13 @@
 //! of them have in common is here: the row of `command` that takes the id, and what is told of a repeat.
 
 mod accounts;
+mod bulk;
+mod comments;
+mod delete;
 mod finding;
 mod groups;
 mod letters;
+mod merges;
 mod projects;
 
 use std::future::Future;
@@ -16,8 +20,12 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 pub use accounts::{AskLink, EMAIL_CHARS_MAX, LinkWanted, Registration, SetPassword};
+pub use bulk::{ChangeFound, ChangeTicked, TICKED_MAX, UndoBulk};
+pub use comments::{DeleteComment, EditComment, WriteComment};
+pub use delete::DeleteGroup;
 pub use finding::{ForgetSearch, MakeFeed, RevokeFeed, SaveSearch};
-pub use groups::{GroupAct, GroupChange};
+pub use groups::{Comeback, GroupAct, GroupChange, MuteUntil};
+pub use merges::{MERGED_MAX, MergeGroups, SeenGroup, UnmergeGroup};
 pub use projects::{CreateProject, NAME_CHARS_MAX};
 
 use super::Writer;

@@ -6,7 +6,7 @@ use notice::UserSketch;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::signed;
+use super::{releases, signed};
 use crate::batch::FingerprintBatch;
 use crate::error::StoreError;
 use crate::live_days::LiveDays;
@@ -17,15 +17,65 @@ const LOOKS_MAX: u32 = 5;
 /// Of a fingerprint that more users met, those who come later are counted and not written down one by one.
 const USERS_MET_MAX: u32 = 10_000;
 
+/// The facet that says where a notice came from.
+const ENVIRONMENT: &str = "environment";
+
 /// Where the notices of a fingerprint went.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Placed {
     pub(super) project_id: i64,
     pub(super) fingerprint_id: i64,
     pub(super) group_id: i64,
     pub(super) is_fresh: bool,
-    pub(super) is_reopened: bool,
-    version: i32,
+    /// Why its group is open again, if this batch opened it.
+    pub(super) back: Option<Back>,
+    /// Only a notice of a release behind this place reopens its group.
+    resolved_after: Option<i64>,
+    /// Its group is muted for this environment.
+    mute_environment: Option<String>,
+}
+
+/// Why a group is open again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Back {
+    /// It was resolved, and a notice came.
+    Returned,
+    /// It was resolved, and a notice of a later release came.
+    LaterRelease,
+    /// It was muted until a time that has come.
+    MuteTime,
+    /// It was muted until there were so many notices more.
+    MuteNotices,
+    /// It was muted until so many users had met it.
+    MuteUsers,
+    /// It was muted for one environment, and a notice came from elsewhere.
+    MuteElsewhere,
+}
+
+impl Back {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "came_back" => Self::Returned,
+            "later_release" => Self::LaterRelease,
+            "mute_time" => Self::MuteTime,
+            "mute_notices" => Self::MuteNotices,
+            "mute_users" => Self::MuteUsers,
+            "mute_elsewhere" => Self::MuteElsewhere,
+            _ => return None,
+        })
+    }
+
+    /// What the history calls it, and what it says of it.
+    pub(super) fn happened(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Returned => ("reopened", "the error came back"),
+            Self::LaterRelease => ("reopened", "the error came back in a later release"),
+            Self::MuteTime => ("unmuted", "the time of its mute is over"),
+            Self::MuteNotices => ("unmuted", "as many notices came as its mute allowed"),
+            Self::MuteUsers => ("unmuted", "as many users met it as its mute allowed"),
+            Self::MuteElsewhere => ("unmuted", "a notice came from another environment"),
+        }
+    }
 }
 
 /// Finds or makes the group of every fingerprint and adds this batch to its totals. The answer is in the order given.
@@ -57,7 +107,7 @@ async fn place(tx: &mut PgConnection, groups: &[FingerprintBatch], live: LiveDay
     }
     groups
         .iter()
-        .map(|group| found.get(&key(group)).copied())
+        .map(|group| found.get(&key(group)).cloned())
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| StoreError::Invalid("a fingerprint can neither be found nor inserted".into()))
 }
@@ -80,8 +130,9 @@ async fn resolve(
                 fingerprint_id: row.id,
                 group_id: row.group_id,
                 is_fresh: false,
-                is_reopened: false,
-                version: row.version,
+                back: None,
+                resolved_after: row.resolved_after,
+                mute_environment: row.mute_environment,
             };
             Ok(((row.project_id, hash(&row.fingerprint)?), placed))
         })
@@ -129,8 +180,9 @@ async fn insert(
                 fingerprint_id: row.id,
                 group_id: row.group_id,
                 is_fresh: true,
-                is_reopened: false,
-                version: 1,
+                back: None,
+                resolved_after: None,
+                mute_environment: None,
             };
             Ok(((row.project_id, hash(&row.fingerprint)?), placed))
         })
@@ -250,9 +302,12 @@ async fn add(
     }
     let projects: Vec<i64> = known.iter().map(|(_, place)| place.project_id).collect();
     let fingerprints: Vec<i64> = known.iter().map(|(_, place)| place.fingerprint_id).collect();
+    let group_ids: Vec<i64> = known.iter().map(|(_, place)| place.group_id).collect();
     let counts: Vec<i64> = known.iter().map(|(group, _)| signed(group.notice_count)).collect();
     let first: Vec<OffsetDateTime> = known.iter().map(|(group, _)| live.clamp(group.first_at_us)).collect();
     let last: Vec<OffsetDateTime> = known.iter().map(|(group, _)| live.clamp(group.last_at_us)).collect();
+    let may_reopen = may_reopen(tx, &known).await?;
+    let is_elsewhere: Vec<bool> = known.iter().map(|(group, place)| is_elsewhere(group, place)).collect();
     let user_projects: Vec<i64> = users.keys().map(|(project, _)| *project).collect();
     let user_groups: Vec<i64> = users.keys().map(|(_, group)| *group).collect();
     let user_counts: Vec<i32> = users.values().copied().collect();
@@ -260,20 +315,48 @@ async fn add(
         "queries/batch/groups.sql",
         &projects,
         &fingerprints,
+        &group_ids,
         &counts,
         &first,
         &last,
+        &may_reopen,
+        &is_elsewhere,
         &user_projects,
         &user_groups,
         &user_counts,
     )
     .fetch_all(tx)
     .await?;
-    let versions: HashMap<(i64, i64), i32> =
-        rows.into_iter().map(|row| ((row.project_id, row.id), row.version)).collect();
+    let added: i64 = rows.iter().map(|row| row.fingerprint_count).sum();
+    if usize::try_from(added).ok() != Some(known.len()) {
+        return Err(StoreError::MergedMeanwhile);
+    }
+    let back: HashMap<(i64, i64), Back> = rows
+        .into_iter()
+        .filter_map(|row| Some(((row.project_id, row.id), Back::parse(row.back.as_deref()?)?)))
+        .collect();
     for place in placed.iter_mut().filter(|place| !place.is_fresh) {
-        let now = versions.get(&(place.project_id, place.group_id)).copied();
-        place.is_reopened = now.is_some_and(|version| version > place.version);
+        place.back = back.get(&(place.project_id, place.group_id)).copied();
     }
     Ok(())
+}
+
+/// Whether the notices of each fingerprint say that its group is not mended, if it is resolved: all do, unless it was resolved in a
+/// release. Then those of a later one do.
+async fn may_reopen(tx: &mut PgConnection, known: &[(&FingerprintBatch, &Placed)]) -> Result<Vec<bool>, StoreError> {
+    let ruled: Vec<&FingerprintBatch> =
+        known.iter().filter(|(_, place)| place.resolved_after.is_some()).map(|(group, _)| *group).collect();
+    let places = if ruled.is_empty() { HashMap::new() } else { releases::places(tx, &ruled).await? };
+    let is_later = |group: &FingerprintBatch, after: i64| {
+        releases::of(group)
+            .any(|version| places.get(&(group.project_id, version.to_owned())).is_some_and(|place| *place > after))
+    };
+    Ok(known.iter().map(|(group, place)| place.resolved_after.is_none_or(|after| is_later(group, after))).collect())
+}
+
+/// Whether some notices of a fingerprint came from elsewhere than where its group is muted.
+fn is_elsewhere(group: &FingerprintBatch, place: &Placed) -> bool {
+    let Some(environment) = &place.mute_environment else { return false };
+    let inside = group.facets.get(&(ENVIRONMENT.to_owned(), environment.clone())).map_or(0, |facet| facet.notice_count);
+    inside < group.notice_count
 }

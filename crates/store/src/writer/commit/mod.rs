@@ -7,6 +7,7 @@ pub(super) mod facets;
 mod generated;
 mod groups;
 mod records;
+pub(super) mod releases;
 mod told;
 
 use std::sync::Arc;
@@ -65,12 +66,14 @@ impl Writer {
         sqlx::raw_sql(TRANSACTION_LIMITS).execute(&mut *tx).await?;
         let accounted = fence(tx, claim, batch).await?;
         (self.on_step)("batch.after_t0");
+        let releases = releases::write(tx, &batch.groups, &self.releases).await?;
         let (written, learned) = write(tx, claim, batch, live, &self.facets).await?;
         let written = Written { accounted, ..written };
         (self.on_step)("batch.before_commit");
         transaction.commit().await.map_err(StoreError::CommitUnknown)?;
         (self.on_step)("batch.after_commit");
         self.facets.keep(learned);
+        self.releases.keep(releases);
         Ok(written)
     }
 

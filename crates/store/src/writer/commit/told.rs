@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use time::format_description::well_known::Rfc3339;
 
-use super::groups::Placed;
+use super::groups::{Back, Placed};
 use crate::batch::{Batch, FingerprintBatch};
 use crate::error::StoreError;
 use crate::live_days::LiveDays;
@@ -19,8 +19,13 @@ pub(super) async fn write(
 ) -> Result<(), StoreError> {
     let reopened = reopened(placed);
     if !reopened.is_empty() {
-        let (projects, ids): (Vec<i64>, Vec<i64>) = reopened.into_iter().unzip();
-        sqlx::query_file!("queries/batch/history.sql", &projects, &ids).execute(&mut *tx).await?;
+        let (projects, ids): (Vec<i64>, Vec<i64>) = reopened.keys().copied().unzip();
+        let (kinds, details): (Vec<String>, Vec<String>) = reopened
+            .values()
+            .map(|back| back.happened())
+            .map(|(kind, detail)| (kind.to_owned(), detail.to_owned()))
+            .unzip();
+        sqlx::query_file!("queries/batch/history.sql", &projects, &ids, &kinds, &details).execute(&mut *tx).await?;
     }
     let news = news(batch, placed, live);
     if news.is_empty() {
@@ -35,17 +40,13 @@ pub(super) async fn write(
 }
 
 /// The groups that were reopened, each once though several of its fingerprints may have come back.
-pub(super) fn reopened(placed: &[Placed]) -> Vec<(i64, i64)> {
-    let mut groups: Vec<(i64, i64)> =
-        placed.iter().filter(|place| place.is_reopened).map(|place| (place.project_id, place.group_id)).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    groups
+pub(super) fn reopened(placed: &[Placed]) -> BTreeMap<(i64, i64), Back> {
+    placed.iter().filter_map(|place| Some(((place.project_id, place.group_id), place.back?))).collect()
 }
 
 fn news(batch: &Batch, placed: &[Placed], live: LiveDays) -> BTreeMap<(i64, i64), (&'static str, String)> {
     let mut news = BTreeMap::new();
-    for (group, place) in batch.groups.iter().zip(placed).filter(|(_, place)| place.is_fresh || place.is_reopened) {
+    for (group, place) in batch.groups.iter().zip(placed).filter(|(_, place)| place.is_fresh || place.back.is_some()) {
         let kind = if place.is_fresh { "group.new" } else { "group.reopened" };
         news.entry((place.project_id, place.group_id)).or_insert_with(|| {
             let url = batch.public_url.as_ref().map(|base| {

@@ -1,0 +1,356 @@
+//! What people on call do with groups: resolved in a release, muted until something, assigned, commented, many at once, deleted.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod database;
+#[allow(dead_code, reason = "shared with other tests, which use all of it")]
+#[path = "reading/scene.rs"]
+mod scene;
+
+use notice::{Notice, User};
+use scene::{Scene, sample};
+use store::reader::{GroupFilter, GroupState};
+use store::writer::{
+    Act, ChangeFound, ChangeTicked, Comeback, CommandStatus, DeleteComment, DeleteGroup, EditComment, GroupAct,
+    GroupChange, MuteUntil, Order, Outcome, SeenGroup, UndoBulk, WriteComment,
+};
+use store::{Admin, Writer};
+use uuid::Uuid;
+
+struct Stage {
+    scene: Scene,
+    writer: Writer,
+}
+
+impl Stage {
+    async fn new() -> Stage {
+        let scene = Scene::new().await;
+        let writer = Writer::connect(&scene.database.url).await.unwrap();
+        Stage { scene, writer }
+    }
+
+    fn order(&self) -> Order {
+        Order { id: Uuid::now_v7(), actor_id: self.scene.member, project_id: 1 }
+    }
+
+    async fn act(&self, act: impl Act) -> Outcome {
+        self.writer.execute(self.order(), act).await.unwrap().outcome
+    }
+
+    /// Changes a group as it is now.
+    async fn change(&self, group_id: i64, change: GroupChange) -> Outcome {
+        let expected_version = self.version(group_id).await;
+        self.act(GroupAct { group_id, change, expected_version }).await
+    }
+
+    async fn version(&self, group_id: i64) -> i32 {
+        sqlx::query_scalar("select version from grp where id = $1")
+            .bind(group_id)
+            .fetch_one(&self.scene.database.pool)
+            .await
+            .unwrap()
+    }
+
+    async fn state(&self, group_id: i64) -> GroupState {
+        self.scene.reader.group(&self.scene.opened().await, group_id).await.unwrap().unwrap().state
+    }
+
+    /// Writes one notice that has come just now; the number tells notices apart.
+    async fn write(&self, class: &str, environment: &str, release: &str, number: u64) {
+        let id = notice::NoticeId::new(now_us(), 0, number);
+        let user = Some(User { id: Some(number.to_string()), ..User::default() });
+        self.scene.write_notice(id, Notice { user, ..sample(class, "", environment, release) }).await;
+    }
+
+    /// What the history of a group says last: kind, and what of it.
+    async fn last(&self, group_id: i64) -> (String, String) {
+        let change = self.scene.reader.history(&self.scene.opened().await, group_id).await.unwrap().remove(0);
+        (change.kind, change.detail)
+    }
+
+    async fn assert_audited(&self) {
+        let audit = Admin::connect(&self.scene.database.url).await.unwrap().audit(Some(1)).await.unwrap();
+        assert_eq!(audit.findings, []);
+    }
+}
+
+fn now_us() -> i64 {
+    i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000).unwrap()
+}
+
+fn mute(until: MuteUntil) -> GroupChange {
+    GroupChange::Mute { until }
+}
+
+#[tokio::test]
+async fn a_group_resolved_in_a_release_comes_back_with_a_later_one_alone() {
+    let stage = Stage::new().await;
+    stage.write("A", "production", "1.0", 1).await;
+    // A release that the project has and the group has not been seen in.
+    stage.write("Other", "production", "1.1", 2).await;
+    let group = stage.scene.group_id("A").await;
+
+    let this_release = GroupChange::Resolve { unless: Comeback::ThisRelease };
+    assert_eq!(stage.change(group, this_release).await.status, CommandStatus::Done);
+    assert_eq!(stage.last(group).await, ("resolved".into(), "until a release later than 1.0".into()));
+    stage.write("A", "production", "1.0", 3).await;
+    assert_eq!(stage.state(group).await, GroupState::Resolved, "machines that still have the release");
+    stage.write("A", "production", "1.1", 4).await;
+    assert_eq!(stage.state(group).await, GroupState::Unresolved);
+    assert_eq!(stage.last(group).await, ("reopened".into(), "the error came back in a later release".into()));
+
+    stage.write("Other", "production", "1.2", 5).await;
+    let next_release = GroupChange::Resolve { unless: Comeback::NextRelease };
+    assert_eq!(stage.change(group, next_release).await.status, CommandStatus::Done);
+    stage.write("A", "production", "1.2", 6).await;
+    assert_eq!(stage.state(group).await, GroupState::Resolved, "1.2 was there already");
+    stage.write("A", "production", "0.9", 7).await;
+    assert_eq!(stage.state(group).await, GroupState::Unresolved, "later is what was seen later, whatever it is called");
+    let told = stage.scene.database.number("select count(*) from grp_history where kind = 'reopened'").await;
+    assert_eq!(told, 2);
+}
+
+#[tokio::test]
+async fn nothing_is_resolved_in_a_release_where_none_is_known() {
+    let stage = Stage::new().await;
+    let id = notice::NoticeId::new(now_us(), 0, 1);
+    stage.scene.write_notice(id, Notice { release: None, ..sample("A", "", "production", "") }).await;
+    let group = stage.scene.group_id("A").await;
+    for unless in [Comeback::ThisRelease, Comeback::NextRelease] {
+        assert_eq!(stage.change(group, GroupChange::Resolve { unless }).await.status, CommandStatus::Invalid);
+    }
+}
+
+#[tokio::test]
+async fn a_mute_ends_when_its_limit_is_reached() {
+    let stage = Stage::new().await;
+    stage.write("A", "production", "1", 1).await;
+    let group = stage.scene.group_id("A").await;
+
+    assert_eq!(
+        stage.change(group, mute(MuteUntil { notices: Some(2), ..MuteUntil::default() })).await.status,
+        CommandStatus::Done
+    );
+    assert_eq!(stage.last(group).await, ("muted".into(), "until 2 more notices".into()));
+    stage.write("A", "production", "1", 2).await;
+    assert_eq!(stage.state(group).await, GroupState::Muted);
+    stage.write("A", "production", "1", 3).await;
+    assert_eq!(stage.state(group).await, GroupState::Unresolved);
+    assert_eq!(stage.last(group).await.0, "unmuted");
+
+    stage.change(group, mute(MuteUntil { users: Some(4), ..MuteUntil::default() })).await;
+    stage.write("A", "production", "1", 3).await;
+    assert_eq!(stage.state(group).await, GroupState::Muted, "the same user again");
+    stage.write("A", "production", "1", 4).await;
+    assert_eq!(stage.state(group).await, GroupState::Unresolved);
+
+    stage.change(group, mute(MuteUntil { elsewhere_than: Some("staging".into()), ..MuteUntil::default() })).await;
+    stage.write("A", "staging", "1", 5).await;
+    assert_eq!(stage.state(group).await, GroupState::Muted);
+    stage.write("A", "production", "1", 6).await;
+    assert_eq!(stage.state(group).await, GroupState::Unresolved);
+    assert_eq!(stage.last(group).await.1, "a notice came from another environment");
+
+    stage.change(group, mute(MuteUntil { at_s: Some(now_us() / 1_000_000 + 3600), ..MuteUntil::default() })).await;
+    stage.write("A", "production", "1", 7).await;
+    assert_eq!(stage.state(group).await, GroupState::Muted);
+    sqlx::raw_sql("update grp set mute_until = now()").execute(&stage.scene.database.pool).await.unwrap();
+    stage.write("A", "production", "1", 8).await;
+    assert_eq!(stage.state(group).await, GroupState::Unresolved, "by the next notice");
+
+    stage.change(group, mute(MuteUntil { at_s: Some(now_us() / 1_000_000 - 1), ..MuteUntil::default() })).await;
+    let mut housekeeper = stage.writer.housekeeper().await.unwrap().unwrap();
+    assert_eq!((housekeeper.end_mutes().await.unwrap(), housekeeper.end_mutes().await.unwrap()), (1, 0));
+    assert_eq!(stage.state(group).await, GroupState::Unresolved, "or by the housekeeper");
+    let bad = mute(MuteUntil { notices: Some(0), ..MuteUntil::default() });
+    assert_eq!(stage.change(group, bad).await.status, CommandStatus::Invalid);
+}
+
+#[tokio::test]
+async fn a_member_is_assigned_and_nobody_else() {
+    let stage = Stage::new().await;
+    stage.write("A", "production", "1", 1).await;
+    let group = stage.scene.group_id("A").await;
+    let assign = |assignee_id| GroupChange::Assign { assignee_id };
+    assert_eq!(stage.change(group, assign(Some(stage.scene.stranger))).await.status, CommandStatus::Invalid);
+    assert_eq!(stage.change(group, assign(Some(stage.scene.member))).await.status, CommandStatus::Done);
+    assert_eq!(stage.last(group).await, ("assigned".into(), "to member@example.org".into()));
+    let shown = stage.scene.reader.group(&stage.scene.opened().await, group).await.unwrap().unwrap();
+    assert_eq!(shown.assignee, Some((stage.scene.member, "member@example.org".into())));
+    assert_eq!(shown.state, GroupState::Unresolved);
+    assert_eq!(stage.change(group, assign(None)).await.status, CommandStatus::Done);
+    assert_eq!(stage.last(group).await.0, "unassigned");
+}
+
+#[tokio::test]
+async fn a_comment_is_its_authors_to_change() {
+    let stage = Stage::new().await;
+    stage.write("A", "production", "1", 1).await;
+    let group_id = stage.scene.group_id("A").await;
+    let written = stage.act(WriteComment { group_id, body: " since the *deploy* \n".into() }).await;
+    assert_eq!(written.status, CommandStatus::Done);
+    let (opened, comment_id) = (stage.scene.opened().await, written.made_id);
+    let comments = stage.scene.reader.comments(&opened, group_id).await.unwrap();
+    assert_eq!((comments.len(), comments[0].id, comments[0].body.as_str()), (1, comment_id, "since the *deploy*"));
+    assert_eq!(stage.act(WriteComment { group_id, body: " ".into() }).await.status, CommandStatus::Invalid);
+    assert_eq!(stage.act(WriteComment { group_id, body: "x".repeat(10_001) }).await.status, CommandStatus::Invalid);
+    assert_eq!(stage.act(WriteComment { group_id: 999, body: "x".into() }).await.status, CommandStatus::Missing);
+
+    let other =
+        Admin::connect(&stage.scene.database.url).await.unwrap().create_user("b@example.org", "", "x").await.unwrap();
+    Admin::connect(&stage.scene.database.url).await.unwrap().add_member(other, 1, "member").await.unwrap();
+    let by_other = Order { actor_id: other, ..stage.order() };
+    let edit = EditComment { comment_id, body: "mine".into() };
+    assert_eq!(stage.writer.execute(by_other, edit.clone()).await.unwrap().outcome.status, CommandStatus::Missing);
+    assert_eq!(stage.act(edit).await.status, CommandStatus::Done);
+    assert!(stage.scene.reader.comments(&opened, group_id).await.unwrap()[0].edited_at.is_some());
+    let by_other = Order { actor_id: other, ..stage.order() };
+    let delete = DeleteComment { comment_id };
+    assert_eq!(stage.writer.execute(by_other, delete).await.unwrap().outcome.status, CommandStatus::Missing);
+    assert_eq!(stage.act(delete).await.status, CommandStatus::Done);
+    assert!(stage.scene.reader.comments(&opened, group_id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn many_groups_are_changed_at_once_and_taken_back_exactly() {
+    let stage = Stage::new().await;
+    let mut groups = Vec::new();
+    for (number, class) in ["A", "B", "C", "D"].into_iter().enumerate() {
+        stage.write(class, "production", "1", number as u64).await;
+        groups.push(stage.scene.group_id(class).await);
+    }
+    stage.change(groups[1], mute(MuteUntil { notices: Some(9), ..MuteUntil::default() })).await;
+    let mut seen = Vec::new();
+    for group_id in &groups {
+        seen.push(SeenGroup { group_id: *group_id, expected_version: stage.version(*group_id).await });
+    }
+    // Somebody is faster with one of them.
+    stage.change(groups[2], GroupChange::Resolve { unless: Comeback::Any }).await;
+
+    let order = stage.order();
+    let act = ChangeTicked { groups: seen, change: GroupChange::Resolve { unless: Comeback::Any } };
+    let outcome = stage.writer.execute(order, act.clone()).await.unwrap().outcome;
+    assert_eq!(outcome.status, CommandStatus::Done);
+    assert!(
+        outcome.told.starts_with("3 groups resolved. Another was passed over. Meanwhile member@example.org resolved"),
+        "{}",
+        outcome.told
+    );
+    assert_eq!(stage.writer.execute(order, act).await.unwrap().outcome, outcome, "sent twice, done once");
+
+    stage.write("D", "production", "1", 9).await;
+    assert_eq!(stage.state(groups[3]).await, GroupState::Unresolved, "came back since");
+    let bulk = stage.scene.reader.bulk(&stage.scene.opened().await, order.id).await.unwrap().unwrap();
+    assert_eq!((bulk.changed_count, bulk.is_running, bulk.is_undone), (3, false, false));
+
+    let undone = stage.act(UndoBulk { bulk_id: order.id }).await;
+    assert_eq!(undone.told, "Taken back for 2 groups. 1 group changed since, and stays as it is.");
+    assert_eq!(stage.state(groups[0]).await, GroupState::Unresolved);
+    assert_eq!(stage.state(groups[1]).await, GroupState::Muted, "as it was, with its limit");
+    assert_eq!(stage.scene.database.number("select mute_notice_count from grp where state = 'muted'").await, 10);
+    assert_eq!(stage.state(groups[2]).await, GroupState::Resolved, "it was somebody else's");
+    assert_eq!(stage.act(UndoBulk { bulk_id: order.id }).await.status, CommandStatus::Conflict);
+}
+
+#[tokio::test]
+async fn a_deleted_group_is_hidden_at_once_and_leaves_nothing_but_right_sums() {
+    let stage = Stage::new().await;
+    let kept = stage.scene.accept(3, 1, 60);
+    stage.scene.write("Kept", &kept).await;
+    let gone = stage.scene.accept(300, 2, 3600);
+    stage.scene.write("Gone", &gone).await;
+    let (kept_group, group_id) = (stage.scene.group_id("Kept").await, stage.scene.group_id("Gone").await);
+    sqlx::query(
+        "insert into attachment (project_id, id, client_id, upload, name, content_type, attachment_type, byte_length, part_count, sha256, lane, at)
+         values (1, gen_random_uuid(), 'client-' || $1, gen_random_uuid(), 'a', 'b', 'c', 0, 0, sha256(''), 0, now())",
+    )
+    .bind(gone[7].to_string())
+    .execute(&stage.scene.database.pool)
+    .await
+    .unwrap();
+
+    let act = DeleteGroup { group_id, expected_version: 1 };
+    assert_eq!(stage.act(act).await.status, CommandStatus::Done);
+    let opened = stage.scene.opened().await;
+    let reader = &stage.scene.reader;
+    let listed =
+        async || reader.groups(&opened, &GroupFilter::default(), None, 10).await.unwrap().unwrap().groups.len();
+    assert_eq!(listed().await, 1);
+    assert!(reader.group(&opened, group_id).await.unwrap().is_none());
+    assert!(reader.notice(&opened, gone[0]).await.unwrap().is_none());
+    assert!(reader.notice(&opened, kept[0]).await.unwrap().is_some());
+    assert_eq!(reader.notices_since(&opened, None, None, 200).await.unwrap().unwrap().notices.len(), 3);
+    assert_eq!(stage.act(DeleteGroup { group_id, expected_version: 2 }).await.status, CommandStatus::Missing);
+    stage.assert_audited().await;
+
+    // The error comes again before the housekeeper does.
+    let again = stage.scene.accept(2, 3, 10);
+    stage.scene.write("Gone", &again).await;
+    assert_eq!(listed().await, 2);
+    stage.assert_audited().await;
+
+    let mut housekeeper = stage.writer.housekeeper().await.unwrap().unwrap();
+    assert_eq!(housekeeper.sweep_deleted_groups().await.unwrap(), 1);
+    stage.assert_audited().await;
+    let database = &stage.scene.database;
+    assert_eq!(database.number("select count(*) from grp").await, 2);
+    assert_eq!(database.number("select count(*) from fingerprint").await, 2);
+    assert_eq!(database.number("select count(*) from grp_text").await, 2);
+    assert_eq!(database.number("select count(*) from attachment").await, 0);
+    assert_eq!(database.number("select count(*) from expired").await, 0);
+    assert_eq!(database.number("select sum(notice_count)::bigint from chunk").await, 5);
+    assert_eq!(database.number("select sum(notice_count)::bigint from project_tally").await, 5);
+    assert_eq!(stage.state(kept_group).await, GroupState::Unresolved);
+}
+
+#[tokio::test]
+async fn all_that_was_found_is_changed_slice_by_slice_and_taken_back_by_any_worker() {
+    const GROUPS: i64 = 450;
+    let stage = Stage::new().await;
+    stage.write("Other", "production", "1", 1).await;
+    sqlx::query(
+        "with made as (
+             insert into grp (project_id, id, first_seen_at, last_seen_at, last_seen_bucket)
+             select 1, 1000 + n, now() - n * interval '1 second', now(), seen_bucket(now()) from generate_series(1, $1) n
+             returning id
+         )
+         insert into grp_text (project_id, group_id, class, message, culprit, words) select 1, id, 'Found', '', '', '' from made",
+    )
+    .bind(GROUPS)
+    .execute(&stage.scene.database.pool)
+    .await
+    .unwrap();
+    let order = stage.order();
+    let act = ChangeFound {
+        search: "class:Found".into(),
+        state: Some("unresolved".into()),
+        change: GroupChange::Resolve { unless: Comeback::Any },
+    };
+    assert_eq!(stage.writer.execute(order, act).await.unwrap().outcome.status, CommandStatus::Done);
+    let resolved = async || stage.scene.database.number("select count(*) from grp where state = 'resolved'").await;
+    assert_eq!(resolved().await, 0);
+    // Each slice by another worker, and two at once for the second.
+    let workers = [
+        Writer::connect(&stage.scene.database.url).await.unwrap(),
+        Writer::connect(&stage.scene.database.url).await.unwrap(),
+    ];
+    let reader = &stage.scene.reader;
+    assert!(workers[0].next_bulk_slice(reader).await.unwrap());
+    assert_eq!(resolved().await, 200);
+    let (one, other) = tokio::join!(workers[0].next_bulk_slice(reader), workers[1].next_bulk_slice(reader));
+    assert!(one.unwrap() && other.unwrap());
+    while workers[1].next_bulk_slice(reader).await.unwrap() {}
+    assert_eq!(resolved().await, GROUPS);
+    assert_eq!(stage.scene.database.number("select count(*) from grp_history").await, GROUPS);
+    let bulk = reader.bulk(&stage.scene.opened().await, order.id).await.unwrap().unwrap();
+    assert_eq!((bulk.changed_count, bulk.is_running), (GROUPS, false));
+
+    stage.change(1001, GroupChange::Reopen).await;
+    stage.act(UndoBulk { bulk_id: order.id }).await;
+    while workers[0].next_bulk_slice(reader).await.unwrap() {}
+    assert_eq!(resolved().await, 0);
+    let bulk = reader.bulk(&stage.scene.opened().await, order.id).await.unwrap().unwrap();
+    assert_eq!((bulk.undone_count, bulk.is_running, bulk.is_undone), (GROUPS - 1, false, true));
+    let bad = ChangeFound { search: "is:nothing".into(), state: None, change: GroupChange::Reopen };
+    assert_eq!(stage.act(bad).await.status, CommandStatus::Invalid);
+}

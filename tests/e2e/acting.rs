@@ -1,0 +1,131 @@
+//! What people on call do, from a form, a script or the command line to the database and back to the pages.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::samples::XmlNotice;
+use tests::{Api, Installation, Visitor, wire};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Sends one error of a class; answers its group.
+async fn send(croak: &Installation, api: &Api, class: &str) -> String {
+    let notice = XmlNotice { class: class.into(), message: "broken".into(), ..XmlNotice::default() };
+    let answer = wire::exchange(croak.gateway_address(), &notice.request()).await.expect("an answer");
+    let notice = api.visible(1, answer.notice_id().expect("an id"), SOON).await;
+    notice["group_id"].as_str().expect("a group").to_owned()
+}
+
+fn page_of(group: &str) -> String {
+    format!("/projects/1/groups/{group}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_merged_commented_assigned_and_taken_back_by_forms() {
+    let croak = Installation::running().await;
+    let api = croak.api();
+    let one = send(&croak, &api, "Shop::Timeout").await;
+    let other = send(&croak, &api, "Shop::Refused").await;
+    let mut visitor = Visitor::signed_in(croak.web_address()).await;
+
+    let form = visitor.get(&page_of(&one)).await.form("/merge").with("into", &page_of(&other));
+    let page = visitor.submit(&form).await;
+    assert_eq!(page.path, page_of(&other), "its address leads to the one that took it in");
+    assert!(page.shows("Merged into this group") && page.shows("2 notices"), "{}", page.html);
+    assert!(page.shows(&format!("took in group {one} Shop::Timeout")), "{}", page.html);
+    send(&croak, &api, "Shop::Timeout").await;
+    let (status, seen) = api.get(&format!("/projects/1/groups/{one}")).await.expect("an answer");
+    assert_eq!((status, seen["id"].as_str(), &seen["notice_count"]), (200, Some(other.as_str()), &json!(3)));
+
+    let form = visitor.get(&page_of(&other)).await.form("/comment").with("body", "since the **deploy** <script>");
+    let page = visitor.submit(&form).await;
+    assert!(page.html.contains("<strong>deploy</strong> &lt;script&gt;"), "{}", page.html);
+    let member = croak.pool();
+    let id: i64 = sqlx::query_scalar("select min(id) from user_account").fetch_one(&member).await.expect("a user");
+    let page = visitor.submit(&page.form("/assign").with("assignee", &id.to_string())).await;
+    assert!(page.shows("assigned to") && page.shows("Assigned."), "{}", page.html);
+
+    let page = visitor.submit(&page.form("/unmerge")).await;
+    assert!(page.shows("Taken back") && !page.html.contains("id=\"merged\""), "{}", page.html);
+    assert_eq!(api.read(&format!("/projects/1/groups/{one}")).await["notice_count"], 2);
+    assert_eq!(api.read(&format!("/projects/1/groups/{other}")).await["notice_count"], 1);
+    croak.croak(&["audit"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ticked_groups_are_changed_and_taken_back_and_who_was_faster_is_told() {
+    let croak = Installation::running().await;
+    let api = croak.api();
+    for class in ["Shop::A", "Shop::B", "Shop::C"] {
+        send(&croak, &api, class).await;
+    }
+    let mut visitor = Visitor::signed_in(croak.web_address()).await;
+    let list = visitor.get("/projects/1/groups").await;
+    let boxes: Vec<String> = list
+        .html
+        .split("name=\"ticked\" value=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(boxes.len(), 3);
+    let mut form = list.form("/projects/1/bulk").with("do", "resolve");
+    form.fields.extend(boxes.iter().take(2).map(|ticked| ("ticked".to_owned(), ticked.clone())));
+    let page = visitor.submit(&form).await;
+    assert!(page.shows("2 groups resolved."), "{}", page.html);
+    assert!(page.path.contains("bulk="), "{}", page.path);
+    let undo = page.forms().into_iter().find(|form| form.fields.iter().any(|(name, _)| name == "bulk_id"));
+    let page = visitor.submit(&undo.expect("it can be taken back").with("do", "undo")).await;
+    assert!(page.shows("Taken back for 2 groups."), "{}", page.html);
+
+    // The boxes say what was seen then: both have been changed twice since.
+    let mut stale =
+        list.form("/projects/1/bulk").with("do", "mute").with("command_id", &uuid::Uuid::new_v4().to_string());
+    stale.fields.push(("ticked".to_owned(), boxes[0].clone()));
+    let page = visitor.submit(&stale).await;
+    assert!(page.shows("Meanwhile") && page.shows("restored this group"), "{}", page.html);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_change_groups_once_by_api_and_command_line() {
+    let croak = Installation::running().await;
+    let api = croak.api();
+    let group = send(&croak, &api, "Shop::Timeout").await;
+    let web = format!("http://{}", croak.web_address());
+    let address = format!("{web}/api/v1/projects/1/groups/{group}");
+    let client = reqwest::Client::new();
+    let call = async |token: &str, action: &str, key: &str, body: Value| {
+        let request = client.post(format!("{address}/{action}")).bearer_auth(token).header("Idempotency-Key", key);
+        let answer = request.json(&body).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    let key = uuid::Uuid::new_v4().to_string();
+    assert_eq!(call(croak.token(), "resolve", &key, json!({})).await.0, 403, "a token that reads");
+
+    let email = tests::installation::USER_EMAIL;
+    let made =
+        croak.croak_json(&["token", "create", "--name", "w", "--user", email, "--scope", "read", "--scope", "write"]);
+    let token = made["token"].as_str().expect("a token").to_owned();
+    let (status, first) = call(&token, "resolve", &key, json!({"expected_version": 1})).await;
+    assert_eq!((status, &first["version"]), (200, &json!(2)), "{first}");
+    let (status, again) = call(&token, "resolve", &key, json!({"expected_version": 1})).await;
+    assert_eq!((status, again), (200, first), "the same key, the same answer");
+    let key = uuid::Uuid::new_v4().to_string();
+    let (status, told) = call(&token, "mute", &key, json!({"expected_version": 1})).await;
+    assert_eq!(status, 409);
+    assert!(told["detail"].as_str().expect("words").contains("resolved this group"), "{told}");
+    assert_eq!(call(&token, "mute", "7", json!({})).await.0, 400, "a key is a UUID");
+    assert_eq!(call(&token, "paint", &key, json!({})).await.0, 404);
+
+    let croak_groups = |words: &[&str]| {
+        let mut arguments = vec!["groups"];
+        arguments.extend(words);
+        arguments.extend(["--web", &web, "--token", &token, "--project", "1"]);
+        croak.croak_json(&arguments)
+    };
+    assert_eq!(croak_groups(&["mute", &group, "--notices", "5"])["version"], 3);
+    assert_eq!(croak_groups(&["list", "--state", "muted"])["items"][0]["id"], group.as_str());
+    assert_eq!(croak_groups(&["reopen", &group])["version"], 4);
+    let other = send(&croak, &api, "Shop::Refused").await;
+    assert_eq!(croak_groups(&["merge", &other, "--into", &group])["group_id"], group.as_str());
+    assert_eq!(croak_groups(&["show", &other])["notice_count"], 2, "a merged group's address leads on");
+}
