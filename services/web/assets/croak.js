@@ -196,9 +196,13 @@
     const ask = () => setInterval(look, 15000);
     if (window.EventSource) {
       const source = new EventSource(news.dataset.live);
+      let later;
       source.addEventListener("groups", (event) => {
-        // Not all pages at the same moment.
-        if (JSON.parse(event.data).fresh.length) setTimeout(look, Math.random() * 500);
+        if (!JSON.parse(event.data).fresh.length) return;
+        // Not all pages at the same moment; and once more when what lay ready at the first look is too old to be shown.
+        setTimeout(look, Math.random() * 500);
+        clearTimeout(later);
+        later = setTimeout(look, 2000 + Math.random() * 500);
       });
       source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) ask(); });
     } else ask();

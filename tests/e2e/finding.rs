@@ -1,0 +1,101 @@
+//! Finding groups in a real browser: the search box helps, new groups are announced, an empty page turns into the list.
+
+use std::time::Duration;
+
+use tests::browser::{Browser, Scheme, Scripts, Size};
+use tests::samples::XmlNotice;
+use tests::{Installation, wire};
+
+async fn send(croak: &Installation, class: &str) {
+    let notice = XmlNotice { class: class.into(), ..XmlNotice::default() };
+    wire::exchange(croak.gateway_address(), &notice.request()).await.expect("an answer");
+}
+
+async fn value(browser: &Browser, css: &str) -> String {
+    browser.element(css).await.prop("value").await.expect("a field").unwrap_or_default()
+}
+
+async fn shown(browser: &Browser, what: &str, css: &str, text: &str) {
+    tests::wait_until(what, Duration::from_secs(15), async || {
+        let element = browser.client().find(fantoccini::Locator::Css(css)).await.ok()?;
+        (element.text().await.ok()? == text).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_search_box_is_filled_by_keyboard_alone() {
+    let croak = Installation::running().await;
+    send(&croak, "Shop::StockMissing").await;
+    send(&croak, "Shop::PaymentDeclined").await;
+    croak.drained(2, Duration::from_secs(10)).await;
+    let browser = Browser::start(Scripts::On).await;
+    browser.view(Size::WIDE, Scheme::Light).await;
+    browser.sign_in(croak.web_address()).await;
+    browser.open(&format!("http://{}/projects/1/groups", croak.web_address())).await;
+    let (down, enter, escape) = ("\u{e015}", "\u{e007}", "\u{e00c}");
+    let keys = async |keys: &str| browser.element("#query").await.send_keys(keys).await.expect("typed");
+
+    keys("cla").await;
+    shown(&browser, "keys are offered", "#offers li:first-child", "class:\nTimeout").await;
+    keys(down).await;
+    let active = browser.element("#query").await.attr("aria-activedescendant").await.expect("the box");
+    assert_eq!(active.as_deref(), Some("offer-0"));
+    keys(enter).await;
+    shown(&browser, "classes are offered", "#offers li:first-child", "Shop::PaymentDeclined").await;
+    assert_eq!(value(&browser, "#query").await, "class:");
+    keys("Stock").await;
+    shown(&browser, "what was typed narrows", "#offers li:first-child", "Shop::StockMissing").await;
+    keys(&format!("{down}{enter}")).await;
+    assert_eq!(value(&browser, "#query").await, "class:Shop::StockMissing ");
+    keys("is:").await;
+    shown(&browser, "states are offered", "#offers li:first-child", "unresolved").await;
+    keys(escape).await;
+    let expanded = browser.element("#query").await.attr("aria-expanded").await.expect("the box");
+    assert_eq!(expanded.as_deref(), Some("false"));
+    keys(&format!("unresolved{enter}")).await;
+    browser.element("table.groups").await;
+    shown(&browser, "the group is found", "table.groups tbody .class", "Shop::StockMissing").await;
+    assert!(!browser.has("table.groups tbody tr + tr").await, "and no other");
+    assert_eq!(browser.console_errors().await, Vec::<String>::new());
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_group_is_announced_and_moves_nothing() {
+    let croak = Installation::running().await;
+    send(&croak, "Shop::First").await;
+    croak.drained(1, Duration::from_secs(10)).await;
+    let browser = Browser::start(Scripts::On).await;
+    browser.view(Size::WIDE, Scheme::Dark).await;
+    browser.sign_in(croak.web_address()).await;
+    browser.open(&format!("http://{}/projects/1/groups", croak.web_address())).await;
+    browser.element("table.groups").await;
+    send(&croak, "Shop::Second").await;
+    send(&croak, "Shop::Third").await;
+    shown(&browser, "new groups are announced", ".news a", "2 new groups").await;
+    assert!(!browser.has("table.groups tbody tr + tr").await, "the rows stay as they were");
+    assert_eq!(browser.faults().await, Vec::<String>::new());
+    browser.click(".news a").await;
+    tests::wait_until("they are shown", Duration::from_secs(10), async || {
+        browser.has("table.groups tbody tr + tr + tr").await.then_some(())
+    })
+    .await;
+    assert!(!browser.has(".news a").await, "and announced no more");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_page_turns_into_the_list_by_itself() {
+    for scripts in [Scripts::On, Scripts::Off] {
+        let croak = Installation::running().await;
+        let browser = Browser::start(scripts).await;
+        browser.view(Size::NARROW, Scheme::Light).await;
+        browser.sign_in(croak.web_address()).await;
+        browser.open(&format!("http://{}/projects/1/groups", croak.web_address())).await;
+        browser.element(".snippets").await;
+        send(&croak, "Shop::First").await;
+        shown(&browser, "the list is there", "table.groups tbody .class", "Shop::First").await;
+        browser.close().await;
+    }
+}
