@@ -6,11 +6,18 @@ use std::collections::BTreeSet;
 
 use time::Duration;
 
-use super::search::{Assignee, Sign};
+use super::frequencies::Frequencies;
+use super::search::{Assignee, Place, Sign, Word};
 use super::{GroupFilter, GroupState, Opened, ReadError, Reader};
 
 /// Up to this many groups are looked up before the list is read; more are common enough to be met on the way through it.
 const FOUND_MAX: i64 = 5_000;
+/// And at least up to this many.
+const FEW_MIN: i64 = 200;
+/// A word that a greater part of all groups has is not looked up.
+const NARROWING_MAX: f64 = 0.15;
+/// Classes of a project that are looked through.
+const CLASSES_MAX: i32 = 1_000;
 
 /// Parameters of the list's statement, without order and place.
 #[derive(Debug, Default)]
@@ -84,7 +91,13 @@ impl Reader {
         }
         self.add_assignees(filter, &mut conditions).await?;
         self.add_users(opened, filter, &mut conditions).await?;
-        self.add_rare_facets(opened, filter, &mut conditions).await?;
+        if !filter.search.is_about_rows_alone() {
+            let known = self.frequencies().await?;
+            let few = few_of(known.group_count);
+            self.add_rare_words(opened, filter, &known, &mut conditions).await?;
+            self.add_rare_classes(opened, filter, &known, few, &mut conditions).await?;
+            self.add_rare_facets(opened, filter, &known, few, &mut conditions).await?;
+        }
         let nobody = conditions.assigned_to.as_ref().is_some_and(Vec::is_empty);
         let nothing = conditions.ids.as_ref().is_some_and(Vec::is_empty);
         Ok((!nobody && !nothing).then_some(conditions))
@@ -146,35 +159,112 @@ impl Reader {
         Ok(())
     }
 
-    /// Values that few groups have: the list would have to be read far down until a page of them is found.
-    async fn add_rare_facets(
+    /// Words that few groups have together.
+    async fn add_rare_words(
         &self,
         opened: &Opened,
         filter: &GroupFilter,
+        known: &Frequencies,
         conditions: &mut Conditions,
     ) -> Result<(), ReadError> {
-        for (key, value, _) in filter.search.facets.iter().filter(|(.., sign)| *sign == Sign::Is) {
+        let words = filter.search.narrowing_words().into_iter().map(|word| (known.of(&word), word));
+        // What most groups have narrows little, and its place in the index is long.
+        let (parts, words): (Vec<f64>, Vec<Word>) = words.filter(|(part, _)| *part <= NARROWING_MAX).unzip();
+        let expected = known.group_count * parts.iter().product::<f64>();
+        let Some(query) = Word::all(&words).filter(|_| expected <= FOUND_MAX as f64) else { return Ok(()) };
+        let groups = sqlx::query_scalar!(
+            "select group_id from grp_text where project_id = $1 and words @@ to_tsquery('simple', $2) limit $3::bigint + 1",
+            opened.id(),
+            query,
+            FOUND_MAX
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        if are_few(groups.len(), FOUND_MAX) {
+            narrow(&mut conditions.ids, groups);
+        }
+        Ok(())
+    }
+
+    /// Classes that few groups have, of projects that do not have too many to look through.
+    async fn add_rare_classes(
+        &self,
+        opened: &Opened,
+        filter: &GroupFilter,
+        known: &Frequencies,
+        few: i64,
+        conditions: &mut Conditions,
+    ) -> Result<(), ReadError> {
+        for (_, part, _) in
+            filter.search.texts.iter().filter(|(place, _, sign)| *place == Place::Class && *sign == Sign::Is)
+        {
+            let found = sqlx::query_file!("queries/read_classes_with.sql", opened.id(), CLASSES_MAX, part)
+                .fetch_one(&self.pool)
+                .await?;
+            if !found.are_all || known.are_many_of(&found.classes, few) {
+                continue;
+            }
             let groups = sqlx::query_scalar!(
-                "select p.group_id from (
-                    select f.fingerprint_id from facet f
-                    where f.project_id = $1 and f.key = $2 and f.value = $3 and not f.is_other limit $4::bigint + 1
-                 ) f
-                 cross join lateral (
-                    select p.group_id from fingerprint p where p.project_id = $1 and p.id = f.fingerprint_id offset 0
-                 ) p",
+                "select group_id from grp_text where project_id = $1 and class = any($2) limit $3::bigint + 1",
                 opened.id(),
-                key,
-                value,
-                FOUND_MAX
+                &found.classes,
+                few
             )
             .fetch_all(&self.pool)
             .await?;
-            if i64::try_from(groups.len()).is_ok_and(|found| found <= FOUND_MAX) {
+            if are_few(groups.len(), few) {
                 narrow(&mut conditions.ids, groups);
             }
         }
         Ok(())
     }
+
+    /// Values that few groups have: the list would have to be read far down until a page of them is found.
+    async fn add_rare_facets(
+        &self,
+        opened: &Opened,
+        filter: &GroupFilter,
+        known: &Frequencies,
+        few: i64,
+        conditions: &mut Conditions,
+    ) -> Result<(), ReadError> {
+        let wanted = filter.search.facets.iter().filter(|(.., sign)| *sign == Sign::Is);
+        for (key, value, _) in wanted.filter(|(_, value, _)| !known.is_frequent_value(value, few)) {
+            let fingerprints = sqlx::query_scalar!(
+                "select fingerprint_id from facet
+                 where project_id = $1 and key = $2 and value = $3 and not is_other limit $4::bigint + 1",
+                opened.id(),
+                key,
+                value,
+                few
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            if !are_few(fingerprints.len(), few) {
+                continue;
+            }
+            let groups = sqlx::query_scalar!(
+                "select group_id from fingerprint where project_id = $1 and id = any($2)",
+                opened.id(),
+                &fingerprints
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            narrow(&mut conditions.ids, groups);
+        }
+        Ok(())
+    }
+}
+
+/// How many groups are looked up one by one sooner than they are met on the way through the list. Of so many groups a page of
+/// forty that have something which `few` have is met after `40 * groups / few` others, and a step on that way takes a quarter of a
+/// look: at `few * few = 10 * groups` both ways are equally long.
+fn few_of(group_count: f64) -> i64 {
+    (group_count * 10.0).sqrt().clamp(FEW_MIN as f64, FOUND_MAX as f64) as i64
+}
+
+fn are_few(found: usize, most: i64) -> bool {
+    i64::try_from(found).is_ok_and(|found| found <= most)
 }
 
 /// Keeps of what could be meant only what is among `others`, each once and in order.

@@ -13,6 +13,7 @@ pub mod completion;
 mod conditions;
 mod cursor;
 mod deploys;
+mod frequencies;
 mod group;
 mod groups;
 mod ingest;
@@ -91,6 +92,7 @@ pub enum ReadError {
 pub struct Reader {
     pool: PgPool,
     source_maps: Arc<SourceMaps>,
+    frequencies: frequencies::Cached,
 }
 
 impl Reader {
@@ -109,7 +111,7 @@ impl Reader {
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Reader { pool, source_maps: Arc::default() })
+        Ok(Reader { pool, source_maps: Arc::default(), frequencies: Arc::default() })
     }
 
     /// Begins to read one state of the database with several statements. Dropped when it has served.

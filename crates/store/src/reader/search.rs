@@ -201,6 +201,11 @@ impl Search {
         self.assigned.iter().any(|(who, _)| *who == Assignee::Me)
     }
 
+    /// Whether all that it asks for stands in a group's own row.
+    pub(super) fn is_about_rows_alone(&self) -> bool {
+        self.words.is_empty() && self.texts.is_empty() && self.facets.is_empty()
+    }
+
     fn add(&mut self, term: Term) -> Result<(), Fault> {
         let sign = term.sign;
         let Some(key) = term.key else {
@@ -268,20 +273,23 @@ impl Search {
         Ok(())
     }
 
-    /// The words as a PostgreSQL text query; `None` when there are none. What stands in a text that is indexed by its words
-    /// narrows, too: it begins where a word begins.
-    pub(super) fn text_query(&self) -> Option<String> {
-        let words = self.words.iter().filter(|(_, sign)| *sign == Sign::Is).map(|(word, _)| word_query(word));
+    /// The words that a group's text has to have: those that were typed, and those of texts, which begin where a word begins.
+    pub(super) fn narrowing_words(&self) -> Vec<Word> {
+        let words = self.words.iter().filter(|(_, sign)| *sign == Sign::Is).map(|(word, _)| Word::typed(word));
         let texts = self.texts.iter().filter(|(place, _, sign)| *sign == Sign::Is && *place != Place::Class);
-        let of_texts = texts.flat_map(|(_, text, _)| text.split_whitespace().filter_map(part_query));
-        let terms: Vec<String> = words.chain(of_texts).collect();
-        if terms.is_empty() { None } else { Some(terms.join(" & ")) }
+        let of_texts = texts.flat_map(|(_, text, _)| text.split_whitespace().filter_map(Word::of_text));
+        words.chain(of_texts).collect()
+    }
+
+    /// The same as a PostgreSQL text query; `None` when there are none.
+    pub(super) fn text_query(&self) -> Option<String> {
+        Word::all(&self.narrowing_words())
     }
 
     /// The words that none may begin with, as a PostgreSQL text query for any of them.
     pub(super) fn text_query_not(&self) -> Option<String> {
-        let words = self.words.iter().filter(|(_, sign)| *sign == Sign::IsNot).map(|(word, _)| word_query(word));
-        let terms: Vec<String> = words.collect();
+        let words = self.words.iter().filter(|(_, sign)| *sign == Sign::IsNot);
+        let terms: Vec<String> = words.map(|(word, _)| Word::typed(word).query()).collect();
         if terms.is_empty() { None } else { Some(terms.join(" | ")) }
     }
 }
@@ -348,26 +356,42 @@ fn is_known(key: &str) -> bool {
 }
 
 /// A word may have been stored whole or in the parts that its separators and capitals make: either will do.
-fn word_query(word: &str) -> String {
-    let whole = format!("'{}':*", word.to_lowercase().replace('\\', " ").replace('\'', "''"));
-    let parts: Vec<String> = parts(word).iter().map(|part| format!("'{part}':*")).collect();
-    match parts.len() {
-        0 => whole,
-        1 if parts[0] == whole => whole,
-        _ => format!("({whole} | ({}))", parts.join(" & ")),
-    }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    /// All of it, in lower case.
+    pub(super) whole: String,
+    /// Its parts, in lower case.
+    pub(super) parts: Vec<String>,
 }
 
-/// The same for a word of a text that is then looked for as it stands: parts of one letter were not stored. Nothing when
-/// there is nothing to narrow by.
-fn part_query(word: &str) -> Option<String> {
-    let parts: Vec<String> = parts(word).into_iter().filter(|part| part.chars().count() > 1).collect();
-    if parts.is_empty() {
-        return None;
+impl Word {
+    fn typed(word: &str) -> Word {
+        Word { whole: word.to_lowercase(), parts: parts(word) }
     }
-    let parts: Vec<String> = parts.iter().map(|part| format!("'{part}':*")).collect();
-    let whole = format!("'{}':*", word.to_lowercase().replace('\\', " ").replace('\'', "''"));
-    Some(if parts.len() == 1 && parts[0] == whole { whole } else { format!("({whole} | ({}))", parts.join(" & ")) })
+
+    /// A word of a text that is then looked for as it stands: parts of one letter were not stored. Nothing when there is
+    /// nothing to narrow by.
+    fn of_text(word: &str) -> Option<Word> {
+        let mut word = Word::typed(word);
+        word.parts.retain(|part| part.chars().count() > 1);
+        (!word.parts.is_empty()).then_some(word)
+    }
+
+    fn query(&self) -> String {
+        let whole = format!("'{}':*", self.whole.replace('\\', " ").replace('\'', "''"));
+        let parts: Vec<String> = self.parts.iter().map(|part| format!("'{part}':*")).collect();
+        match parts.len() {
+            0 => whole,
+            1 if parts[0] == whole => whole,
+            _ => format!("({whole} | ({}))", parts.join(" & ")),
+        }
+    }
+
+    /// A PostgreSQL text query for all of them; `None` when there are none.
+    pub(super) fn all(words: &[Word]) -> Option<String> {
+        let terms: Vec<String> = words.iter().map(Word::query).collect();
+        if terms.is_empty() { None } else { Some(terms.join(" & ")) }
+    }
 }
 
 /// The parts that a word's separators and capitals make, in lower case.
