@@ -115,3 +115,28 @@ fn health(url: &str) -> Output {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_are_generated_as_if_they_had_come_and_only_where_none_have() {
+    let croak = Installation::running().await;
+    croak.croak(&["project", "create", "--id", "7", "--slug", "full", "--name", "Full"]);
+    let plan = ["generate", "--project", "full", "--groups", "1200", "--notices", "5000"];
+    let made = croak.croak_json(&plan);
+    assert_eq!(
+        (made["groups"].as_i64(), made["notices"].as_i64(), made["made_now"].as_i64()),
+        (Some(1200), Some(5000), Some(5000))
+    );
+    let again = croak.croak_json(&plan);
+    assert_eq!(again["made_now"], 0, "what is there is not made again");
+    let other =
+        croak.croak_command(&["generate", "--project", "full", "--groups", "10", "--notices", "10"]).output().unwrap();
+    assert!(other.status.code() == Some(1) && text(&other.stderr).contains("were begun"), "{}", text(&other.stderr));
+
+    wire::exchange(croak.gateway_address(), &XmlNotice::default().request()).await.unwrap();
+    croak.drained(5_001, Duration::from_secs(20)).await;
+    let real =
+        croak.croak_command(&["generate", "--project", "1", "--groups", "10", "--notices", "10"]).output().unwrap();
+    assert!(real.status.code() == Some(1) && text(&real.stderr).contains("none of its own"), "{}", text(&real.stderr));
+    let audit = croak.croak_json(&["audit"]);
+    assert_eq!((audit["notice_count"].as_i64(), audit["findings"].as_array().map(Vec::len)), (Some(5_001), Some(0)));
+}
