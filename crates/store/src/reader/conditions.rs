@@ -15,7 +15,9 @@ const FOUND_MAX: i64 = 5_000;
 /// And at least up to this many.
 const FEW_MIN: i64 = 200;
 /// A word that a greater part of all groups has is not looked up.
-const NARROWING_MAX: f64 = 0.15;
+const NARROWING_MAX: f64 = 0.3;
+/// Texts of groups that may have to be read for a look.
+const READ_MAX: f64 = 50_000.0;
 /// Classes of a project that are looked through.
 const CLASSES_MAX: i32 = 1_000;
 
@@ -94,8 +96,8 @@ impl Reader {
         if !filter.search.is_about_rows_alone() {
             let known = self.frequencies().await?;
             let few = few_of(known.group_count);
-            self.add_rare_words(opened, filter, &known, &mut conditions).await?;
-            self.add_rare_classes(opened, filter, &known, few, &mut conditions).await?;
+            let classes = self.add_rare_classes(opened, filter, &known, few, &mut conditions).await?;
+            self.add_rare_words(opened, filter, &known, classes, &mut conditions).await?;
             self.add_rare_facets(opened, filter, &known, few, &mut conditions).await?;
         }
         let nobody = conditions.assigned_to.as_ref().is_some_and(Vec::is_empty);
@@ -159,23 +161,28 @@ impl Reader {
         Ok(())
     }
 
-    /// Words that few groups have together.
+    /// Words that few groups have together, or together with these classes.
     async fn add_rare_words(
         &self,
         opened: &Opened,
         filter: &GroupFilter,
         known: &Frequencies,
+        classes: Option<Vec<String>>,
         conditions: &mut Conditions,
     ) -> Result<(), ReadError> {
         let words = filter.search.narrowing_words().into_iter().map(|word| (known.of(&word), word));
         // What most groups have narrows little, and its place in the index is long.
         let (parts, words): (Vec<f64>, Vec<Word>) = words.filter(|(part, _)| *part <= NARROWING_MAX).unzip();
-        let expected = known.group_count * parts.iter().product::<f64>();
-        let Some(query) = Word::all(&words).filter(|_| expected <= FOUND_MAX as f64) else { return Ok(()) };
+        let of_words = known.group_count * parts.iter().product::<f64>();
+        let expected = of_words * classes.as_deref().map_or(1.0, |classes| known.part_of(classes));
+        let are_expected = of_words <= READ_MAX && expected <= FOUND_MAX as f64;
+        let Some(query) = Word::all(&words).filter(|_| are_expected) else { return Ok(()) };
         let groups = sqlx::query_scalar!(
-            "select group_id from grp_text where project_id = $1 and words @@ to_tsquery('simple', $2) limit $3::bigint + 1",
+            "select group_id from grp_text
+             where project_id = $1 and words @@ to_tsquery('simple', $2) and ($3::text[] is null or class = any($3)) limit $4::bigint + 1",
             opened.id(),
             query,
+            classes.as_deref(),
             FOUND_MAX
         )
         .fetch_all(&self.pool)
@@ -186,7 +193,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Classes that few groups have, of projects that do not have too many to look through.
+    /// Classes that few groups have. Answers which classes are meant, of projects that do not have too many to look through.
     async fn add_rare_classes(
         &self,
         opened: &Opened,
@@ -194,20 +201,24 @@ impl Reader {
         known: &Frequencies,
         few: i64,
         conditions: &mut Conditions,
-    ) -> Result<(), ReadError> {
+    ) -> Result<Option<Vec<String>>, ReadError> {
+        let mut meant: Option<Vec<String>> = None;
         for (_, part, _) in
             filter.search.texts.iter().filter(|(place, _, sign)| *place == Place::Class && *sign == Sign::Is)
         {
             let found = sqlx::query_file!("queries/read_classes_with.sql", opened.id(), CLASSES_MAX, part)
                 .fetch_one(&self.pool)
                 .await?;
-            if !found.are_all || known.are_many_of(&found.classes, few) {
-                continue;
+            if found.are_all {
+                narrow(&mut meant, found.classes);
             }
+        }
+        let Some(classes) = &meant else { return Ok(None) };
+        if !known.are_many_of(classes, few) {
             let groups = sqlx::query_scalar!(
                 "select group_id from grp_text where project_id = $1 and class = any($2) limit $3::bigint + 1",
                 opened.id(),
-                &found.classes,
+                classes,
                 few
             )
             .fetch_all(&self.pool)
@@ -216,7 +227,7 @@ impl Reader {
                 narrow(&mut conditions.ids, groups);
             }
         }
-        Ok(())
+        Ok(meant)
     }
 
     /// Values that few groups have: the list would have to be read far down until a page of them is found.
@@ -268,8 +279,8 @@ fn are_few(found: usize, most: i64) -> bool {
 }
 
 /// Keeps of what could be meant only what is among `others`, each once and in order.
-fn narrow(meant: &mut Option<Vec<i64>>, others: Vec<i64>) {
-    let others: BTreeSet<i64> = others.into_iter().collect();
+fn narrow<T: Ord>(meant: &mut Option<Vec<T>>, others: Vec<T>) {
+    let others: BTreeSet<T> = others.into_iter().collect();
     let earlier = meant.take();
     *meant = Some(match earlier {
         None => others.into_iter().collect(),

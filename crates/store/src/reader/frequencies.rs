@@ -74,7 +74,16 @@ fn shares(names: Option<Vec<String>>, parts: Option<Vec<f32>>, of: f64) -> impl 
 impl Frequencies {
     /// Whether more than `few` groups are known to have one of these classes.
     pub(super) fn are_many_of(&self, classes: &[String], few: i64) -> bool {
-        classes.iter().filter_map(|class| self.classes.get(class)).sum::<f64>() > few as f64
+        self.count_of(classes) > few as f64
+    }
+
+    /// The part of all groups that is known to have one of these classes.
+    pub(super) fn part_of(&self, classes: &[String]) -> f64 {
+        (self.count_of(classes) / self.group_count.max(1.0)).clamp(RARE, 1.0)
+    }
+
+    fn count_of(&self, classes: &[String]) -> f64 {
+        classes.iter().filter_map(|class| self.classes.get(class)).sum()
     }
 
     /// Whether more than `few` fingerprints are known to have this value.
