@@ -24,7 +24,7 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// All roles of a worker.
-pub const ALL_ROLES: &str = "fold,command,deliver,housekeep";
+pub const ALL_ROLES: &str = "fold,command,deliver,housekeep,report";
 
 /// Address of the user that every installation has.
 pub const USER_EMAIL: &str = "ada@shop.example";
@@ -180,6 +180,8 @@ impl Installation {
             // Webhooks of tests go to this machine.
             ("CROAK_DELIVER_ALLOW_PRIVATE", "true".to_owned()),
             ("CROAK_ROLES", roles.to_owned()),
+            ("CROAK_SMTP_URL", format!("file://{}", self.mail_folder().display())),
+            ("CROAK_MAIL_FROM", "Croak <croak@croak.test>".to_owned()),
             ("CROAK_PUBLIC_URL", format!("http://{}", self.web_port.address())),
         ]);
         self.workers
@@ -241,6 +243,11 @@ impl Installation {
     /// The folder of the gateway's journals.
     pub fn journal_folder(&self) -> PathBuf {
         self.folder.path().join("journal")
+    }
+
+    /// The folder of the mails that workers have sent.
+    pub fn mail_folder(&self) -> PathBuf {
+        self.folder.path().join("mail")
     }
 
     /// A folder for whatever a test wants to keep beside the rest.

@@ -6,8 +6,8 @@ with finished as (
         gave_up_at = case when not $2 and $3::float8 is null then now() end,
         due_at = case when $3::float8 is null then due_at else now() + $3 * interval '1 second' end
     where id = $1
-), destination as (
-    update webhook
+), rested as (
+    update destination
     set failure_count = case when $2 then 0 else failure_count + 1 end,
         resting_until = case when $2 then null else now() + least($5 * power(2, least(failure_count, 16)), 300) * interval '1 second' end
     where id = $4 and (not $2 or failure_count > 0)

@@ -57,8 +57,6 @@ pub struct Batch {
     pub cursors: Vec<CursorRow>,
     /// Dead records that were tried again and are good now: their rows go.
     pub revived: Vec<(Uuid, u64)>,
-    /// How people reach the pages, for links in what they are told.
-    pub public_url: Option<Arc<str>>,
     /// Greatest accepted_at of the batch's records.
     pub newest_at_us: Option<i64>,
 }

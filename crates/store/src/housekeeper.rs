@@ -25,6 +25,10 @@ const OUTBOX_DAYS: i32 = 14;
 const COMMAND_DAYS: i32 = 30;
 const LEDGER_DAYS: i32 = 400;
 
+/// What nobody could be told of for so long is given up, as where no server takes mails or a destination is off.
+const CALL_WAITS_DAYS: i32 = 7;
+const MAIL_WAITS_DAYS: i32 = 3;
+
 /// Chunks that nothing was assembled of, and files that no bundle names, are kept this long.
 const UPLOAD_DAYS: i32 = 1;
 
@@ -244,6 +248,24 @@ impl Housekeeper {
         let mut swept = 0;
         swept += sqlx::query!(
             "delete from outbox where coalesce(done_at, gave_up_at) < now() - $1 * interval '1 day'",
+            f64::from(OUTBOX_DAYS)
+        )
+        .execute(&mut self.connection)
+        .await?
+        .rows_affected();
+        swept += sqlx::query!(
+            "update outbox set gave_up_at = now(), body = case when recipient is null then body else '{}' end
+             where done_at is null and gave_up_at is null and (claimed_until is null or claimed_until < now())
+               and created_at < now() - case when recipient is null then $1::float8 else $2::float8 end * interval '1 day'",
+            f64::from(CALL_WAITS_DAYS),
+            f64::from(MAIL_WAITS_DAYS)
+        )
+        .execute(&mut self.connection)
+        .await?
+        .rows_affected();
+        swept += sqlx::query!(
+            // By how many users met a group a rule is met once for ever.
+            "delete from alert where told_at < now() - $1 * interval '1 day' and kind <> 'group.users'",
             f64::from(OUTBOX_DAYS)
         )
         .execute(&mut self.connection)

@@ -9,6 +9,7 @@
 //! - every body that was committed can be read back until its retention ends, and `audit` can prove it.
 
 pub mod admin;
+pub mod alert;
 pub mod attachment;
 pub mod batch;
 pub mod chunk;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use database::Database;
 use store::admin::{NewProject, ServiceRole};
+use store::alert::DestinationKind;
 use store::writer::{
     AttemptReport, Attempted, Comeback, CommandStatus, GroupAct, GroupChange, MuteUntil, Order, Outcome,
 };
@@ -98,9 +99,10 @@ async fn viewers_strangers_and_other_peoples_ids_are_denied() {
 async fn a_delivery_is_claimed_by_one_rests_after_a_failure_and_keeps_its_id() {
     let scene = Scene::new().await;
     let admin = Admin::connect(&scene.database.url).await.unwrap();
-    let hook = admin.create_webhook(1, "https://example.org/hook").await.unwrap();
-    assert!(hook.secret.starts_with("whsec_"));
-    sqlx::query("insert into outbox (webhook_id, project_id, group_id, kind, body) select $1, 1, 7, 'group.new', '{}' from generate_series(1, 2)")
+    let url = Some("https://example.org/hook");
+    let hook = admin.create_destination(1, DestinationKind::Webhook, None, url).await.unwrap();
+    assert!(hook.secret.unwrap().starts_with("whsec_"));
+    sqlx::query("insert into outbox (destination_id, project_id, group_id, kind, body) select $1, 1, 7, 'group.new', '{}' from generate_series(1, 2)")
         .bind(hook.id)
         .execute(&scene.database.pool)
         .await
@@ -120,7 +122,7 @@ async fn a_delivery_is_claimed_by_one_rests_after_a_failure_and_keeps_its_id() {
     scene.writer.finish_delivery(&claimed[0], &failed, minute).await.unwrap();
     assert!(scene.writer.claim_deliveries(10, minute).await.unwrap().is_empty(), "while the destination rests");
 
-    sqlx::raw_sql("update webhook set resting_until = now()").execute(&scene.database.pool).await.unwrap();
+    sqlx::raw_sql("update destination set resting_until = now()").execute(&scene.database.pool).await.unwrap();
     let mut ended = Vec::new();
     while let Some(delivery) = scene.writer.claim_deliveries(10, minute).await.unwrap().pop() {
         let good =
@@ -137,10 +139,11 @@ async fn a_delivery_is_claimed_by_one_rests_after_a_failure_and_keeps_its_id() {
 #[tokio::test]
 async fn a_claim_that_ran_out_is_sent_again() {
     let scene = Scene::new().await;
-    let hook =
-        Admin::connect(&scene.database.url).await.unwrap().create_webhook(1, "https://example.org/").await.unwrap();
+    let admin = Admin::connect(&scene.database.url).await.unwrap();
+    let url = Some("https://example.org/");
+    let hook = admin.create_destination(1, DestinationKind::Webhook, None, url).await.unwrap();
     sqlx::query(
-        "insert into outbox (webhook_id, project_id, group_id, kind, body) values ($1, 1, 7, 'group.new', '{}')",
+        "insert into outbox (destination_id, project_id, group_id, kind, body) values ($1, 1, 7, 'group.new', '{}')",
     )
     .bind(hook.id)
     .execute(&scene.database.pool)
@@ -190,7 +193,9 @@ async fn the_services_roles_can_do_what_they_must_and_no_more() {
     for statement in [
         "update grp set version = 2",
         "insert into command (id, actor_id, project_id, kind, args, status) values (gen_random_uuid(), 1, 1, '', '{}', '')",
-        "select secret from webhook",
+        "select secret from destination",
+        "select url from destination",
+        "select key from unsubscribe_key",
         "select raw from dead_notice",
         "select partition_ensure(current_date)",
     ] {

@@ -36,7 +36,7 @@ pub struct Config {
         env = "CROAK_ROLES",
         value_enum,
         value_delimiter = ',',
-        default_values_t = [Role::Fold, Role::Command, Role::Deliver, Role::Housekeep]
+        default_values_t = [Role::Fold, Role::Command, Role::Deliver, Role::Housekeep, Role::Report]
     )]
     pub roles: Vec<Role>,
 
@@ -57,9 +57,13 @@ pub struct Config {
     #[arg(long, env = "CROAK_PUBLIC_URL")]
     pub public_url: Option<String>,
 
-    /// Role deliver: allow webhooks to addresses inside this network.
+    /// Role deliver: allow calls to addresses inside this network.
     #[arg(long, env = "CROAK_DELIVER_ALLOW_PRIVATE", action = clap::ArgAction::Set, default_value_t = false)]
     pub deliver_allow_private: bool,
+
+    /// Role deliver: compose and log everything, and send nothing.
+    #[arg(long, env = "CROAK_DELIVER_REHEARSAL", action = clap::ArgAction::Set, default_value_t = false)]
+    pub deliver_rehearsal: bool,
 
     /// Role deliver: the server that takes mails, as `smtp://user:password@host:587?tls=required`, or `smtps://…` for TLS from the
     /// first byte; or the folder they are written to instead, as `file:///var/lib/croak/mail`. Without it they wait.
@@ -112,10 +116,12 @@ pub enum Role {
     Fold,
     /// Executes what people do on the web.
     Command,
-    /// Sends mails and calls webhooks.
+    /// Decides what people are told of alerts, sends mails, calls webhooks and chats.
     Deliver,
     /// Makes and drops partitions, merges small chunks, publishes projects to the gateways.
     Housekeep,
+    /// Makes weekly reports.
+    Report,
 }
 
 impl Role {
@@ -125,6 +131,7 @@ impl Role {
             Role::Command => "command",
             Role::Deliver => "deliver",
             Role::Housekeep => "housekeep",
+            Role::Report => "report",
         }
     }
 }
@@ -179,7 +186,9 @@ impl Config {
     /// What one flag cannot say alone.
     pub(crate) fn check(&self) -> Result<(), BadConfig> {
         if self.roles.is_empty() {
-            return Err(BadConfig("--roles is empty: a worker needs one of fold, command, deliver, housekeep".into()));
+            return Err(BadConfig(
+                "--roles is empty: a worker needs one of fold, command, deliver, housekeep, report".into(),
+            ));
         }
         if self.has(Role::Command) && self.service.control_token.is_none() {
             return Err(BadConfig(

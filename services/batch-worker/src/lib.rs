@@ -4,6 +4,7 @@
 //! - `fold` reads lanes, folds notices and writes them, exactly once;
 //! - `command` executes what people do on the web, at most once, and what build tools ask for;
 //! - `deliver` sends what people are told, at least once;
+//! - `report` makes weekly reports, each once;
 //! - `housekeep` makes and drops partitions, merges small chunks and publishes the projects to the gateways.
 
 mod bulk;
@@ -13,12 +14,15 @@ mod config;
 mod deliver;
 mod fold;
 mod housekeep;
+mod html;
 mod installation;
 mod lanes;
 mod presence;
 mod projects;
+mod report;
 mod sentry_api;
 mod training;
+mod unsubscribe;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +112,6 @@ async fn work(
             config.batch_limits(),
             config.batches_at_once,
             worker_id.clone(),
-            config.public_url.as_deref(),
         ));
         roles.spawn(fold::run(fold, shares, control.paused(), stop.clone()));
     }
@@ -123,14 +126,21 @@ async fn work(
         roles.spawn(bulk::run(writer.clone(), reader, stop.clone()));
     }
     if config.has(Role::Deliver) {
-        let reach = if config.deliver_allow_private { deliver::Reach::Any } else { deliver::Reach::Public };
+        let told = deliver::Delivering {
+            reach: if config.deliver_allow_private { deliver::Reach::Any } else { deliver::Reach::Public },
+            reality: if config.deliver_rehearsal { deliver::Reality::Rehearsal } else { deliver::Reality::Sent },
+            mail: config.mailer()?.map(|mailer| (mailer, health.prefers("mail"))),
+            public_url: config.public_url.clone(),
+        };
         let (writer, stop) = (writer.clone(), stop.clone());
-        let mail = config.mailer()?.map(|mailer| (mailer, health.prefers("mail")));
         roles.spawn(async move {
-            if let Err(error) = deliver::run(writer, reach, mail, stop).await {
+            if let Err(error) = deliver::run(writer, told, stop).await {
                 tracing::error!(error = format!("{error:#}"), "nothing is delivered");
             }
         });
+    }
+    if config.has(Role::Report) {
+        roles.spawn(report::run(writer.clone(), config.public_url.clone(), stop.clone()));
     }
     if config.has(Role::Housekeep) {
         roles.spawn(housekeep::run(writer.clone(), queue.clone(), config.house_times(), stop.clone()));

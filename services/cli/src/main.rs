@@ -8,6 +8,7 @@ mod bench;
 mod captured;
 mod database;
 mod dead;
+mod destination;
 mod generate;
 mod groups;
 mod health;
@@ -59,6 +60,10 @@ enum Command {
     #[command(subcommand)]
     Token(token::Token),
     #[command(subcommand)]
+    Destination(destination::Destination),
+    #[command(subcommand)]
+    Alerts(destination::Alerts),
+    #[command(subcommand)]
     Webhook(webhook::Webhook),
     Status(status::Status),
     Audit(audit::Audit),
@@ -93,6 +98,8 @@ impl Command {
             Command::User(user) => user.run(output).await,
             Command::Groups(groups) => groups.run(output).await,
             Command::Token(token) => token.run(output).await,
+            Command::Destination(destination) => destination.run(output).await,
+            Command::Alerts(alerts) => alerts.run(output).await,
             Command::Webhook(webhook) => webhook.run(output).await,
             Command::Status(status) => status.run(output).await,
             Command::Audit(audit) => audit.run(output).await,

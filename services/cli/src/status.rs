@@ -97,6 +97,7 @@ fn mail(status: &store::admin::Status) -> String {
     }
 }
 
-fn at(at: Option<OffsetDateTime>) -> String {
+/// A moment as tables show it.
+pub(crate) fn at(at: Option<OffsetDateTime>) -> String {
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| "-".to_owned())
 }

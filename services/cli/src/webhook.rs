@@ -1,19 +1,18 @@
-//! `croak webhook`: who is told about new and reopened groups.
+//! `croak webhook create`: `croak destination create --kind webhook`, by its older name.
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use store::alert::DestinationKind;
 
 use crate::database::Database;
-use crate::output::{Output, table};
+use crate::destination::create;
+use crate::output::Output;
 
-/// Receivers of news about groups
+/// Receivers of webhooks; `croak destination` is for all kinds
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Webhook {
     /// Adds a receiver; its secret is shown this once
     Create(Create),
-    /// Lists the receivers of a project
-    List(List),
 }
 
 #[derive(clap::Args, Debug)]
@@ -28,41 +27,9 @@ pub(crate) struct Create {
     url: String,
 }
 
-#[derive(clap::Args, Debug)]
-pub(crate) struct List {
-    #[command(flatten)]
-    database: Database,
-    /// Number or slug of the project
-    #[arg(long)]
-    project: String,
-}
-
 impl Webhook {
     pub(crate) async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
-        match self {
-            Webhook::Create(create) => {
-                let admin = create.database.connect().await?;
-                let project = admin.project(&create.project).await.context("looking for the project")?;
-                let made = admin.create_webhook(project.id, &create.url).await.context("adding the receiver")?;
-                output.show(&made, |made| format!("webhook {}, secret {}", made.id, made.secret))?;
-            }
-            Webhook::List(list) => {
-                let admin = list.database.connect().await?;
-                let project = admin.project(&list.project).await.context("looking for the project")?;
-                let webhooks = admin.webhooks(project.id).await.context("reading the receivers")?;
-                output.show(&webhooks, |webhooks| {
-                    let rows: Vec<Vec<String>> = webhooks
-                        .iter()
-                        .map(|webhook| {
-                            let state = if webhook.enabled { "enabled" } else { "disabled" };
-                            let failures = webhook.failure_count.to_string();
-                            vec![webhook.id.to_string(), webhook.url.clone(), state.to_owned(), failures]
-                        })
-                        .collect();
-                    table(&["id", "url", "state", "failures"], &rows)
-                })?;
-            }
-        }
-        Ok(ExitCode::SUCCESS)
+        let Webhook::Create(asked) = self;
+        create(&asked.database, output, &asked.project, DestinationKind::Webhook, None, Some(&asked.url)).await
     }
 }

@@ -45,3 +45,9 @@ pub(crate) async fn favicon() -> Response {
     let headers = [(header::CONTENT_TYPE, MARK.content_type), (header::CACHE_CONTROL, "public, max-age=86400")];
     (headers, MARK.text).into_response()
 }
+
+/// What bodies of webhooks look like, for whoever writes a receiver.
+pub(crate) async fn webhook_schema() -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/schema+json"), (header::CACHE_CONTROL, "public, max-age=3600")];
+    (headers, include_str!("../assets/webhook.json")).into_response()
+}

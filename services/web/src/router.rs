@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::pages::{
     act, bulk, complete, deploys, export, feed, group, groups, ingest, link, live, locate, new_project, projects,
-    saved, settings, sign_in, sign_up, theme,
+    saved, settings, sign_in, sign_up, theme, unsubscribe,
 };
 use crate::rejection::Rejection;
 use crate::{api, assets, headers};
@@ -50,6 +50,23 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/projects/{project_id}/deploys", get(deploys::page))
         .route("/projects/{project_id}/ingest", get(ingest::page))
         .route("/projects/{project_id}/settings", get(settings::general::page))
+        .route("/projects/{project_id}/settings/alerts", get(settings::alerts::page))
+        .route("/projects/{project_id}/settings/alerts/mine", post(settings::alerts::mine::choose))
+        .route(
+            "/projects/{project_id}/settings/alerts/destinations/{destination_id}",
+            get(settings::alerts::destination::page).post(settings::alerts::destination::save),
+        )
+        .route(
+            "/projects/{project_id}/settings/alerts/destinations/{destination_id}/{action}",
+            post(settings::alerts::destination::act),
+        )
+        .route(
+            "/projects/{project_id}/settings/alerts/rules/{rule_id}",
+            get(settings::alerts::rule::page).post(settings::alerts::rule::save),
+        )
+        .route("/projects/{project_id}/settings/alerts/rules/{rule_id}/delete", post(settings::alerts::rule::delete))
+        .route("/unsubscribe/{link}", get(unsubscribe::page).post(unsubscribe::end))
+        .route("/schemas/webhook.json", get(assets::webhook_schema))
         .route("/locate/{notice_id}", get(locate::locate))
         .route("/assets/{name}", get(assets::asset))
         .route("/favicon.ico", get(assets::favicon))

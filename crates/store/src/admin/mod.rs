@@ -4,6 +4,7 @@
 
 mod audit;
 mod dead;
+mod destination;
 mod lanes;
 mod measured;
 mod organization;
@@ -17,10 +18,11 @@ use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 pub use crate::writer::Organization;
 pub use audit::{Audit, Finding};
 pub use dead::{DeadNotice, DeadNoticeId};
+pub use destination::{DeliveryRow, DestinationRow, NewDestination};
 pub use lanes::{EPOCH_LANES_MAX, EpochState, LANE_NUMBERS, LaneEpochStatus};
 pub use measured::{Server, Statement, StatementCounts};
 pub use people::{NewToken, SCOPES, TokenOwner};
-pub use project::{NewProject, NewWebhook, ProjectRow, WebhookRow};
+pub use project::{NewProject, ProjectRow};
 pub use status::{JournalStatus, LaneStatus, Status, WorkerStatus};
 
 use crate::StoreError;

@@ -1,4 +1,4 @@
-//! Projects, their keys and their webhooks.
+//! Projects and their keys.
 
 use time::OffsetDateTime;
 
@@ -46,28 +46,6 @@ pub struct ProjectRow {
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-}
-
-/// A webhook that was just made: the only time that its secret is shown.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct NewWebhook {
-    /// Number.
-    pub id: i64,
-    /// The secret in the form of Standard Webhooks: `whsec_` and base64.
-    pub secret: String,
-}
-
-/// A webhook as operators see it.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct WebhookRow {
-    /// Number.
-    pub id: i64,
-    /// Where it goes.
-    pub url: String,
-    /// Whether it is sent to.
-    pub enabled: bool,
-    /// Failures in a row.
-    pub failure_count: i32,
 }
 
 impl Admin {
@@ -166,34 +144,6 @@ impl Admin {
         .execute(&self.pool)
         .await?;
         Ok(())
-    }
-
-    /// Adds a receiver of news about groups.
-    pub async fn create_webhook(&self, project_id: i64, url: &str) -> Result<NewWebhook, StoreError> {
-        if !(url.starts_with("http://") || url.starts_with("https://")) {
-            return Err(StoreError::Invalid("a webhook's address begins with https:// or http://".to_owned()));
-        }
-        let secret = token::generate_secret();
-        let row = sqlx::query!(
-            r#"insert into webhook (project_id, url, secret) values ($1, $2, $3) returning id, encode(secret, 'base64') as "secret!""#,
-            project_id,
-            url,
-            &secret
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(NewWebhook { id: row.id, secret: format!("whsec_{}", row.secret) })
-    }
-
-    /// A project's receivers.
-    pub async fn webhooks(&self, project_id: i64) -> Result<Vec<WebhookRow>, StoreError> {
-        Ok(sqlx::query_as!(
-            WebhookRow,
-            "select id, url, enabled, failure_count from webhook where project_id = $1 order by id",
-            project_id
-        )
-        .fetch_all(&self.pool)
-        .await?)
     }
 }
 

@@ -4,6 +4,7 @@
 //! whatever role it logs in with. Whether somebody may see a project is decided once, by [`Reader::open`]: everything
 //! that belongs to a project asks for the [`Opened`] project that it answers with.
 
+mod alerts;
 mod attachments;
 mod bulk;
 mod chunks;
@@ -37,6 +38,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::source_maps::SourceMaps;
 
+pub use alerts::{AlertMember, AlertRule, DeliveryLine, Destination, NotificationChoice};
 pub use attachments::Attachment;
 pub use bulk::Bulk;
 pub(crate) use chunks::first_id_at;

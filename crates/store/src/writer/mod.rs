@@ -1,5 +1,6 @@
 //! Everything that changes the database while services run.
 
+mod alerts;
 mod artifacts;
 mod client_ids;
 mod command;
@@ -10,6 +11,7 @@ mod mail;
 mod outbox;
 mod registry;
 mod releases;
+mod reports;
 mod retry;
 mod scripts;
 mod source_maps;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+pub use alerts::{AlertDestination, Content, MailReader, Message, PendingAlert, PendingRule, Tells};
 pub use artifacts::{NewArtifact, NewBundle, WantedBundle};
 pub use client_ids::NamedNotice;
 pub use command::{
@@ -29,6 +32,10 @@ pub use command::{
     MergeGroups, MuteUntil, NAME_CHARS_MAX, Order, Outcome, Registration, RevokeFeed, SaveSearch, SeenGroup,
     SetPassword, TICKED_MAX, UndoBulk, UnmergeGroup, WriteComment,
 };
+pub use command::{
+    ChooseNotifications, DeleteDestination, DeleteRule, EnableDestination, SaveDestination, SaveRule, TestDestination,
+    Unsubscribe,
+};
 pub use commit::Generated;
 pub use lanes::{Claimed, Owned};
 pub use live::{Installation, ProjectRules};
@@ -36,6 +43,7 @@ pub use mail::Mail;
 pub use outbox::{AttemptReport, Attempted, Delivery, MailDelivery};
 pub use registry::{Alive, WorkerRow};
 pub use releases::{Release, ReleaseChange, ReleaseCommit, ReleaseDeploy};
+pub use reports::{DueReport, WeekFigures, WeekGroup, WeekReport};
 pub use retry::DeadRecord;
 pub use scripts::{Organization, ScriptToken, ScriptUser, SeenProject};
 

@@ -16,13 +16,15 @@ use crate::StoreError;
 pub struct Delivery {
     /// Stable over all attempts.
     pub id: Uuid,
-    /// Where it goes: the row of `webhook`.
-    pub webhook_id: i64,
+    /// Where it goes.
+    pub destination_id: i64,
+    /// What that is: `webhook`, `slack`, ….
+    pub destination_kind: String,
     /// Address of the receiver.
     pub url: String,
-    /// Key of the signature.
-    pub secret: Vec<u8>,
-    /// What it tells: `group.new`, `group.reopened`.
+    /// Key of the signature, where calls are signed.
+    pub secret: Option<Vec<u8>>,
+    /// What it tells: `group.new`, `group.reopened`, ….
     pub kind: String,
     /// JSON text of the body.
     pub body: String,
@@ -128,7 +130,7 @@ impl Writer {
             delivery.id,
             delivered,
             again_s,
-            delivery.webhook_id,
+            delivery.destination_id,
             rest.as_secs_f64(),
             delivery.attempt,
             report.status.map(i32::from),

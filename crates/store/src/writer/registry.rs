@@ -8,7 +8,7 @@ use crate::StoreError;
 pub struct WorkerRow {
     /// Different for every start of every worker.
     pub id: String,
-    /// `fold`, `command`, `deliver`, `housekeep`.
+    /// `fold`, `command`, `deliver`, `housekeep`, `report`.
     pub roles: Vec<String>,
     /// Where it takes commands, if it does.
     pub command_address: Option<String>,

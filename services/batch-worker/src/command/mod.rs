@@ -3,6 +3,7 @@
 mod accounts;
 mod finding;
 mod groups;
+mod told;
 
 use std::time::Duration;
 
@@ -57,6 +58,21 @@ impl Commands for Executor {
                 self.act(order, accounts::set_password(asked, self.public_url.clone())).await
             }
             Some(Action::CreateProject(asked)) => self.act(order, accounts::create_project(asked)).await,
+            Some(Action::SaveDestination(asked)) => self.act(order, told::save_destination(asked)?).await,
+            Some(Action::EnableDestination(asked)) => self.act(order, told::enable_destination(&asked)).await,
+            Some(Action::DeleteDestination(asked)) => self.act(order, told::delete_destination(&asked)).await,
+            Some(Action::TestDestination(asked)) => self.act(order, told::test_destination(&asked)).await,
+            Some(Action::SaveRule(asked)) => self.act(order, told::save_rule(asked)).await,
+            Some(Action::DeleteRule(asked)) => self.act(order, told::delete_rule(&asked)).await,
+            Some(Action::ChooseNotifications(asked)) => self.act(order, told::choose_notifications(&asked)).await,
+            Some(Action::Unsubscribe(asked)) => match told::unsubscribe(&self.writer, &asked).await? {
+                Some(unsubscribe) => self.act(order, unsubscribe).await,
+                None => Ok(Response::new(CommandResult {
+                    status: Ended::Invalid.into(),
+                    told: "This link is none of ours.".to_owned(),
+                    ..CommandResult::default()
+                })),
+            },
             Some(Action::SaveSearch(asked)) => self.act(order, finding::save(asked)).await,
             Some(Action::ForgetSearch(asked)) => self.act(order, finding::forget(&asked)).await,
             Some(Action::MakeFeed(asked)) => self.act(order, finding::make_feed(asked)).await,

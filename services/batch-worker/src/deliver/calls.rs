@@ -1,17 +1,18 @@
-//! Calls to webhooks. A destination is called one call at a time and rests after a failure, longer each time, so a dead receiver
+//! Calls to webhooks and chats. A destination is called one call at a time and rests after a failure, longer each time, so a dead receiver
 //! holds nobody up but itself.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use store::Writer;
+use store::alert::DestinationKind;
 use store::writer::{AttemptReport, Attempted, Delivery};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{CLAIM, IDLE, Reach, label, next, signature};
+use super::{CLAIM, IDLE, Reach, Reality, alerts, label, next, signature};
 
 /// Longest time for one attempt, from resolving the name to the end of the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -23,7 +24,12 @@ const CONCURRENT_MAX: i64 = 16;
 const REST: Duration = Duration::from_secs(1);
 
 /// Calls until told to stop; then finishes what is under way.
-pub(super) async fn run(writer: Writer, reach: Reach, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(super) async fn run(
+    writer: Writer,
+    reach: Reach,
+    reality: Reality,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let client = client(reach)?;
     while !shutdown.is_cancelled() {
         let due = match writer.claim_deliveries(CONCURRENT_MAX, CLAIM).await {
@@ -39,7 +45,7 @@ pub(super) async fn run(writer: Writer, reach: Reach, shutdown: CancellationToke
         }
         let mut attempts = JoinSet::new();
         for delivery in due {
-            attempts.spawn(deliver(client.clone(), writer.clone(), reach, delivery));
+            attempts.spawn(deliver(client.clone(), writer.clone(), reach, reality, delivery));
         }
         attempts.join_all().await;
     }
@@ -58,15 +64,19 @@ fn client(reach: Reach) -> anyhow::Result<reqwest::Client> {
 }
 
 /// One attempt, and what is written down of it. A failure to write it down leaves the claim to run out: it is sent again.
-async fn deliver(client: reqwest::Client, writer: Writer, reach: Reach, delivery: Delivery) {
+async fn deliver(client: reqwest::Client, writer: Writer, reach: Reach, reality: Reality, delivery: Delivery) {
     let started = Instant::now();
-    let (status, told) = match attempt(&client, reach, &delivery).await {
-        Ok(status) => (Some(status), format!("answered {status}")),
-        Err(error) => (None, error),
+    let body = body(&delivery);
+    let (status, told) = match reality {
+        Reality::Rehearsal => (None, super::REHEARSED.to_owned()),
+        Reality::Sent => match attempt(&client, reach, &delivery, &body).await {
+            Ok(status) => (Some(status), format!("answered {status}")),
+            Err(error) => (None, error),
+        },
     };
-    let delivered = status.is_some_and(|status| (200..300).contains(&status));
+    let delivered = reality == Reality::Rehearsal || status.is_some_and(|status| (200..300).contains(&status));
     let ended = if delivered { Attempted::Delivered } else { next(delivery.attempt) };
-    metrics::counter!("worker_deliveries_total", "way" => "webhook", "ended" => label(ended)).increment(1);
+    metrics::counter!("worker_deliveries_total", "way" => way(&delivery), "ended" => label(ended)).increment(1);
     tracing::info!(delivery = %delivery.id, kind = delivery.kind, attempt = delivery.attempt, status, told, "delivery attempted");
     let report = AttemptReport { ended, status, told, took: started.elapsed() };
     if let Err(error) = writer.finish_delivery(&delivery, &report, REST).await {
@@ -74,22 +84,34 @@ async fn deliver(client: reqwest::Client, writer: Writer, reach: Reach, delivery
     }
 }
 
+/// What is sent: what the row holds, or for a test what shows that the destination can be reached.
+fn body(delivery: &Delivery) -> String {
+    if delivery.kind != "test" {
+        return delivery.body.clone();
+    }
+    alerts::test(DestinationKind::parse(&delivery.destination_kind), &delivery.body).to_string()
+}
+
+/// The label of the metric, from a fixed set.
+fn way(delivery: &Delivery) -> &'static str {
+    DestinationKind::parse(&delivery.destination_kind).map_or("unknown", DestinationKind::as_str)
+}
+
 /// Sends once. The status of the answer, or why there was none, in words that hold no address.
-async fn attempt(client: &reqwest::Client, reach: Reach, delivery: &Delivery) -> Result<u16, String> {
+async fn attempt(client: &reqwest::Client, reach: Reach, delivery: &Delivery, body: &str) -> Result<u16, String> {
     let url: Url = delivery.url.parse().map_err(|_| "the address cannot be read".to_owned())?;
     reach.check(&url).map_err(|refused| refused.to_string())?;
-    let id = delivery.id.to_string();
-    let timestamp_s = OffsetDateTime::now_utc().unix_timestamp();
-    let answer = client
-        .post(url)
-        .header("content-type", "application/json")
-        .header("webhook-id", &id)
-        .header("webhook-timestamp", timestamp_s)
-        .header("webhook-signature", signature::signature(&delivery.secret, &id, timestamp_s, &delivery.body))
-        .body(delivery.body.clone())
-        .send()
-        .await
-        .map_err(|error| told(&error.without_url()))?;
+    let mut request = client.post(url).header("content-type", "application/json");
+    if let Some(secret) = &delivery.secret {
+        let id = delivery.id.to_string();
+        let timestamp_s = OffsetDateTime::now_utc().unix_timestamp();
+        let signature = signature::signature(secret, &id, timestamp_s, body);
+        request = request
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp_s)
+            .header("webhook-signature", signature);
+    }
+    let answer = request.body(body.to_owned()).send().await.map_err(|error| told(&error.without_url()))?;
     Ok(answer.status().as_u16()) // the answer's body is not read: nothing of it is needed
 }
 

@@ -1,9 +1,10 @@
 //! Role deliver: sends what the outbox holds.
 //!
 //! At least once, with an id that stays the same over all attempts. Calls and mails are sent beside each other: neither waits for the
-//! other's receivers.
+//! other's receivers. What alerts become is decided here as well ([`alerts`]).
 
 mod address;
+mod alerts;
 mod calls;
 mod mail;
 mod signature;
@@ -27,21 +28,46 @@ const IDLE: Duration = Duration::from_millis(250);
 /// Pause before the next attempt at one delivery, by how many have failed. After the last it is given up.
 const PAUSES_S: [u64; 11] = [2, 10, 60, 300, 1_800, 3_600, 7_200, 18_000, 36_000, 50_400, 86_400];
 
-/// Sends until told to stop; then finishes what is under way. `mail` is what mails leave by, and the check that says whether it is there.
-pub(crate) async fn run(
-    writer: Writer,
-    reach: Reach,
-    mail: Option<(Mailer, Check)>,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+/// What a rehearsal writes down instead of an answer.
+const REHEARSED: &str = "rehearsal: not sent";
+
+/// Whether anything leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reality {
+    /// What is due is sent.
+    Sent,
+    /// Everything is composed and written down as if it had been sent.
+    Rehearsal,
+}
+
+/// What role deliver is told to do.
+pub(crate) struct Delivering {
+    pub(crate) reach: Reach,
+    pub(crate) reality: Reality,
+    /// What mails leave by, and the check that says whether it is there.
+    pub(crate) mail: Option<(Mailer, Check)>,
+    /// How people reach the pages.
+    pub(crate) public_url: Option<String>,
+}
+
+/// Sends until told to stop; then finishes what is under way.
+pub(crate) async fn run(writer: Writer, told: Delivering, shutdown: CancellationToken) -> anyhow::Result<()> {
     describe();
+    let Delivering { reach, reality, mail, public_url } = told;
+    if reality == Reality::Rehearsal {
+        tracing::warn!("rehearsal: everything is composed and nothing is sent");
+    }
     let mails = async {
         match mail {
-            Some((mailer, server)) => mail::run(writer.clone(), mailer, server, shutdown.clone()).await,
+            Some((mailer, server)) => mail::run(writer.clone(), mailer, reality, server, shutdown.clone()).await,
             None => tracing::warn!("mails wait: CROAK_SMTP_URL says no server that takes them"),
         }
     };
-    let (called, ()) = tokio::join!(calls::run(writer.clone(), reach, shutdown.clone()), mails);
+    let (called, (), ()) = tokio::join!(
+        calls::run(writer.clone(), reach, reality, shutdown.clone()),
+        mails,
+        alerts::run(writer.clone(), public_url, shutdown.clone()),
+    );
     called
 }
 

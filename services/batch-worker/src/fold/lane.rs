@@ -387,7 +387,6 @@ impl Lane {
         if !sifted.is_empty() {
             batch.cursors = sifted.cursors();
         }
-        batch.public_url.clone_from(&self.fold.public_url);
         let batch = Arc::new(batch);
         let started = Instant::now();
         let written = match self.fold.writer.commit(self.claim, Arc::clone(&batch)).await {

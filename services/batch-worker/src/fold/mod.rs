@@ -58,18 +58,10 @@ pub(crate) struct Fold {
     slots: Semaphore,
     /// This start of this worker.
     owner: String,
-    public_url: Option<Arc<str>>,
 }
 
 impl Fold {
-    pub(crate) fn new(
-        writer: Writer,
-        queue: Queue,
-        limits: BatchLimits,
-        batches_at_once: u16,
-        owner: String,
-        public_url: Option<&str>,
-    ) -> Self {
+    pub(crate) fn new(writer: Writer, queue: Queue, limits: BatchLimits, batches_at_once: u16, owner: String) -> Self {
         Self {
             projects: Projects::new(writer.clone()),
             writer,
@@ -81,7 +73,6 @@ impl Fold {
             limits,
             slots: Semaphore::new(usize::from(batches_at_once)),
             owner,
-            public_url: public_url.map(Arc::from),
         }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod sign_in;
 pub(crate) mod sign_up;
 mod snippets;
 pub(crate) mod theme;
+pub(crate) mod unsubscribe;
 mod visit;
 
 use askama::Template;

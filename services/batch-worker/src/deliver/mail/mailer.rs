@@ -12,6 +12,7 @@ use store::writer::MailDelivery;
 use url::Url;
 
 use super::message;
+use crate::deliver::Reality;
 
 /// Longest wait for one answer of the server.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,11 +56,14 @@ impl Mailer {
     }
 
     /// Sends once. The status of the server's answer.
-    pub(super) async fn send(&self, delivery: &MailDelivery) -> Result<Option<u16>, Trouble> {
+    pub(super) async fn send(&self, reality: Reality, delivery: &MailDelivery) -> Result<Option<u16>, Trouble> {
         let refused = |told: String| Trouble::Refused { status: None, told };
         let mail = delivery.mail().map_err(|_| refused("the mail cannot be read".into()))?;
         let message =
             message::compose(&self.from, delivery, &mail).map_err(|error| refused(service::causes(&error)))?;
+        if reality == Reality::Rehearsal {
+            return Ok(None);
+        }
         match &self.way {
             Way::Server(server) => hand_over(server, message, &mail.to).await.map(Some),
             Way::Folder(folder) => {

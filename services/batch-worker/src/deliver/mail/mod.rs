@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::mailer::Mailer;
 use self::mailer::Trouble;
-use super::{CLAIM, IDLE, label, next};
+use super::{CLAIM, IDLE, REHEARSED, Reality, label, next};
 
 /// Mails that are sent at the same time, each on a connection of its own.
 const CONCURRENT_MAX: i64 = 8;
@@ -36,7 +36,7 @@ const REST_MAX: Duration = Duration::from_secs(120);
 const KEPT: time::Duration = time::Duration::days(3);
 
 /// Sends until told to stop; then finishes what is under way.
-pub(super) async fn run(writer: Writer, mailer: Mailer, server: Check, shutdown: CancellationToken) {
+pub(super) async fn run(writer: Writer, mailer: Mailer, reality: Reality, server: Check, shutdown: CancellationToken) {
     let mut failures = 0;
     while !shutdown.is_cancelled() {
         // One is enough to find out whether the server is back.
@@ -54,7 +54,7 @@ pub(super) async fn run(writer: Writer, mailer: Mailer, server: Check, shutdown:
         }
         let mut attempts = JoinSet::new();
         for delivery in due {
-            attempts.spawn(deliver(writer.clone(), mailer.clone(), delivery, rest(failures)));
+            attempts.spawn(deliver(writer.clone(), mailer.clone(), reality, delivery, rest(failures)));
         }
         let troubles: Vec<String> = attempts.join_all().await.into_iter().flatten().collect();
         let Some(trouble) = troubles.first() else {
@@ -75,11 +75,18 @@ fn rest(failures: u32) -> Duration {
 }
 
 /// One attempt, and what is written down of it. Answers what is wrong with the server, if it is the server.
-async fn deliver(writer: Writer, mailer: Mailer, delivery: MailDelivery, rest: Duration) -> Option<String> {
+async fn deliver(
+    writer: Writer,
+    mailer: Mailer,
+    reality: Reality,
+    delivery: MailDelivery,
+    rest: Duration,
+) -> Option<String> {
     let started = Instant::now();
-    let sent = tokio::time::timeout(ATTEMPT_TIMEOUT, mailer.send(&delivery)).await;
+    let sent = tokio::time::timeout(ATTEMPT_TIMEOUT, mailer.send(reality, &delivery)).await;
     let (ended, status, told, trouble) = match sent.unwrap_or_else(|_| Err(Trouble::Server("no answer in time".into())))
     {
+        Ok(_) if reality == Reality::Rehearsal => (Attempted::Delivered, None, REHEARSED.to_owned(), None),
         Ok(status) => (Attempted::Delivered, status, "taken".to_owned(), None),
         Err(Trouble::Refused { status, told }) => (Attempted::GaveUp, status, told, None),
         Err(Trouble::NotNow { status, told }) => (next(delivery.attempt), Some(status), told, None),

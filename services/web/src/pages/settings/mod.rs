@@ -2,6 +2,7 @@
 //!
 //! A section is a variant of [`Section`], a module with its handlers, and a route. Its page is a [`SectionPage`].
 
+pub(crate) mod alerts;
 pub(crate) mod general;
 
 use askama::Template;
@@ -17,16 +18,19 @@ use crate::visitor::Visitor;
 pub(crate) enum Section {
     /// Name, retention, limits.
     General,
+    /// What people are told.
+    Alerts,
 }
 
 impl Section {
     /// All of them, in the order of the list.
-    const ALL: [Section; 1] = [Section::General];
+    const ALL: [Section; 2] = [Section::General, Section::Alerts];
 
     /// What the list calls it.
     fn label(self) -> &'static str {
         match self {
             Section::General => "General",
+            Section::Alerts => "Alerts",
         }
     }
 
@@ -34,6 +38,7 @@ impl Section {
     pub(crate) fn address(self, project_id: i64) -> String {
         match self {
             Section::General => format!("/projects/{project_id}/settings"),
+            Section::Alerts => format!("/projects/{project_id}/settings/alerts"),
         }
     }
 }

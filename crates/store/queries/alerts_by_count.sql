@@ -1,0 +1,27 @@
+-- Rules that are met by how often a group came within so many minutes. Only groups that came of late can meet one; and a rule is met by
+-- a group once in that time.
+insert into alert (project_id, rule_id, group_id, kind, body)
+select r.project_id, r.id, counted.group_id, 'group.count',
+    jsonb_build_object('threshold', r.threshold, 'window_minutes', r.window_minutes, 'counted', counted.notice_count)
+from alert_rule r
+cross join lateral (
+    select g.id as group_id, sum(m.notice_count) as notice_count
+    from grp g
+    join fingerprint f on f.project_id = g.project_id and f.group_id = g.id
+    join fingerprint_minute m on m.project_id = f.project_id and m.fingerprint_id = f.id
+        and m.minute > now() - r.window_minutes * interval '1 minute'
+    where g.project_id = r.project_id and g.last_seen_bucket >= seen_bucket(now() - $1 * interval '1 second')
+        and g.state = 'unresolved' and g.deleted_at is null and g.notice_count > r.threshold
+        and (r.environments = '{}' or exists (
+            select from fingerprint e join facet v on v.project_id = e.project_id and v.fingerprint_id = e.id
+            where e.project_id = g.project_id and e.group_id = g.id and v.key = 'environment' and v.value = any(r.environments)
+                and v.last_seen_at > now() - r.window_minutes * interval '1 minute'))
+        and not exists (
+            select from alert a
+            where a.rule_id = r.id and a.group_id = g.id and a.kind = 'group.count' and a.at > now() - r.window_minutes * interval '1 minute')
+    group by g.id
+    having sum(m.notice_count) > r.threshold
+    order by g.id
+    limit $2
+) counted
+where r.enabled and r.trigger = 'count'

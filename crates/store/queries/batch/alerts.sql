@@ -1,0 +1,6 @@
+-- Rules that were met by groups. Whose deletion is under way meanwhile is met by nobody any more.
+insert into alert (project_id, rule_id, group_id, kind, body)
+select given.project_id, given.rule_id, given.group_id, given.kind, given.body::jsonb
+from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[]) as given (project_id, rule_id, group_id, kind, body)
+join alert_rule r on r.id = given.rule_id
+order by given.rule_id, given.group_id

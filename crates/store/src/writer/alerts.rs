@@ -1,0 +1,254 @@
+//! Alerts: that a rule was met, and what people are told of it.
+//!
+//! That a rule was met is written once, in the transaction that saw it. Telling is a second step: one transaction marks alerts as told
+//! and puts what is told into the outbox, so that neither happens without the other.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::{Mail, Writer};
+use crate::StoreError;
+use crate::alert::DestinationKind;
+
+/// A group that came longer ago than this meets no rule that counts: how far back evaluations look, were none made meanwhile.
+const SEEN_WITHIN: Duration = Duration::from_secs(900);
+
+/// Most groups that meet one rule in one evaluation; more wait for the next.
+const MET_MAX: i64 = 10_000;
+
+/// Most members who are told by mail through one destination.
+const READERS_MAX: i64 = 500;
+
+/// A rule that has something to tell.
+#[derive(Debug, Clone)]
+pub struct PendingRule {
+    /// Number.
+    pub id: i64,
+    /// The project.
+    pub project_id: i64,
+    /// What people call the rule.
+    pub name: String,
+    /// What people call the project.
+    pub project_name: String,
+    /// Alerts are collected for so long and told together; 0: they are not.
+    pub digest_minutes: i32,
+    /// Where they go; none: to all of the project.
+    pub destination_ids: Option<Vec<i64>>,
+    /// How many wait.
+    pub alert_count: i64,
+    /// The newest of them.
+    pub newest_id: i64,
+    /// For how long the oldest waits.
+    pub oldest_s: f64,
+    /// How many were told singly of late.
+    pub singly_count: i64,
+    /// How long ago the last were told together, if that was of late.
+    pub together_s: Option<f64>,
+    /// Whether it is a quiet hour.
+    pub is_quiet: bool,
+}
+
+/// An alert that nobody was told of.
+#[derive(Debug, Clone)]
+pub struct PendingAlert {
+    /// Number.
+    pub id: i64,
+    /// The group that met the rule.
+    pub group_id: i64,
+    /// `group.new`, `group.reopened`, `group.count`, `group.users`.
+    pub kind: String,
+    /// When it met it.
+    pub at: OffsetDateTime,
+    /// What was known then.
+    pub body: Value,
+    /// Class of the group's error.
+    pub class: String,
+    /// Its message.
+    pub message: String,
+    /// Where it happens.
+    pub culprit: String,
+    /// How often it came by now.
+    pub notice_count: i64,
+    /// How many users met it by now.
+    pub user_count: i32,
+    /// What people made of it by now.
+    pub state: String,
+}
+
+/// Where alerts of a rule go.
+#[derive(Debug, Clone)]
+pub struct AlertDestination {
+    /// Number.
+    pub id: i64,
+    /// What it is.
+    pub kind: DestinationKind,
+    /// Mail: which members; none: all.
+    pub member_ids: Option<Vec<i64>>,
+}
+
+/// Somebody who is told by mail.
+#[derive(Clone)]
+pub struct MailReader {
+    /// Who it is.
+    pub id: i64,
+    /// Where mail finds them.
+    pub email: String,
+}
+
+/// Which alerts of a rule are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tells {
+    /// This one.
+    Single(i64),
+    /// All that the rule had to tell when it was read.
+    Together,
+}
+
+/// One message of the outbox.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Where it goes.
+    pub destination_id: i64,
+    /// The group that it is about, if it is about one.
+    pub group_id: Option<i64>,
+    /// What it tells.
+    pub kind: String,
+    /// What is sent.
+    pub content: Content,
+}
+
+/// What a message is.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A mail to somebody.
+    Mail(Mail),
+    /// The body of a call.
+    Call(Value),
+}
+
+impl Writer {
+    /// Rules that have something to tell; `of_late` is how far back their earlier messages count.
+    pub async fn pending_rules(&self, of_late: Duration) -> Result<Vec<PendingRule>, StoreError> {
+        let rules = sqlx::query_file_as!(PendingRule, "queries/pending_rules.sql", of_late.as_secs_f64())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rules)
+    }
+
+    /// What a rule has to tell, oldest first.
+    pub async fn pending_alerts(&self, rule_id: i64, limit: i64) -> Result<Vec<PendingAlert>, StoreError> {
+        let alerts = sqlx::query_file_as!(PendingAlert, "queries/pending_alerts.sql", rule_id, limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(alerts)
+    }
+
+    /// Where a rule's alerts go.
+    pub async fn destinations_of(&self, rule: &PendingRule) -> Result<Vec<AlertDestination>, StoreError> {
+        let ids = rule.destination_ids.as_deref();
+        let rows = sqlx::query_file!("queries/destinations_of_rule.sql", rule.project_id, ids as Option<&[i64]>)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                let kind = DestinationKind::parse(&row.kind)?;
+                Some(AlertDestination { id: row.id, kind, member_ids: row.member_ids })
+            })
+            .collect())
+    }
+
+    /// The members of a project who are told by mail; `member_ids` narrows them.
+    pub async fn mail_readers(
+        &self,
+        project_id: i64,
+        member_ids: Option<&[i64]>,
+    ) -> Result<Vec<MailReader>, StoreError> {
+        let readers = sqlx::query_file_as!(
+            MailReader,
+            "queries/mail_readers.sql",
+            project_id,
+            member_ids as Option<&[i64]>,
+            READERS_MAX
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(readers)
+    }
+
+    /// Marks alerts as told and puts what is told into the outbox: all of it, or nothing when somebody else told of them meanwhile.
+    /// Answers which.
+    pub async fn tell(&self, rule: &PendingRule, tells: Tells, messages: &[Message]) -> Result<bool, StoreError> {
+        let (told_as, from_id, to_id, at_least) = match tells {
+            Tells::Single(id) => ("single", id, id, 1),
+            Tells::Together => ("together", 0, rule.newest_id, rule.alert_count.unsigned_abs()),
+        };
+        let mut transaction = self.begin().await?;
+        let marked = sqlx::query!(
+            "update alert set told_at = now(), told_as = $4 where rule_id = $1 and id between $2 and $3 and told_at is null",
+            rule.id,
+            from_id,
+            to_id,
+            told_as
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        // An older one may have become visible since they were counted; whoever is late finds none.
+        if marked < at_least {
+            return Ok(false);
+        }
+        for message in messages {
+            let (recipient, body) = match &message.content {
+                Content::Mail(mail) => {
+                    (Some(mail.to.as_str()), serde_json::to_value(mail).map_err(StoreError::NotJson)?)
+                }
+                Content::Call(body) => (None, body.clone()),
+            };
+            sqlx::query!(
+                "insert into outbox (destination_id, recipient, project_id, group_id, kind, body) values ($1, $2, $3, $4, $5, $6)",
+                message.destination_id,
+                recipient,
+                rule.project_id,
+                message.group_id,
+                message.kind,
+                body
+            )
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await.map_err(StoreError::CommitUnknown)?;
+        Ok(true)
+    }
+
+    /// Looks for groups that meet rules which count over time, and writes down which do. One worker at a time; how many were met.
+    pub async fn evaluate_alert_rules(&self) -> Result<u64, StoreError> {
+        let mut transaction = self.begin().await?;
+        let is_mine = sqlx::query_scalar!(
+            r#"select pg_try_advisory_xact_lock(hashtextextended('croak alert rules', 0)) as "is_mine!""#
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        if !is_mine {
+            return Ok(0);
+        }
+        let seen_within_s = SEEN_WITHIN.as_secs_f64();
+        let by_count = sqlx::query_file!("queries/alerts_by_count.sql", seen_within_s, MET_MAX)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        let by_users = sqlx::query_file!("queries/alerts_by_users.sql", seen_within_s, MET_MAX)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        transaction.commit().await.map_err(StoreError::CommitUnknown)?;
+        Ok(by_count + by_users)
+    }
+
+    /// What links that end mails are signed with.
+    pub async fn unsubscribe_key(&self) -> Result<Vec<u8>, StoreError> {
+        Ok(sqlx::query_scalar!("select key from unsubscribe_key").fetch_one(&self.pool).await?)
+    }
+}
