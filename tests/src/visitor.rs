@@ -132,6 +132,11 @@ impl Page {
             let action = attribute(form, "action").unwrap_or_else(|| self.path.clone());
             let inputs =
                 form.split("<input").chain(form.split("<button")).filter(|tag| attribute(tag, "name").is_some());
+            // A box that is not ticked sends nothing.
+            let inputs = inputs.filter(|tag| {
+                let tag = tag.split('>').next().unwrap_or_default();
+                attribute(tag, "type").as_deref() != Some("checkbox") || tag.contains(" checked")
+            });
             let fields =
                 inputs.filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value").unwrap_or_default())));
             let mut fields: Vec<(String, String)> = fields.collect();

@@ -97,3 +97,20 @@ grant select on project_release, comment, bulk to croak_web;
 alter table grp add column deleted_at timestamptz;
 create index grp_deleted on grp (project_id, id) where deleted_at is not null;
 alter table fingerprint add column deleted_at timestamptz;
+
+-- What a project takes out of its notices beside what is always taken out; it reaches gateways with the snapshot.
+create table project_scrubbing (
+    project_id bigint primary key references project (id) on delete cascade,
+    fields text[] not null default '{}',   -- names
+    patterns text[] not null default '{}', -- regular expressions
+    ip text not null default 'keep' constraint project_scrubbing_ip_known check (ip in ('keep', 'cut', 'drop')),
+    version int not null default 1,
+    changed_at timestamptz not null default now(),
+    changed_by bigint,
+    constraint project_scrubbing_is_bounded check (cardinality(fields) <= 50 and cardinality(patterns) <= 50)
+);
+create trigger project_scrubbing_snapshot after insert or update or delete on project_scrubbing
+    for each statement execute function snapshot_changed();
+
+grant select, insert, update, delete on project_scrubbing to croak_worker;
+grant select on project_scrubbing to croak_web;

@@ -4,7 +4,7 @@
 //! The housekeeper is whoever holds an advisory lock, and does its work on the connection that holds it: who loses the
 //! connection is no longer housekeeper and can do nothing in that belief.
 
-use notice::{Snapshot, SnapshotDictionary, SnapshotProject};
+use notice::{Snapshot, SnapshotDictionary, SnapshotProject, SnapshotScrubbing};
 use sqlx::postgres::PgConnection;
 use time::{Date, OffsetDateTime};
 
@@ -97,9 +97,11 @@ impl Housekeeper {
             .await?;
         let projects = sqlx::query!(
             r#"select p.id, p.lane_subset, p.rate_per_minute_max, p.disabled,
-                   coalesce(array_agg(k.key) filter (where k.key is not null), '{}') as "keys!"
+                   coalesce(array_agg(k.key) filter (where k.key is not null), '{}') as "keys!",
+                   s.fields as "fields?", s.patterns as "patterns?", s.ip as "ip?"
                from project p left join project_key k on k.project_id = p.id and k.revoked_at is null
-               where p.deleted_at is null group by p.id order by p.id"#
+               left join project_scrubbing s on s.project_id = p.id
+               where p.deleted_at is null group by p.id, s.project_id order by p.id"#
         )
         .fetch_all(&mut self.connection)
         .await?;
@@ -120,6 +122,11 @@ impl Housekeeper {
                     lane_subset: u32::from(project.lane_subset.unsigned_abs()),
                     rate_per_minute_max: project.rate_per_minute_max.map(i32::unsigned_abs),
                     disabled: project.disabled,
+                    scrubbing: project.ip.map(|ip| SnapshotScrubbing {
+                        fields: project.fields.unwrap_or_default(),
+                        patterns: project.patterns.unwrap_or_default(),
+                        ip,
+                    }),
                 })
                 .collect(),
         })

@@ -450,7 +450,8 @@ mod tests {
 
     #[test]
     fn an_id_tells_what_was_sent_again_from_what_is_new() {
-        let project = |id| Project { id, lane_subset: 1, rate_per_minute_max: None, is_disabled: false };
+        let project =
+            |id| Project { id, lane_subset: 1, rate_per_minute_max: None, is_disabled: false, ..Project::default() };
         let end = AttachmentEnd { client_id: "e".into(), name: "a".into(), sha256: vec![1; 32], ..Default::default() };
         let id = id_of(&project(1), &end);
         assert_eq!((id.len(), id_of(&project(1), &end)), (16, id.clone()));

@@ -51,6 +51,7 @@ impl Intake {
     ) -> (NoticeId, Draft) {
         notice::normalise(&mut notice);
         notice::scrub(&mut notice);
+        project.scrubbing.apply(&mut notice);
         let stamp = self.stamp(project, lane_hash(&notice));
         let FoldKey(fold_key) = fold_key(&notice);
         let id = stamp.id;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use notice::{LaneEpoch, Snapshot};
+use notice::{LaneEpoch, ScrubRules, Snapshot, SnapshotProject};
 use queue::body::{Dictionaries, Dictionary};
 use queue::{Lanes, QueueError};
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 const LANE_SUBSET_DEFAULT: u16 = 16;
 
 /// One project, as far as a door needs to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Project {
     pub(crate) id: u64,
     /// How many lanes it may use.
@@ -21,6 +21,8 @@ pub(crate) struct Project {
     /// Notices per minute that its operator allows on this gateway; none means accept and fold.
     pub(crate) rate_per_minute_max: Option<u32>,
     pub(crate) is_disabled: bool,
+    /// What it takes out of its notices beside what is always taken out.
+    pub(crate) scrubbing: ScrubRules,
 }
 
 /// All projects at one version of the snapshot.
@@ -66,6 +68,7 @@ impl Projects {
                 lane_subset: lane_subset.unwrap_or(LANE_SUBSET_DEFAULT),
                 rate_per_minute_max: known.rate_per_minute_max,
                 is_disabled: known.disabled,
+                scrubbing: scrubbing(known),
             });
             let keys = known.key_sha256.iter().filter_map(|hash| <[u8; 32]>::try_from(hash.as_slice()).ok());
             by_key.extend(keys.map(|hash| (hash, Arc::clone(&project))));
@@ -97,6 +100,17 @@ impl Projects {
     pub(crate) fn count(&self) -> usize {
         self.by_id.len()
     }
+}
+
+/// The rules of a project. They were compiled before they were published; one that does not compile here any more must not let
+/// through what the others take out.
+fn scrubbing(project: &SnapshotProject) -> ScrubRules {
+    let Some(published) = &project.scrubbing else { return ScrubRules::default() };
+    ScrubRules::of(published).unwrap_or_else(|error| {
+        let project_id = project.id;
+        tracing::error!(project_id, error = service::causes(&error), "a project's scrubbing rules cannot be used");
+        ScrubRules::usable(published)
+    })
 }
 
 /// The projects as they are known now, or none yet. Cheap to clone.

@@ -45,7 +45,8 @@ mod tests {
 
     #[test]
     fn a_minutes_worth_passes_and_then_a_steady_stream() {
-        let project = Project { id: 1, lane_subset: 1, rate_per_minute_max: Some(30), is_disabled: false };
+        let project =
+            Project { id: 1, lane_subset: 1, rate_per_minute_max: Some(30), is_disabled: false, ..Project::default() };
         let rates = Rates::default();
         let start = Instant::now();
         let passed = (0..100).filter(|_| rates.take(&project, start).is_ok()).count();
@@ -56,7 +57,8 @@ mod tests {
 
     #[test]
     fn without_a_limit_everything_passes() {
-        let project = Project { id: 1, lane_subset: 1, rate_per_minute_max: None, is_disabled: false };
+        let project =
+            Project { id: 1, lane_subset: 1, rate_per_minute_max: None, is_disabled: false, ..Project::default() };
         let rates = Rates::default();
         assert!((0..10_000).all(|_| rates.take(&project, Instant::now()).is_ok()));
     }

@@ -49,6 +49,10 @@ pub(crate) fn routes(app: App) -> Router {
         )
         .route("/projects/{project_id}/deploys", get(deploys::page))
         .route("/projects/{project_id}/ingest", get(ingest::page))
+        .route(
+            "/projects/{project_id}/settings/scrubbing",
+            get(settings::scrubbing::page).post(settings::scrubbing::save),
+        )
         .route("/projects/{project_id}/settings", get(settings::general::page))
         .route("/projects/{project_id}/settings/alerts", get(settings::alerts::page))
         .route("/projects/{project_id}/settings/alerts/mine", post(settings::alerts::mine::choose))

@@ -30,7 +30,7 @@ pub use command::{
     Act, AskLink, ChangeFound, ChangeTicked, Comeback, CommandResult, CommandStatus, CreateProject, DeleteComment,
     DeleteGroup, EMAIL_CHARS_MAX, EditComment, ForgetSearch, GroupAct, GroupChange, LinkWanted, MERGED_MAX, MakeFeed,
     MergeGroups, MuteUntil, NAME_CHARS_MAX, Order, Outcome, Registration, RevokeFeed, SaveSearch, SeenGroup,
-    SetPassword, TICKED_MAX, UndoBulk, UnmergeGroup, WriteComment,
+    SetPassword, SetScrubbing, TICKED_MAX, UndoBulk, UnmergeGroup, WriteComment,
 };
 pub use command::{
     ChooseNotifications, DeleteDestination, DeleteRule, EnableDestination, SaveDestination, SaveRule, TestDestination,

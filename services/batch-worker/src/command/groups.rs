@@ -1,9 +1,10 @@
 //! What people do to groups, as the store takes it.
 
+use notice::IpRule;
 use service::proto::command::{self as asked_for, group_change::Change};
 use store::writer::{
     ChangeFound, ChangeTicked, Comeback, DeleteComment, DeleteGroup, EditComment, GroupAct, GroupChange, MergeGroups,
-    MuteUntil, SeenGroup, UndoBulk, UnmergeGroup, WriteComment,
+    MuteUntil, SeenGroup, SetScrubbing, UndoBulk, UnmergeGroup, WriteComment,
 };
 use tonic::Status;
 use uuid::Uuid;
@@ -103,4 +104,10 @@ pub(super) fn undo_bulk(asked: &asked_for::UndoBulk) -> Result<UndoBulk, Status>
 
 pub(super) fn delete(asked: &asked_for::DeleteGroup) -> DeleteGroup {
     DeleteGroup { group_id: asked.group_id, expected_version: asked.expected_version }
+}
+
+pub(super) fn set_scrubbing(asked: asked_for::SetScrubbing) -> Result<SetScrubbing, Status> {
+    let ip = IpRule::parse(&asked.ip).ok_or_else(|| Status::invalid_argument("no such rule for addresses"))?;
+    let expected_version = asked.expected_version;
+    Ok(SetScrubbing { fields: asked.fields, patterns: asked.patterns, ip, expected_version })
 }

@@ -53,6 +53,7 @@ impl Commands for Executor {
             Some(Action::UndoBulk(asked)) => self.act(order, groups::undo_bulk(&asked)?).await,
             Some(Action::DeleteGroup(asked)) => self.act(order, groups::delete(&asked)).await,
             Some(Action::ChangeFound(asked)) => self.act(order, groups::change_found(&asked)?).await,
+            Some(Action::SetScrubbing(asked)) => self.act(order, groups::set_scrubbing(asked)?).await,
             Some(Action::AskLink(asked)) => self.act(order, accounts::ask_link(asked, self.public_url.clone())).await,
             Some(Action::SetPassword(asked)) => {
                 self.act(order, accounts::set_password(asked, self.public_url.clone())).await

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use journal::Kind;
-use notice::{Deploy, Notice, NoticeId, Stats};
+use notice::{Deploy, Notice, NoticeId, SnapshotScrubbing, Stats};
 
-use crate::harness::{Answer, KEY, body, of_kind, ready};
+use crate::harness::{Answer, KEY, Setup, body, of_kind, ready, snapshot};
 
 pub(crate) fn xml_notice() -> String {
     format!(
@@ -48,6 +48,27 @@ async fn an_xml_notice_is_on_the_disk_when_it_is_answered() {
     let notice: Notice = body(record);
     assert_eq!(notice.errors[0].message.as_deref(), Some("card declined"));
     assert_eq!(notice::fold_key(&notice).0, record.fold_key);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_projects_rules_name_is_never_on_the_disk() {
+    let setup = Setup::new(&[]);
+    let mut snapshot = snapshot();
+    snapshot.projects[0].scrubbing = Some(SnapshotScrubbing {
+        // A pattern that cannot be used any more does not let through what the others take out.
+        patterns: vec!["(".into(), "declined$".into()],
+        fields: vec!["tax_id".into()],
+        ip: "drop".into(),
+    });
+    setup.publish(&snapshot).await;
+    let gateway = setup.start().await;
+    gateway.becomes_ready().await;
+    gateway.send("POST", XML_PATH, &[("Content-Type", "text/xml")], xml_notice().as_bytes()).await;
+    let records = gateway.stop().await;
+    let [record] = of_kind(&records, Kind::Notice)[..] else { panic!("one notice") };
+    let notice: Notice = body(record);
+    assert_eq!(notice.errors[0].message.as_deref(), Some("card [FILTERED]"));
+    assert!(notice.notes.iter().any(|note| note.contains("project's rules")), "{:?}", notice.notes);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,7 @@ pub(crate) fn snapshot() -> Snapshot {
         lane_subset: 4,
         rate_per_minute_max: None,
         disabled: false,
+        scrubbing: None,
     };
     Snapshot {
         install_id: INSTALL_ID.to_owned(),

@@ -12,6 +12,7 @@ mod groups;
 mod letters;
 mod merges;
 mod projects;
+mod scrubbing;
 mod told;
 
 use std::future::Future;
@@ -28,6 +29,7 @@ pub use finding::{ForgetSearch, MakeFeed, RevokeFeed, SaveSearch};
 pub use groups::{Comeback, GroupAct, GroupChange, MuteUntil};
 pub use merges::{MERGED_MAX, MergeGroups, SeenGroup, UnmergeGroup};
 pub use projects::{CreateProject, NAME_CHARS_MAX};
+pub use scrubbing::SetScrubbing;
 pub use told::{
     ChooseNotifications, DeleteDestination, DeleteRule, EnableDestination, SaveDestination, SaveRule, TestDestination,
     Unsubscribe,

@@ -4,6 +4,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod general;
+pub(crate) mod scrubbing;
 
 use askama::Template;
 use axum::response::Response;
@@ -20,17 +21,20 @@ pub(crate) enum Section {
     General,
     /// What people are told.
     Alerts,
+    /// What is taken out of notices.
+    Scrubbing,
 }
 
 impl Section {
     /// All of them, in the order of the list.
-    const ALL: [Section; 2] = [Section::General, Section::Alerts];
+    const ALL: [Section; 3] = [Section::General, Section::Alerts, Section::Scrubbing];
 
     /// What the list calls it.
     fn label(self) -> &'static str {
         match self {
             Section::General => "General",
             Section::Alerts => "Alerts",
+            Section::Scrubbing => "Scrubbing",
         }
     }
 
@@ -39,6 +43,7 @@ impl Section {
         match self {
             Section::General => format!("/projects/{project_id}/settings"),
             Section::Alerts => format!("/projects/{project_id}/settings/alerts"),
+            Section::Scrubbing => format!("/projects/{project_id}/settings/scrubbing"),
         }
     }
 }
