@@ -77,12 +77,14 @@ create table alert (
     kind text not null,                  -- 'group.new', 'group.reopened', 'group.count', 'group.users'
     at timestamptz not null default now(),
     body jsonb not null,                 -- what was known of the group
+    is_meant boolean not null default true, -- false: whether the rule's search finds the group is not looked at yet
     told_at timestamptz,
     told_as text constraint alert_told_as_known check (told_as in ('single', 'together', 'passed_over')),
     constraint alert_told_whole check ((told_at is null) = (told_as is null)),
     primary key (rule_id, id)
 );
-create index alert_untold on alert (rule_id, id) where told_at is null;
+create index alert_untold on alert (rule_id, id) where told_at is null and is_meant;
+create index alert_unchecked on alert (rule_id, id) where told_at is null and not is_meant;
 create index alert_told on alert (rule_id, told_at) where told_at is not null;
 create index alert_of_group on alert (rule_id, group_id, at) where kind in ('group.count', 'group.users');
 

@@ -1,8 +1,8 @@
 -- Rules that are met by how often a group came within so many minutes. Only groups that came of late can meet one; and a rule is met by
 -- a group once in that time.
-insert into alert (project_id, rule_id, group_id, kind, body)
+insert into alert (project_id, rule_id, group_id, kind, body, is_meant)
 select r.project_id, r.id, counted.group_id, 'group.count',
-    jsonb_build_object('threshold', r.threshold, 'window_minutes', r.window_minutes, 'counted', counted.notice_count)
+    jsonb_build_object('threshold', r.threshold, 'window_minutes', r.window_minutes, 'counted', counted.notice_count), r.search = ''
 from alert_rule r
 cross join lateral (
     select g.id as group_id, sum(m.notice_count) as notice_count

@@ -1,6 +1,6 @@
 -- Rules that are met by how many users met a group: by each group once.
-insert into alert (project_id, rule_id, group_id, kind, body)
-select r.project_id, r.id, met.id, 'group.users', jsonb_build_object('threshold', r.threshold, 'counted', met.user_count)
+insert into alert (project_id, rule_id, group_id, kind, body, is_meant)
+select r.project_id, r.id, met.id, 'group.users', jsonb_build_object('threshold', r.threshold, 'counted', met.user_count), r.search = ''
 from alert_rule r
 cross join lateral (
     select g.id, g.user_count

@@ -6,6 +6,6 @@ select a.id, a.group_id, a.kind, a.at, a.body,
 from alert a
 left join grp g on g.project_id = a.project_id and g.id = a.group_id
 left join grp_text t on t.project_id = a.project_id and t.group_id = a.group_id
-where a.rule_id = $1 and a.told_at is null
+where a.rule_id = $1 and a.told_at is null and a.is_meant
 order by a.id
 limit $2

@@ -13,7 +13,7 @@ select r.id, r.project_id, r.name, r.digest_minutes, r.destination_ids,
     end, false) as "is_quiet!"
 from (
     select rule_id, count(*) as alert_count, min(id) as oldest_id, max(id) as newest_id
-    from alert where told_at is null
+    from alert where told_at is null and is_meant
     group by rule_id
 ) pending
 join alert oldest on oldest.rule_id = pending.rule_id and oldest.id = pending.oldest_id

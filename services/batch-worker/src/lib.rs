@@ -127,6 +127,7 @@ async fn work(
     }
     if config.has(Role::Deliver) {
         let told = deliver::Delivering {
+            reader: Reader::connect(&config.database_url).context("reading CROAK_DATABASE_URL")?,
             reach: if config.deliver_allow_private { deliver::Reach::Any } else { deliver::Reach::Public },
             reality: if config.deliver_rehearsal { deliver::Reality::Rehearsal } else { deliver::Reality::Sent },
             mail: config.mailer()?.map(|mailer| (mailer, health.prefers("mail"))),

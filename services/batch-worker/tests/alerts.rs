@@ -216,6 +216,27 @@ async fn a_group_meets_a_rule_that_counts_once_in_its_time() {
 }
 
 #[tokio::test]
+async fn a_rule_with_a_search_tells_of_what_it_finds() {
+    let bench = Bench::new().await;
+    let mail = MailServer::start();
+    let receiver = Receiver::start().await;
+    destination(&bench, "webhook", &receiver.url()).await;
+    bench.run("update alert_rule set search = 'class:Timeout environment:production' where trigger = 'new'").await;
+    let worker = worker(&bench, &mail).await;
+    let mut elsewhere = notice("Timeout");
+    elsewhere.environment = Some("staging".to_owned());
+    elsewhere.errors[0].frames[0].function = Some("load".to_owned());
+    let records = [notice("Timeout"), notice("KeyError"), elsewhere];
+    let records: Vec<_> = (1..).zip(&records).map(|(seq, notice)| record(LANE, seq, notice)).collect();
+    bench.ship_all(Uuid::now_v7(), 1, &records).await;
+    until(&bench, "all are looked at", "select count(*) from alert where told_at is not null", 3).await;
+    until(&bench, "one is told", "select count(*) from outbox where done_at is not null", 1).await;
+    worker.stop().await;
+    assert_eq!(bench.number("select count(*) from alert where told_as = 'passed_over'").await, 2);
+    assert_eq!(receiver.calls()[0].json()["data"]["class"], "Timeout");
+}
+
+#[tokio::test]
 async fn quiet_hours_and_digests_wait_and_tell_together() {
     let bench = Bench::new().await;
     let mail = MailServer::start();

@@ -83,6 +83,7 @@ impl Reader {
             notices_most: search.notice_count.most,
             users_least: search.user_count.least,
             users_most: search.user_count.most,
+            ids: filter.among.clone(),
             ..Conditions::default()
         };
         match names.as_slice() {

@@ -110,6 +110,8 @@ pub struct GroupFilter {
     pub sort: GroupSort,
     /// Who looks: the `me` of `assigned:me`.
     pub me: Option<i64>,
+    /// Only these groups; none: all.
+    pub among: Option<Vec<i64>>,
 }
 
 /// A group as lists show it.

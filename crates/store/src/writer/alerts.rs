@@ -9,14 +9,19 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{Mail, Writer};
-use crate::StoreError;
 use crate::alert::DestinationKind;
+use crate::reader::search::Search;
+use crate::reader::{GroupFilter, Viewer};
+use crate::{Reader, StoreError};
 
 /// A group that came longer ago than this meets no rule that counts: how far back evaluations look, were none made meanwhile.
 const SEEN_WITHIN: Duration = Duration::from_secs(900);
 
 /// Most groups that meet one rule in one evaluation; more wait for the next.
 const MET_MAX: i64 = 10_000;
+
+/// Alerts of rules with a search that are looked at in one go.
+const CHECKED_MAX: i64 = 1_000;
 
 /// Most members who are told by mail through one destination.
 const READERS_MAX: i64 = 500;
@@ -137,6 +142,32 @@ impl Writer {
         Ok(rules)
     }
 
+    /// Looks whether the searches of rules find the groups that met them: those are told, and the others passed over.
+    pub async fn check_alerts(&self, reader: &Reader) -> Result<(), StoreError> {
+        let rules = sqlx::query_file!("queries/unchecked_alerts.sql", CHECKED_MAX).fetch_all(&self.pool).await?;
+        for rule in rules {
+            let found = match Search::parse(&rule.search) {
+                Ok(search) => found(reader, rule.project_id, search, &rule.group_ids).await?,
+                // It was understood when it was saved; to tell too much is better than to be silent.
+                Err(_) => rule.group_ids.clone(),
+            };
+            let (meant, passed): (Vec<_>, Vec<_>) =
+                rule.ids.iter().zip(&rule.group_ids).partition(|(_, group_id)| found.contains(group_id));
+            let ids = |of: Vec<(&i64, &i64)>| of.into_iter().map(|(id, _)| *id).collect::<Vec<i64>>();
+            sqlx::query!(
+                "update alert set is_meant = id = any($2), told_at = case when id = any($3) then now() end,
+                     told_as = case when id = any($3) then 'passed_over' end
+                 where rule_id = $1 and (id = any($2) or id = any($3)) and told_at is null",
+                rule.rule_id,
+                &ids(meant),
+                &ids(passed)
+            )
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(())
+    }
+
     /// What a rule has to tell, oldest first.
     pub async fn pending_alerts(&self, rule_id: i64, limit: i64) -> Result<Vec<PendingAlert>, StoreError> {
         let alerts = sqlx::query_file_as!(PendingAlert, "queries/pending_alerts.sql", rule_id, limit)
@@ -187,7 +218,7 @@ impl Writer {
         };
         let mut transaction = self.begin().await?;
         let marked = sqlx::query!(
-            "update alert set told_at = now(), told_as = $4 where rule_id = $1 and id between $2 and $3 and told_at is null",
+            "update alert set told_at = now(), told_as = $4 where rule_id = $1 and id between $2 and $3 and told_at is null and is_meant",
             rule.id,
             from_id,
             to_id,
@@ -251,4 +282,13 @@ impl Writer {
     pub async fn unsubscribe_key(&self) -> Result<Vec<u8>, StoreError> {
         Ok(sqlx::query_scalar!("select key from unsubscribe_key").fetch_one(&self.pool).await?)
     }
+}
+
+/// Which of these groups a search finds.
+async fn found(reader: &Reader, project_id: i64, search: Search, among: &[i64]) -> Result<Vec<i64>, StoreError> {
+    let opened = reader.open(Viewer::Project(project_id), project_id).await.map_err(StoreError::from)?;
+    let Some(opened) = opened else { return Ok(Vec::new()) };
+    let filter = GroupFilter { search, among: Some(among.to_vec()), ..GroupFilter::default() };
+    let page = reader.groups(&opened, &filter, None, among.len()).await.map_err(StoreError::from)?;
+    Ok(page.map_or_else(|_| Vec::new(), |page| page.groups.iter().map(|group| group.id).collect()))
 }

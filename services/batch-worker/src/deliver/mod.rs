@@ -12,8 +12,8 @@ mod signature;
 use std::time::Duration;
 
 use service::Check;
-use store::Writer;
 use store::writer::Attempted;
+use store::{Reader, Writer};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::Reach;
@@ -42,6 +42,8 @@ pub(crate) enum Reality {
 
 /// What role deliver is told to do.
 pub(crate) struct Delivering {
+    /// Looks what searches find.
+    pub(crate) reader: Reader,
     pub(crate) reach: Reach,
     pub(crate) reality: Reality,
     /// What mails leave by, and the check that says whether it is there.
@@ -53,7 +55,7 @@ pub(crate) struct Delivering {
 /// Sends until told to stop; then finishes what is under way.
 pub(crate) async fn run(writer: Writer, told: Delivering, shutdown: CancellationToken) -> anyhow::Result<()> {
     describe();
-    let Delivering { reach, reality, mail, public_url } = told;
+    let Delivering { reader, reach, reality, mail, public_url } = told;
     if reality == Reality::Rehearsal {
         tracing::warn!("rehearsal: everything is composed and nothing is sent");
     }
@@ -66,7 +68,7 @@ pub(crate) async fn run(writer: Writer, told: Delivering, shutdown: Cancellation
     let (called, (), ()) = tokio::join!(
         calls::run(writer.clone(), reach, reality, shutdown.clone()),
         mails,
-        alerts::run(writer.clone(), public_url, shutdown.clone()),
+        alerts::run(writer.clone(), reader, public_url, shutdown.clone()),
     );
     called
 }

@@ -65,6 +65,7 @@ fn filter(caller: &Caller, params: &Params) -> Result<GroupFilter, Rejection> {
         state: params.word("state", GroupState::parse, "unresolved, resolved or muted")?,
         sort: params.word("sort", GroupSort::parse, "last_seen, first_seen, count or users")?.unwrap_or_default(),
         me: caller.viewer.user_id(),
+        among: None,
     };
     if filter.search.names_me() && filter.me.is_none() {
         let told = "`query`: `assigned:me` is nobody to the token of a project: name a person's address";

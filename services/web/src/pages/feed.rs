@@ -40,6 +40,7 @@ pub(crate) async fn feed(
         // What is new comes first, and each group comes once.
         sort: GroupSort::FirstSeen,
         me: Some(feed.user_id),
+        among: None,
     };
     let base = app.base_url(&headers);
     let key = format!("feed {} {} {base} {state:?} {name:?} {query}", feed.project_id, feed.user_id);

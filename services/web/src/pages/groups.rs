@@ -283,7 +283,7 @@ async fn read(
             (Search::default(), Some(Trouble { told: error.told.clone(), before, wrong, after }))
         }
     };
-    let filter = GroupFilter { search, state: view.state, sort: view.sort, me };
+    let filter = GroupFilter { search, state: view.state, sort: view.sort, me, among: None };
     // A cursor of another list is an old link: the list begins again.
     let page = match scope.page(reader, &filter, view.cursor.as_deref()).await? {
         Ok(page) => page,

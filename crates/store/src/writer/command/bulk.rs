@@ -245,6 +245,7 @@ impl Unfinished {
             state: self.state.as_deref().and_then(GroupState::parse),
             sort: GroupSort::FirstSeen,
             me: Some(self.actor_id),
+            among: None,
         };
         let limit = usize::try_from(SLICE).unwrap_or(usize::MAX);
         let page = reader.groups(&opened, &filter, self.cursor.as_deref(), limit).await.map_err(StoreError::from)?;

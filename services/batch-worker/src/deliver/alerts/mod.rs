@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use store::alert::DestinationKind;
 use store::writer::{AlertDestination, Content, Message, PendingAlert, PendingRule, Tells};
-use store::{StoreError, Writer};
+use store::{Reader, StoreError, Writer};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -43,12 +43,12 @@ pub(super) struct Sender {
 }
 
 /// Tells until told to stop.
-pub(super) async fn run(writer: Writer, public_url: Option<String>, shutdown: CancellationToken) {
+pub(super) async fn run(writer: Writer, reader: Reader, public_url: Option<String>, shutdown: CancellationToken) {
     let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
     let mut sender = None;
     let mut next_evaluation = Instant::now();
     while !shutdown.is_cancelled() {
-        let looked = look(&writer, public_url.as_deref(), &mut sender, &mut next_evaluation).await;
+        let looked = look(&writer, &reader, public_url.as_deref(), &mut sender, &mut next_evaluation).await;
         if let Err(error) = looked {
             tracing::warn!(error = service::causes(&error), "alerts wait");
         }
@@ -58,6 +58,7 @@ pub(super) async fn run(writer: Writer, public_url: Option<String>, shutdown: Ca
 
 async fn look(
     writer: &Writer,
+    reader: &Reader,
     public_url: Option<&str>,
     sender: &mut Option<Sender>,
     next_evaluation: &mut Instant,
@@ -69,6 +70,7 @@ async fn look(
             tracing::info!(met, "groups met rules that count");
         }
     }
+    writer.check_alerts(reader).await?;
     let rules = writer.pending_rules(OF_LATE).await?;
     if rules.is_empty() {
         return Ok(());
