@@ -6,6 +6,10 @@ use sha2::{Digest as _, Sha256};
 /// What every token begins with, so that one can be recognised where it should not be.
 pub const PREFIX: &str = "croak_";
 
+/// What tokens may be allowed: Croak's own, and those of Sentry that build tools are given.
+pub const SCOPES: &[&str] =
+    &["read", "write", "org:read", "org:ci", "project:read", "project:write", "project:releases"];
+
 /// What the database keeps of a token or a key.
 pub fn sha256(clear: &str) -> [u8; 32] {
     Sha256::digest(clear.as_bytes()).into()

@@ -10,7 +10,10 @@ use database::Database;
 use sqlx::Executor as _;
 use store::reader::{LinkPurpose, Viewer};
 use store::writer::{
-    Act, AskLink, CommandStatus, CreateProject, LinkWanted, Order, Outcome, Registration, SetPassword,
+    AcceptInvitation, Act, AskEmail, AskLink, ChangeProject, ChangeTeam, CommandStatus, ConfirmEmail, CreateKey,
+    CreateProject, CreateTeam, CreateToken, DeleteAccount, DeleteProject, EnableTotp, Invite, LinkWanted, Order,
+    Outcome, Registration, RevokeKey, RevokeToken, SetOrganizationMember, SetPassword, SetProjectMember, TeamChange,
+    UseRecoveryCode, UseTotp,
 };
 use store::{Reader, Role, Writer};
 use uuid::Uuid;
@@ -37,6 +40,11 @@ impl Scene {
         self.writer.execute(order, act).await.unwrap().outcome
     }
 
+    async fn act_in(&self, actor_id: i64, project_id: i64, act: impl Act) -> Outcome {
+        let order = Order { id: Uuid::now_v7(), actor_id, project_id };
+        self.writer.execute(order, act).await.unwrap().outcome
+    }
+
     /// The tokens of the links in mails that wait, oldest first.
     async fn links(&self, email: &str) -> Vec<String> {
         let texts: Vec<String> =
@@ -46,7 +54,9 @@ impl Scene {
                 .await
                 .unwrap();
         let token = |text: &String| {
-            let (_, after) = text.split_once("https://croak.example/link/")?;
+            let after = ["link", "invitation"]
+                .iter()
+                .find_map(|what| Some(text.split_once(&format!("https://croak.example/{what}/"))?.1))?;
             after.split_whitespace().next().map(str::to_owned)
         };
         texts.iter().filter_map(token).collect()
@@ -252,4 +262,224 @@ async fn who_sees_a_project_is_decided_by_organization_team_and_membership() {
     assert_eq!(role(1, 1).await, None);
     let foreign = scene.database.pool.execute("insert into team_project values (9, 7, 3)").await;
     assert!(foreign.is_err(), "a team has projects of its own organization only");
+}
+
+/// An organization of Ada's, with a project.
+async fn acme(scene: &Scene) -> (i64, i64, i64) {
+    let ada = scene.account("ada@example.org").await;
+    let project_id = scene.act(ada, new_project("Shop")).await.made_id;
+    (ada, scene.reader.organizations_of(ada).await.unwrap()[0].id, project_id)
+}
+
+fn invite(organization_id: i64, email: &str, role: Role) -> Invite {
+    let public_url = Some("https://croak.example".to_owned());
+    Invite { organization_id, email: email.to_owned(), role, team_id: None, public_url }
+}
+
+fn accept(token: &str, password_hash: &str) -> AcceptInvitation {
+    let token_sha256 = store::token::sha256(token).to_vec();
+    AcceptInvitation { token_sha256, password_hash: password_hash.to_owned(), registration: Registration::Invited }
+}
+
+#[tokio::test]
+async fn who_is_invited_joins_once_with_a_new_account_or_the_own_one() {
+    let scene = Scene::new().await;
+    let (ada, acme, project_id) = acme(&scene).await;
+    let team = scene.act(ada, CreateTeam { organization_id: acme, name: "Backend".into() }).await.made_id;
+    let add = TeamChange::AddProject(project_id);
+    scene.act(ada, ChangeTeam { organization_id: acme, team_id: team, change: add }).await;
+    let into_team = Invite { team_id: Some(team), ..invite(acme, "Bob@Example.org", Role::Member) };
+    assert_eq!(scene.act(ada, into_team).await.status, CommandStatus::Done);
+    let link = scene.links("bob@example.org").await.pop().unwrap();
+    let found = scene.reader.invitation(&store::token::sha256(&link)).await.unwrap().unwrap();
+    assert_eq!((found.organization.as_str(), found.has_account), ("Acme", false));
+
+    assert_eq!(scene.act(NOBODY, accept(&link, "")).await.status, CommandStatus::Denied, "without a password");
+    let closed = AcceptInvitation { registration: Registration::Closed, ..accept(&link, "$argon2id$x") };
+    assert_eq!(scene.act(NOBODY, closed).await.status, CommandStatus::Denied);
+    let bob = scene.act(NOBODY, accept(&link, "$argon2id$bob")).await;
+    assert_eq!(bob.status, CommandStatus::Done, "{}", bob.told);
+    assert_eq!(scene.act(NOBODY, accept(&link, "$argon2id$eve")).await.status, CommandStatus::Invalid, "it works once");
+    let opened = scene.reader.open(Viewer::User(bob.made_id), project_id).await.unwrap().unwrap();
+    assert_eq!(opened.role(), Some(Role::Member), "by the team");
+
+    let eve = scene.account("eve@example.org").await;
+    scene.act(ada, invite(acme, "cleo@example.org", Role::Viewer)).await;
+    let link = scene.links("cleo@example.org").await.pop().unwrap();
+    assert_eq!(scene.act(eve, accept(&link, "")).await.status, CommandStatus::Denied, "it is for another address");
+    assert_eq!(scene.act(NOBODY, sign_up("cleo@example.org", Registration::Invited)).await.status, CommandStatus::Done);
+    let sign_up_link = scene.links("cleo@example.org").await.pop().unwrap();
+    let cleo = scene.act(NOBODY, set_password(&sign_up_link, "$argon2id$cleo")).await.made_id;
+    assert_eq!(scene.act(cleo, accept(&link, "")).await.status, CommandStatus::Done);
+    assert_eq!(scene.reader.organizations_of(cleo).await.unwrap()[0].role, Role::Viewer);
+}
+
+#[tokio::test]
+async fn roles_are_given_by_those_who_may_and_an_owner_is_left() {
+    let scene = Scene::new().await;
+    let (ada, acme, project_id) = acme(&scene).await;
+    let mut people = Vec::new();
+    for (email, role) in [("adm@example.org", Role::Admin), ("mem@example.org", Role::Member)] {
+        scene.act(ada, invite(acme, email, role)).await;
+        let link = scene.links(email).await.pop().unwrap();
+        people.push(scene.act(NOBODY, accept(&link, "$argon2id$x")).await.made_id);
+    }
+    let (admin, member) = (people[0], people[1]);
+    let set = |user_id, role| SetOrganizationMember { organization_id: acme, user_id, role };
+    let denied = CommandStatus::Denied;
+    assert_eq!(scene.act(member, set(member, Some(Role::Admin))).await.status, denied);
+    assert_eq!(scene.act(member, invite(acme, "x@example.org", Role::Viewer)).await.status, denied);
+    assert_eq!(scene.act(admin, set(admin, Some(Role::Owner))).await.status, denied, "owners are named by owners");
+    assert_eq!(scene.act(admin, set(ada, None)).await.status, denied);
+    assert_eq!(scene.act(admin, invite(acme, "x@example.org", Role::Owner)).await.status, denied);
+    assert_eq!(scene.act(ada, set(ada, Some(Role::Member))).await.status, CommandStatus::Invalid, "the last owner");
+    assert_eq!(scene.act(ada, DeleteAccount {}).await.status, CommandStatus::Invalid, "nobody else owns it");
+
+    assert_eq!(scene.act(ada, set(admin, Some(Role::Owner))).await.status, CommandStatus::Done);
+    let (one, other) = tokio::join!(scene.act(ada, set(admin, None)), scene.act(admin, set(ada, None)));
+    let done = [&one, &other].into_iter().filter(|outcome| outcome.status == CommandStatus::Done).count();
+    assert_eq!(done, 1, "two owners do not take each other out: {one:?} {other:?}");
+    assert_eq!(scene.database.number("select count(*) from organization_member where role = 'owner'").await, 1);
+
+    assert!(scene.reader.open(Viewer::User(member), project_id).await.unwrap().is_none(), "a member without a team");
+    assert_eq!(scene.act(member, set(member, None)).await.status, CommandStatus::Done, "everybody may leave");
+    assert_eq!(scene.act(member, DeleteAccount {}).await.status, CommandStatus::Done);
+    assert!(scene.reader.account(member).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn settings_keys_and_members_of_a_project_are_its_managers() {
+    let scene = Scene::new().await;
+    let (ada, acme, project_id) = acme(&scene).await;
+    scene.act(ada, invite(acme, "bob@example.org", Role::Member)).await;
+    let link = scene.links("bob@example.org").await.pop().unwrap();
+    let bob = scene.act(NOBODY, accept(&link, "$argon2id$x")).await.made_id;
+    let eve = scene.account("eve@example.org").await;
+
+    let let_in = |user_id, role| SetProjectMember { user_id, role };
+    assert_eq!(scene.act_in(ada, project_id, let_in(eve, Some(Role::Viewer))).await.status, CommandStatus::Missing);
+    assert_eq!(scene.act_in(ada, project_id, let_in(bob, Some(Role::Member))).await.status, CommandStatus::Done);
+    let opened = scene.reader.open(Viewer::User(bob), project_id).await.unwrap().unwrap();
+    assert!(opened.may_act() && !opened.may_manage());
+
+    let change =
+        ChangeProject { name: "Store".into(), retention_days: 30, rate_per_minute_max: Some(60), disabled: false };
+    for actor in [bob, eve, NOBODY] {
+        assert_eq!(scene.act_in(actor, project_id, change.clone()).await.status, CommandStatus::Denied);
+        assert_eq!(scene.act_in(actor, project_id, CreateKey {}).await.status, CommandStatus::Denied);
+        assert_eq!(
+            scene.act_in(actor, project_id, let_in(actor, Some(Role::Owner))).await.status,
+            CommandStatus::Denied
+        );
+    }
+    assert_eq!(scene.act_in(ada, project_id, change.clone()).await.status, CommandStatus::Done);
+    let never = ChangeProject { retention_days: 0, ..change };
+    assert_eq!(scene.act_in(ada, project_id, never).await.status, CommandStatus::Invalid);
+    let settings = scene.reader.project_settings(&opened).await.unwrap().unwrap();
+    assert_eq!(
+        (settings.name.as_str(), settings.retention_days, settings.rate_per_minute_max),
+        ("Store", 30, Some(60))
+    );
+
+    scene.act_in(ada, project_id, CreateKey {}).await;
+    let keys = scene.reader.project_keys(&opened).await.unwrap();
+    assert_eq!(keys.len(), 2);
+    let revoke = RevokeKey { key_sha256: store::token::sha256(&keys[0].0).to_vec() };
+    assert_eq!(scene.act_in(ada, project_id, revoke).await.status, CommandStatus::Done);
+    assert_eq!(scene.reader.project_keys(&opened).await.unwrap().len(), 1);
+    let logged: Vec<String> =
+        scene.reader.audit_log(acme, None, 100).await.unwrap().into_iter().map(|line| line.kind).collect();
+    for kind in [
+        "organization.made",
+        "project.made",
+        "member.invited",
+        "member.joined",
+        "project.changed",
+        "key.made",
+        "key.revoked",
+    ] {
+        assert!(logged.iter().any(|logged| logged == kind), "{kind} is not in {logged:?}");
+    }
+
+    assert_eq!(
+        scene.act_in(ada, project_id, DeleteProject { slug: "wrong".into() }).await.status,
+        CommandStatus::Invalid
+    );
+    assert_eq!(scene.act_in(ada, project_id, DeleteProject { slug: "shop".into() }).await.status, CommandStatus::Done);
+    assert!(scene.reader.open(Viewer::User(ada), project_id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_token_opens_until_it_is_revoked_and_only_its_owner_revokes_it() {
+    let scene = Scene::new().await;
+    let (ada, _, project_id) = acme(&scene).await;
+    let eve = scene.account("eve@example.org").await;
+    let token = |clear: &str| CreateToken {
+        name: "script".into(),
+        scopes: vec!["read".into()],
+        days: Some(30),
+        token_sha256: store::token::sha256(clear).to_vec(),
+    };
+    let own = scene.act(ada, token("croak_own")).await.made_id;
+    scene.act_in(ada, project_id, token("croak_project")).await;
+    let viewer =
+        async |clear: &str| scene.reader.token(&store::token::sha256(clear)).await.unwrap().map(|token| token.viewer);
+    assert_eq!(viewer("croak_own").await, Some(Viewer::User(ada)));
+    assert_eq!(viewer("croak_project").await, Some(Viewer::Project(project_id)));
+    assert_eq!(scene.act_in(eve, project_id, token("croak_eve")).await.status, CommandStatus::Denied);
+    let everything = CreateToken { scopes: vec!["everything".into()], ..token("croak_more") };
+    assert_eq!(scene.act(ada, everything).await.status, CommandStatus::Invalid);
+    assert_eq!(scene.act(eve, RevokeToken { token_id: own }).await.status, CommandStatus::Missing);
+    assert_eq!(scene.act(ada, RevokeToken { token_id: own }).await.status, CommandStatus::Done);
+    assert_eq!(viewer("croak_own").await, None);
+    assert_eq!(scene.reader.tokens(Viewer::Project(project_id)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_code_of_the_second_factor_is_taken_once_however_many_show_it() {
+    let scene = Scene::new().await;
+    let ada = scene.account("ada@example.org").await;
+    let code = |n: u8| vec![n; 32];
+    let enable = EnableTotp { sealed_secret: vec![1, 2, 3], step: 100, recovery_sha256: (0..10).map(code).collect() };
+    assert_eq!(scene.act(ada, enable.clone()).await.status, CommandStatus::Done);
+    assert_eq!(scene.act(ada, enable).await.status, CommandStatus::Conflict);
+    assert_eq!(scene.act(NOBODY, UseTotp { user_id: ada, step: 100 }).await.status, CommandStatus::Denied);
+    let mut tries = tokio::task::JoinSet::new();
+    for n in 0..16 {
+        let writer = scene.writer.clone();
+        let order = Order { id: Uuid::now_v7(), actor_id: NOBODY, project_id: 0 };
+        let recovery = UseRecoveryCode { user_id: ada, code_sha256: code(3) };
+        tries.spawn(async move {
+            match n % 2 {
+                0 => writer.execute(order, UseTotp { user_id: ada, step: 101 }).await,
+                _ => writer.execute(order, recovery).await,
+            }
+            .unwrap()
+            .outcome
+            .status
+        });
+    }
+    let taken = tries.join_all().await.into_iter().filter(|status| *status == CommandStatus::Done).count();
+    assert_eq!(taken, 2, "the code and the recovery code, each once");
+    let factor = scene.reader.second_factor(ada).await.unwrap().unwrap();
+    assert_eq!((factor.codes_left, factor.sealed_secret), (9, vec![1, 2, 3]));
+}
+
+#[tokio::test]
+async fn another_address_holds_when_its_link_was_followed_and_the_old_one_is_told() {
+    let scene = Scene::new().await;
+    let ada = scene.account("ada@example.org").await;
+    scene.account("eve@example.org").await;
+    let ask = |email: &str| AskEmail { email: email.into(), public_url: Some("https://croak.example".into()) };
+    let free = scene.act(ada, ask("lovelace@example.org")).await;
+    assert_eq!(free, scene.act(ada, ask("eve@example.org")).await, "whether an address has an account is not told");
+    assert_eq!(scene.database.number("select count(*) from outbox where kind = 'account.address_leaves'").await, 2);
+    assert_eq!(scene.links("eve@example.org").await.len(), 1, "only that of her own sign-up");
+    assert_eq!(scene.reader.account(ada).await.unwrap().unwrap().email, "ada@example.org");
+    let link = scene.links("lovelace@example.org").await.pop().unwrap();
+    assert_eq!(scene.act(NOBODY, set_password(&link, "$argon2id$x")).await.status, CommandStatus::Invalid);
+    let confirm = ConfirmEmail { token_sha256: store::token::sha256(&link).to_vec() };
+    assert_eq!(scene.act(NOBODY, confirm.clone()).await.status, CommandStatus::Done);
+    assert_eq!(scene.act(NOBODY, confirm).await.status, CommandStatus::Invalid, "it works once");
+    assert_eq!(scene.reader.account(ada).await.unwrap().unwrap().email, "lovelace@example.org");
 }

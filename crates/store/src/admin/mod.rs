@@ -15,13 +15,14 @@ mod status;
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 
+pub use crate::token::SCOPES;
 pub use crate::writer::Organization;
 pub use audit::{Audit, Finding};
 pub use dead::{DeadNotice, DeadNoticeId};
 pub use destination::{DeliveryRow, DestinationRow, NewDestination};
 pub use lanes::{EPOCH_LANES_MAX, EpochState, LANE_NUMBERS, LaneEpochStatus};
 pub use measured::{Server, Statement, StatementCounts};
-pub use people::{NewToken, SCOPES, TokenOwner};
+pub use people::{NewToken, TokenOwner};
 pub use project::{NewProject, ProjectRow};
 pub use status::{JournalStatus, LaneStatus, Status, WorkerStatus};
 

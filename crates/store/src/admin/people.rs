@@ -2,11 +2,8 @@
 
 use super::Admin;
 use super::project::taken;
+use crate::token::SCOPES;
 use crate::{StoreError, token};
-
-/// What tokens may be allowed: Croak's own, and those of Sentry that build tools are given.
-pub const SCOPES: &[&str] =
-    &["read", "write", "org:read", "org:ci", "project:read", "project:write", "project:releases"];
 
 /// Fewest characters of a token that comes from elsewhere.
 const TOKEN_CHARS_MIN: usize = 32;

@@ -1,5 +1,7 @@
 //! Who signs in, and which tokens open what.
 
+use sqlx::types::time::OffsetDateTime;
+
 use super::{ReadError, Reader, Viewer};
 
 /// Somebody who can sign in.
@@ -102,5 +104,57 @@ impl Reader {
                 _ => LinkPurpose::Reset,
             },
         }))
+    }
+}
+
+/// A token as its owner sees it: never in clear.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the columns")]
+pub struct TokenLine {
+    pub id: i64,
+    pub name: String,
+    pub scopes: Vec<String>,
+    pub created_at: OffsetDateTime,
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+/// The second factor of an account.
+#[derive(Clone, Debug)]
+pub struct SecondFactor {
+    /// The secret, sealed.
+    pub sealed_secret: Vec<u8>,
+    /// Recovery codes that were not used.
+    pub codes_left: i64,
+}
+
+impl Reader {
+    /// The valid tokens of a person or of a project, newest first.
+    pub async fn tokens(&self, owner: Viewer) -> Result<Vec<TokenLine>, ReadError> {
+        let tokens = sqlx::query_as!(
+            TokenLine,
+            "select id, name, scopes, created_at, expires_at from api_token
+             where (user_id = $1::bigint or project_id = $2::bigint) and revoked_at is null
+                 and (expires_at is null or expires_at > now())
+             order by id desc",
+            owner.user_id(),
+            owner.project_id()
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(tokens)
+    }
+
+    /// The second factor of an account, if it has one.
+    pub async fn second_factor(&self, user_id: i64) -> Result<Option<SecondFactor>, ReadError> {
+        let factor = sqlx::query_as!(
+            SecondFactor,
+            r#"select t.secret as sealed_secret,
+                   (select count(*) from recovery_code c where c.user_id = t.user_id and c.used_at is null) as "codes_left!"
+               from totp t where t.user_id = $1"#,
+            user_id
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(factor)
     }
 }

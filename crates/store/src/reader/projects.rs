@@ -24,7 +24,7 @@ impl Viewer {
         }
     }
 
-    fn project_id(self) -> Option<i64> {
+    pub(super) fn project_id(self) -> Option<i64> {
         match self {
             Viewer::User(_) => None,
             Viewer::Project(id) => Some(id),

@@ -36,4 +36,15 @@ impl Reader {
         .await?;
         Ok(settings)
     }
+
+    /// The keys of a project that are valid, oldest first, and when each was made.
+    pub async fn project_keys(&self, opened: &Opened) -> Result<Vec<(String, OffsetDateTime)>, ReadError> {
+        let rows = sqlx::query!(
+            "select key, created_at from project_key where project_id = $1 and revoked_at is null order by created_at, key",
+            opened.id()
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.key, row.created_at)).collect())
+    }
 }

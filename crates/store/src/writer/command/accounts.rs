@@ -6,8 +6,9 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use sqlx::{Postgres, Transaction};
 
+use super::projects::{named, unnamed};
 use super::{Act, CommandStatus, Order, Outcome, letters, note};
-use crate::writer::mail::{self, Mail};
+use crate::writer::mail;
 use crate::{StoreError, token};
 
 /// Links that one address is sent within an hour; who asks for more is answered alike, and sent nothing.
@@ -173,6 +174,204 @@ impl Act for SetPassword {
     }
 }
 
+/// Somebody chooses another password; the web has compared the one before. It ends all sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangePassword {
+    /// Argon2id, as a PHC string.
+    #[serde(serialize_with = "fingerprint")]
+    pub password_hash: String,
+    /// Where the pages are.
+    #[serde(skip)]
+    pub public_url: Option<String>,
+}
+
+impl Act for ChangePassword {
+    fn kind(&self) -> &'static str {
+        "change_password"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        change_password(transaction, order.actor_id, &self.password_hash, self.public_url.as_deref()).await?;
+        note(transaction, order, None, "account.password_changed", "").await?;
+        Ok(Outcome::done("Your password is changed."))
+    }
+}
+
+/// Somebody chooses what others call them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangeName {
+    /// The name; empty for none.
+    pub name: String,
+}
+
+impl Act for ChangeName {
+    fn kind(&self) -> &'static str {
+        "change_name"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        let name = if self.name.trim().is_empty() { Some(String::new()) } else { named(&self.name) };
+        let Some(name) = name else { return Ok(unnamed("A person")) };
+        sqlx::query!("update user_account set name = $2 where id = $1", order.actor_id, name)
+            .execute(&mut **transaction)
+            .await?;
+        Ok(Outcome::done("Your name is changed."))
+    }
+}
+
+/// Somebody wants another address: it is told by a link to the new one, and a notice to the old one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AskEmail {
+    /// The new address.
+    pub email: String,
+    /// Where the pages are.
+    #[serde(skip)]
+    pub public_url: Option<String>,
+}
+
+impl Act for AskEmail {
+    fn kind(&self) -> &'static str {
+        "ask_email"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        let Some(public_url) = &self.public_url else {
+            return Ok(Outcome::ended(CommandStatus::Invalid, NO_ADDRESS));
+        };
+        let Some(email) = address(&self.email) else {
+            return Ok(Outcome::ended(CommandStatus::Invalid, "This is not an e-mail address."));
+        };
+        let asked = sqlx::query!(
+            r#"select u.email, exists (select from user_account where email = $2) as "is_taken!",
+                   (select count(*) from account_link where (user_id = $1 and purpose = 'email' or email = $2)
+                       and made_at > now() - interval '1 hour') as "link_count!"
+               from user_account u where u.id = $1"#,
+            order.actor_id,
+            email
+        )
+        .fetch_optional(&mut **transaction)
+        .await?;
+        let Some(asked) = asked else {
+            return Ok(Outcome::ended(CommandStatus::Missing, "There is no such account."));
+        };
+        if asked.link_count < LINKS_PER_HOUR_MAX {
+            // An address that has an account is sent nothing, and the answer does not tell.
+            if !asked.is_taken {
+                let token = token::generate_link();
+                make_link(transaction, &token, "email", SIGN_UP_HOURS, &email, Some(order.actor_id)).await?;
+                let mail = letters::new_address(&email, public_url, &token);
+                mail::queue(transaction, "account.new_address", None, &mail).await?;
+            }
+            let mail = letters::address_leaves(&asked.email, public_url);
+            mail::queue(transaction, "account.address_leaves", None, &mail).await?;
+            note(transaction, order, None, "account.address_asked", "").await?;
+        }
+        Ok(Outcome::done("A mail with a link is on its way to the new address."))
+    }
+}
+
+/// Who followed the link to a new address confirms it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfirmEmail {
+    /// SHA-256 of the link's token.
+    #[serde(serialize_with = "hex")]
+    pub token_sha256: Vec<u8>,
+}
+
+impl Act for ConfirmEmail {
+    fn kind(&self) -> &'static str {
+        "confirm_email"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        let followed = sqlx::query!(
+            r#"update account_link set used_at = now()
+               where token_sha256 = $1 and purpose = 'email' and used_at is null and expires_at > now()
+               returning email, user_id as "user_id!""#,
+            self.token_sha256
+        )
+        .fetch_optional(&mut **transaction)
+        .await?;
+        let Some(link) = followed else {
+            return Ok(Outcome::ended(CommandStatus::Invalid, LINK_IS_OVER));
+        };
+        let changed = sqlx::query!(
+            "update user_account set email = $2
+             where id = $1 and not exists (select from user_account where email = $2)",
+            link.user_id,
+            link.email
+        )
+        .execute(&mut **transaction)
+        .await?
+        .rows_affected();
+        if changed == 0 {
+            let told = "There is another account with this address.";
+            return Ok(Outcome::ended(CommandStatus::Conflict, told));
+        }
+        // What was sent to the old address leads nowhere any more.
+        sqlx::query!("update account_link set used_at = now() where user_id = $1 and used_at is null", link.user_id)
+            .execute(&mut **transaction)
+            .await?;
+        note(transaction, &Order { actor_id: link.user_id, ..*order }, None, "account.address_changed", "").await?;
+        Ok(Outcome::done("Your address is changed."))
+    }
+}
+
+/// Somebody ends all their sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SignOutEverywhere {}
+
+impl Act for SignOutEverywhere {
+    fn kind(&self) -> &'static str {
+        "sign_out_everywhere"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        sqlx::query!("update user_account set session_epoch = session_epoch + 1 where id = $1", order.actor_id)
+            .execute(&mut **transaction)
+            .await?;
+        note(transaction, order, None, "account.signed_out_everywhere", "").await?;
+        Ok(Outcome::done("You are signed out everywhere."))
+    }
+}
+
+/// Somebody deletes their account. Who alone owns an organization that has others or projects names another owner first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DeleteAccount {}
+
+impl Act for DeleteAccount {
+    fn kind(&self) -> &'static str {
+        "delete_account"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        let owned = sqlx::query!(
+            r#"select o.id, o.name,
+                   exists (select from organization_member m where m.organization_id = o.id and m.user_id <> $1) as "has_others!",
+                   exists (select from project p where p.organization_id = o.id) as "has_projects!"
+               from organization_member mine join organization o on o.id = mine.organization_id
+               where mine.user_id = $1 and mine.role = 'owner'
+                   and not exists (select from organization_member m
+                       where m.organization_id = o.id and m.user_id <> $1 and m.role = 'owner')
+               order by o.id for update of o"#,
+            order.actor_id
+        )
+        .fetch_all(&mut **transaction)
+        .await?;
+        if let Some(held) = owned.iter().find(|owned| owned.has_others || owned.has_projects) {
+            let told = format!("Nobody else owns {}: name another owner first, or delete its projects.", held.name);
+            return Ok(Outcome::ended(CommandStatus::Invalid, told));
+        }
+        note(transaction, order, None, "account.deleted", "").await?;
+        sqlx::query!("delete from user_account where id = $1", order.actor_id).execute(&mut **transaction).await?;
+        let empty: Vec<i64> = owned.iter().map(|owned| owned.id).collect();
+        sqlx::query!("delete from organization where id = any($1) and id <> 1", &empty)
+            .execute(&mut **transaction)
+            .await?;
+        Ok(Outcome::done("Your account is deleted."))
+    }
+}
+
 /// Gives an account another password, ends its sessions, and tells its owner by mail.
 pub(super) async fn change_password(
     transaction: &mut Transaction<'_, Postgres>,
@@ -188,7 +387,7 @@ pub(super) async fn change_password(
     .fetch_optional(&mut **transaction)
     .await?;
     if let (Some(email), Some(public_url)) = (email, public_url) {
-        let mail: Mail = letters::password_changed(&email, public_url);
+        let mail = letters::password_changed(&email, public_url);
         mail::queue(transaction, "account.password_changed", None, &mail).await?;
     }
     Ok(())

@@ -53,3 +53,32 @@ pub(super) fn password_changed(to: &str, public_url: &str) -> Mail {
     );
     letter(to, "Your password was changed", public_url, &text)
 }
+
+/// To an address that is to become an account's.
+pub(super) fn new_address(to: &str, public_url: &str, token: &str) -> Mail {
+    let text = format!(
+        "Somebody, most likely you, wants this to be the address of their account at {public_url}.\n\n\
+         Confirm it here, within 24 hours:\n\n  {public_url}/link/{token}\n\n\
+         If it was not you, do nothing: nothing has changed."
+    );
+    letter(to, "Your new address", public_url, &text)
+}
+
+/// To the address that an account has while another was asked for.
+pub(super) fn address_leaves(to: &str, public_url: &str) -> Mail {
+    let text = format!(
+        "Somebody, most likely you, asked for another address for your account at {public_url}. It is changed when the link in \
+         a mail to that address is followed.\n\nIf it was not you, choose another password at once:\n\n  {public_url}/forgotten"
+    );
+    letter(to, "Another address for your account", public_url, &text)
+}
+
+/// To somebody who is invited to an organization.
+pub(super) fn invitation(to: &str, public_url: &str, token: &str, organization: &str, by: &str) -> Mail {
+    let text = format!(
+        "{by} invites you to {organization} at {public_url}.\n\n\
+         Join here, within seven days:\n\n  {public_url}/invitation/{token}\n\n\
+         If you do not want to, do nothing."
+    );
+    letter(to, &format!("Join {organization}"), public_url, &text)
+}

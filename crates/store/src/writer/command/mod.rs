@@ -11,8 +11,11 @@ mod finding;
 mod groups;
 mod letters;
 mod merges;
+mod organizations;
 mod projects;
 mod scrubbing;
+mod second_factor;
+mod tokens;
 mod told;
 
 use std::future::Future;
@@ -21,15 +24,27 @@ use serde::Serialize;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-pub use accounts::{AskLink, EMAIL_CHARS_MAX, LinkWanted, Registration, SetPassword};
+pub use accounts::{
+    AskEmail, AskLink, ChangeName, ChangePassword, ConfirmEmail, DeleteAccount, EMAIL_CHARS_MAX, LinkWanted,
+    Registration, SetPassword, SignOutEverywhere,
+};
 pub use bulk::{ChangeFound, ChangeTicked, TICKED_MAX, UndoBulk};
 pub use comments::{DeleteComment, EditComment, WriteComment};
 pub use delete::DeleteGroup;
 pub use finding::{ForgetSearch, MakeFeed, RevokeFeed, SaveSearch};
 pub use groups::{Comeback, GroupAct, GroupChange, MuteUntil};
 pub use merges::{MERGED_MAX, MergeGroups, SeenGroup, UnmergeGroup};
-pub use projects::{CreateProject, NAME_CHARS_MAX};
+pub use organizations::{
+    AcceptInvitation, ChangeTeam, CreateTeam, Invite, RenameOrganization, RevokeInvitation, SetOrganizationMember,
+    TeamChange,
+};
+pub use projects::{
+    ChangeProject, CreateKey, CreateProject, DeleteProject, NAME_CHARS_MAX, RETENTION_DAYS_MAX, RevokeKey,
+    SetProjectMember,
+};
 pub use scrubbing::SetScrubbing;
+pub use second_factor::{DisableTotp, EnableTotp, RECOVERY_CODES, UseRecoveryCode, UseTotp};
+pub use tokens::{CreateToken, RevokeToken, TOKEN_DAYS_MAX};
 pub use told::{
     ChooseNotifications, DeleteDestination, DeleteRule, EnableDestination, SaveDestination, SaveRule, TestDestination,
     Unsubscribe,

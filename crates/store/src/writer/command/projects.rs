@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sqlx::{Postgres, Transaction};
 
-use super::{Act, CommandStatus, Order, Outcome, note, role_in_organization};
+use super::{Act, CommandStatus, Order, Outcome, note, role_in_organization, role_in_project};
 use crate::{Role, StoreError, slug, token};
 
 /// Longest name of a project or an organization, in characters.
@@ -65,6 +65,248 @@ impl Act for CreateProject {
         let order = Order { project_id, ..*order };
         note(transaction, &order, Some(organization_id), "project.made", &name).await?;
         Ok(Outcome::done(format!("{name} is made.")).with_made(project_id))
+    }
+}
+
+/// Most days that notices are kept.
+pub const RETENTION_DAYS_MAX: i32 = 3_650;
+/// Keys of one project that are valid at a time.
+const KEYS_MAX: i64 = 20;
+
+/// What is answered to who may not change settings.
+const NOT_MANAGED: &str = "Settings are changed by owners and admins of the project.";
+
+/// The organization of the order's project, if the actor may change its settings; else what is answered.
+async fn managed(
+    transaction: &mut Transaction<'_, Postgres>,
+    order: &Order,
+    may: fn(Role) -> bool,
+) -> Result<Result<i64, Outcome>, StoreError> {
+    if !role_in_project(transaction, order).await?.is_some_and(may) {
+        return Ok(Err(Outcome::ended(CommandStatus::Denied, NOT_MANAGED)));
+    }
+    let organization_id = sqlx::query_scalar!("select organization_id from project where id = $1", order.project_id)
+        .fetch_optional(&mut **transaction)
+        .await?;
+    Ok(organization_id.ok_or_else(|| Outcome::ended(CommandStatus::Missing, "There is no such project.")))
+}
+
+/// Somebody changes what a project is called, and what is kept and taken of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangeProject {
+    /// What people call it.
+    pub name: String,
+    /// Days that notices are kept.
+    pub retention_days: i32,
+    /// Notices a minute above which clients are refused; none: all are taken.
+    pub rate_per_minute_max: Option<i32>,
+    /// Whether gateways refuse everything.
+    pub disabled: bool,
+}
+
+impl Act for ChangeProject {
+    fn kind(&self) -> &'static str {
+        "change_project"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        let organization_id = match managed(transaction, order, Role::may_manage).await? {
+            Ok(organization_id) => organization_id,
+            Err(outcome) => return Ok(outcome),
+        };
+        let Some(name) = named(&self.name) else { return Ok(unnamed("The project")) };
+        if !(1..=RETENTION_DAYS_MAX).contains(&self.retention_days) {
+            let told = format!("Notices are kept for 1 to {RETENTION_DAYS_MAX} days.");
+            return Ok(Outcome::ended(CommandStatus::Invalid, told));
+        }
+        if self.rate_per_minute_max.is_some_and(|max| max < 1) {
+            return Ok(Outcome::ended(CommandStatus::Invalid, "A limit is at least 1 notice a minute, or none."));
+        }
+        sqlx::query!(
+            "update project set name = $2, retention_days = $3, rate_per_minute_max = $4, disabled = $5 where id = $1",
+            order.project_id,
+            name,
+            self.retention_days,
+            self.rate_per_minute_max,
+            self.disabled
+        )
+        .execute(&mut **transaction)
+        .await?;
+        let limit = self.rate_per_minute_max.map_or_else(|| "none".to_owned(), |max| max.to_string());
+        let takes = if self.disabled { "takes nothing" } else { "takes notices" };
+        let about = format!("{name}: kept {} days, limit {limit}, {takes}", self.retention_days);
+        note(transaction, order, Some(organization_id), "project.changed", &about).await?;
+        Ok(Outcome::done("The settings are changed."))
+    }
+}
+
+/// Somebody deletes a project: it is hidden and refused at once, its rows go later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeleteProject {
+    /// Its short name, typed to say that it is meant.
+    pub slug: String,
+}
+
+impl Act for DeleteProject {
+    fn kind(&self) -> &'static str {
+        "delete_project"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        let organization_id = match managed(transaction, order, Role::may_own).await? {
+            Ok(organization_id) => organization_id,
+            Err(outcome) => return Ok(outcome),
+        };
+        let deleted = sqlx::query!(
+            "update project set deleted_at = now(), disabled = true, slug = slug || '-deleted-' || id
+             where id = $1 and slug = $2 and deleted_at is null",
+            order.project_id,
+            self.slug.trim()
+        )
+        .execute(&mut **transaction)
+        .await?
+        .rows_affected();
+        if deleted == 0 {
+            return Ok(Outcome::ended(CommandStatus::Invalid, "This is not its short name: nothing was deleted."));
+        }
+        note(transaction, order, Some(organization_id), "project.deleted", self.slug.trim()).await?;
+        Ok(Outcome::done("The project is deleted."))
+    }
+}
+
+/// Somebody gives a project one more key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CreateKey {}
+
+impl Act for CreateKey {
+    fn kind(&self) -> &'static str {
+        "create_key"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        let organization_id = match managed(transaction, order, Role::may_manage).await? {
+            Ok(organization_id) => organization_id,
+            Err(outcome) => return Ok(outcome),
+        };
+        let key_count = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from project_key where project_id = $1 and revoked_at is null"#,
+            order.project_id
+        )
+        .fetch_one(&mut **transaction)
+        .await?;
+        if key_count >= KEYS_MAX {
+            let told = format!("A project has at most {KEYS_MAX} keys: revoke one first.");
+            return Ok(Outcome::ended(CommandStatus::Invalid, told));
+        }
+        let key = token::generate_key();
+        sqlx::query!("insert into project_key (key, project_id) values ($1, $2)", key, order.project_id)
+            .execute(&mut **transaction)
+            .await?;
+        note(transaction, order, Some(organization_id), "key.made", &beginning(&key)).await?;
+        Ok(Outcome::done("A key is made. Gateways know it within a second."))
+    }
+}
+
+/// Somebody revokes a key: gateways refuse it within a second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RevokeKey {
+    /// SHA-256 of the key.
+    #[serde(serialize_with = "super::accounts::hex")]
+    pub key_sha256: Vec<u8>,
+}
+
+impl Act for RevokeKey {
+    fn kind(&self) -> &'static str {
+        "revoke_key"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        let organization_id = match managed(transaction, order, Role::may_manage).await? {
+            Ok(organization_id) => organization_id,
+            Err(outcome) => return Ok(outcome),
+        };
+        let key = sqlx::query_scalar!(
+            "update project_key set revoked_at = now()
+             where project_id = $1 and revoked_at is null and sha256(convert_to(key, 'UTF8')) = $2 returning key",
+            order.project_id,
+            self.key_sha256
+        )
+        .fetch_optional(&mut **transaction)
+        .await?;
+        let Some(key) = key else { return Ok(Outcome::done("It was revoked already.")) };
+        note(transaction, order, Some(organization_id), "key.revoked", &beginning(&key)).await?;
+        Ok(Outcome::done("The key is revoked."))
+    }
+}
+
+/// What tells one key from another without being one.
+fn beginning(key: &str) -> String {
+    format!("{}…", key.chars().take(6).collect::<String>())
+}
+
+/// Somebody lets a member of the organization into a project directly, in a role; or takes that back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SetProjectMember {
+    /// Who.
+    pub user_id: i64,
+    /// As what; nothing takes it back.
+    pub role: Option<Role>,
+}
+
+impl Act for SetProjectMember {
+    fn kind(&self) -> &'static str {
+        "set_project_member"
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        let organization_id = match managed(transaction, order, Role::may_manage).await? {
+            Ok(organization_id) => organization_id,
+            Err(outcome) => return Ok(outcome),
+        };
+        let found = sqlx::query!(
+            r#"select u.email, m.role as "role?",
+                   exists (select from organization_member o where o.user_id = u.id and o.organization_id = $3) as "belongs!"
+               from user_account u left join membership m on m.user_id = u.id and m.project_id = $2
+               where u.id = $1"#,
+            self.user_id,
+            order.project_id,
+            organization_id
+        )
+        .fetch_optional(&mut **transaction)
+        .await?;
+        let Some(found) = found.filter(|found| found.belongs || found.role.is_some()) else {
+            return Ok(Outcome::ended(CommandStatus::Missing, "They do not belong to the organization: invite them."));
+        };
+        let before = found.role.as_deref().and_then(Role::parse);
+        let is_owners = before == Some(Role::Owner) || self.role == Some(Role::Owner);
+        if is_owners && !role_in_project(transaction, order).await?.is_some_and(Role::may_own) {
+            return Ok(Outcome::ended(CommandStatus::Denied, "Owners are named by owners."));
+        }
+        match self.role {
+            Some(role) => {
+                sqlx::query!(
+                    "insert into membership (user_id, project_id, role) values ($1, $2, $3)
+                     on conflict (user_id, project_id) do update set role = $3",
+                    self.user_id,
+                    order.project_id,
+                    role.as_str()
+                )
+                .execute(&mut **transaction)
+                .await?;
+            }
+            None => {
+                sqlx::query!(
+                    "delete from membership where user_id = $1 and project_id = $2",
+                    self.user_id,
+                    order.project_id
+                )
+                .execute(&mut **transaction)
+                .await?;
+            }
+        }
+        let about = format!("{}: {}", found.email, self.role.map_or("no longer a direct member", Role::as_str));
+        note(transaction, order, Some(organization_id), "project.member_changed", &about).await?;
+        Ok(Outcome::done("Done."))
     }
 }
 
