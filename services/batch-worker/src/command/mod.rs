@@ -12,7 +12,10 @@ use service::proto::command::command_result::Status as Ended;
 use service::proto::command::commands_server::Commands;
 use service::proto::command::{Command, CommandResult};
 use store::Writer;
-use store::writer::{Act, CommandStatus, Order};
+use store::writer::{
+    Act, ChangeName, CommandStatus, ConfirmEmail, CreateKey, CreateTeam, DeleteAccount, DeleteProject, DisableTotp,
+    Order, RenameOrganization, RevokeInvitation, RevokeKey, RevokeToken, SignOutEverywhere, UseRecoveryCode, UseTotp,
+};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -39,6 +42,7 @@ impl Commands for Executor {
         let command = request.into_inner();
         let id = Uuid::parse_str(&command.id).map_err(|_| Status::invalid_argument("id is not a UUID"))?;
         let order = Order { id, actor_id: command.actor_id, project_id: command.project_id };
+        let public_url = self.public_url.clone();
         match command.action {
             Some(Action::ResolveGroup(asked)) => self.act(order, groups::resolve(&asked)).await,
             Some(Action::ReopenGroup(asked)) => self.act(order, groups::reopen(&asked)).await,
@@ -54,10 +58,8 @@ impl Commands for Executor {
             Some(Action::DeleteGroup(asked)) => self.act(order, groups::delete(&asked)).await,
             Some(Action::ChangeFound(asked)) => self.act(order, groups::change_found(&asked)?).await,
             Some(Action::SetScrubbing(asked)) => self.act(order, groups::set_scrubbing(asked)?).await,
-            Some(Action::AskLink(asked)) => self.act(order, accounts::ask_link(asked, self.public_url.clone())).await,
-            Some(Action::SetPassword(asked)) => {
-                self.act(order, accounts::set_password(asked, self.public_url.clone())).await
-            }
+            Some(Action::AskLink(asked)) => self.act(order, accounts::ask_link(asked, public_url)).await,
+            Some(Action::SetPassword(asked)) => self.act(order, accounts::set_password(asked, public_url)).await,
             Some(Action::CreateProject(asked)) => self.act(order, accounts::create_project(asked)).await,
             Some(Action::SaveDestination(asked)) => self.act(order, told::save_destination(asked)?).await,
             Some(Action::EnableDestination(asked)) => self.act(order, told::enable_destination(&asked)).await,
@@ -74,6 +76,45 @@ impl Commands for Executor {
                     ..CommandResult::default()
                 })),
             },
+            Some(Action::ChangePassword(asked)) => self.act(order, accounts::change_password(asked, public_url)).await,
+            Some(Action::ChangeName(asked)) => self.act(order, ChangeName { name: asked.name }).await,
+            Some(Action::AskEmail(asked)) => self.act(order, accounts::ask_email(asked, public_url)).await,
+            Some(Action::ConfirmEmail(asked)) => {
+                self.act(order, ConfirmEmail { token_sha256: asked.token_sha256 }).await
+            }
+            Some(Action::SignOutEverywhere(_)) => self.act(order, SignOutEverywhere {}).await,
+            Some(Action::DeleteAccount(_)) => self.act(order, DeleteAccount {}).await,
+            Some(Action::EnableTotp(asked)) => self.act(order, accounts::enable_totp(asked)).await,
+            Some(Action::DisableTotp(_)) => self.act(order, DisableTotp {}).await,
+            Some(Action::UseTotp(asked)) => self.act(order, UseTotp { user_id: asked.user_id, step: asked.step }).await,
+            Some(Action::UseRecoveryCode(asked)) => {
+                self.act(order, UseRecoveryCode { user_id: asked.user_id, code_sha256: asked.code_sha256 }).await
+            }
+            Some(Action::ChangeProject(asked)) => self.act(order, accounts::change_project(asked)).await,
+            Some(Action::DeleteProject(asked)) => self.act(order, DeleteProject { slug: asked.slug }).await,
+            Some(Action::CreateKey(_)) => self.act(order, CreateKey {}).await,
+            Some(Action::RevokeKey(asked)) => self.act(order, RevokeKey { key_sha256: asked.key_sha256 }).await,
+            Some(Action::SetProjectMember(asked)) => self.act(order, accounts::set_project_member(&asked)?).await,
+            Some(Action::CreateToken(asked)) => self.act(order, accounts::create_token(asked)).await,
+            Some(Action::RevokeToken(asked)) => self.act(order, RevokeToken { token_id: asked.token_id }).await,
+            Some(Action::RenameOrganization(asked)) => {
+                let (organization_id, name) = (asked.organization_id, asked.name);
+                self.act(order, RenameOrganization { organization_id, name }).await
+            }
+            Some(Action::SetOrganizationMember(asked)) => {
+                self.act(order, accounts::set_organization_member(&asked)?).await
+            }
+            Some(Action::Invite(asked)) => self.act(order, accounts::invite(asked, public_url)?).await,
+            Some(Action::RevokeInvitation(asked)) => {
+                let (organization_id, invitation_id) = (asked.organization_id, asked.invitation_id);
+                self.act(order, RevokeInvitation { organization_id, invitation_id }).await
+            }
+            Some(Action::AcceptInvitation(asked)) => self.act(order, accounts::accept_invitation(asked)).await,
+            Some(Action::CreateTeam(asked)) => {
+                let (organization_id, name) = (asked.organization_id, asked.name);
+                self.act(order, CreateTeam { organization_id, name }).await
+            }
+            Some(Action::ChangeTeam(asked)) => self.act(order, accounts::change_team(&asked)?).await,
             Some(Action::SaveSearch(asked)) => self.act(order, finding::save(asked)).await,
             Some(Action::ForgetSearch(asked)) => self.act(order, finding::forget(&asked)).await,
             Some(Action::MakeFeed(asked)) => self.act(order, finding::make_feed(asked)).await,
