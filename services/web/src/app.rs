@@ -19,6 +19,7 @@ use crate::pages::Piece;
 use crate::pages::saved::Saved;
 use crate::passwords::Passwords;
 use crate::rejection::Rejection;
+use crate::totp::Sealer;
 use crate::visitor::Seen;
 
 const MIB: u64 = 1 << 20;
@@ -32,6 +33,7 @@ pub(crate) struct Parts {
     pub(crate) keys: Keys,
     pub(crate) commands: Commands,
     pub(crate) passwords: Passwords,
+    pub(crate) sealer: Sealer,
     pub(crate) attempts: Attempts,
     pub(crate) registration: Registration,
     pub(crate) live: Live,
@@ -79,6 +81,7 @@ impl App {
             reader,
             keys: Keys::new(&config.secret_key, config.is_https()),
             passwords: Passwords::new(),
+            sealer: Sealer::new(&config.secret_key),
             attempts: Attempts::new(),
             registration: config.registration,
             public_url: config.public_url.clone(),

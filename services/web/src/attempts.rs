@@ -12,6 +12,8 @@ use moka::future::Cache;
 pub(crate) enum Attempt {
     /// A password.
     Password,
+    /// A code of the second factor.
+    Code,
     /// To be sent a mail.
     Mail,
 }

@@ -11,6 +11,8 @@ use subtle::ConstantTimeEq;
 
 /// Who is signed in.
 pub(crate) const SESSION: &str = "croak_session";
+/// Who knew the password, and is yet to show the second factor.
+pub(crate) const HALF: &str = "croak_half";
 /// Binds the sign-in form to the browser that it was shown to.
 pub(crate) const VISIT: &str = "croak_visit";
 /// How far the database had come when the visitor last changed something.
@@ -22,6 +24,8 @@ pub(crate) const THEME: &str = "croak_theme";
 
 /// How long somebody stays signed in.
 pub(crate) const SESSION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long somebody may look for the code of the second factor.
+pub(crate) const HALF_MAX: Duration = Duration::from_secs(300);
 /// After this long every replica shows the change.
 const SEEN_MAX: Duration = Duration::from_secs(120);
 const TOLD_MAX: Duration = Duration::from_secs(30);
@@ -53,6 +57,10 @@ impl Keys {
 
     pub(crate) fn session(&self, value: String) -> Cookie<'static> {
         self.cookie(SESSION, value, SESSION_MAX)
+    }
+
+    pub(crate) fn half(&self, value: String) -> Cookie<'static> {
+        self.cookie(HALF, value, HALF_MAX)
     }
 
     pub(crate) fn visit(&self, value: String) -> Cookie<'static> {
@@ -111,8 +119,16 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of hex digits.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+    let (pairs, rest) = digits.as_deref()?.as_chunks::<2>();
+    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod pages;
 mod passwords;
 mod rejection;
 mod router;
+mod totp;
 mod view;
 mod visitor;
 

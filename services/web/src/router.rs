@@ -7,8 +7,8 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 use crate::pages::{
-    act, bulk, complete, deploys, export, feed, group, groups, ingest, link, live, locate, new_project, projects,
-    saved, settings, sign_in, sign_up, theme, unsubscribe,
+    account, act, bulk, complete, deploys, export, feed, group, groups, ingest, invitation, link, live, locate,
+    new_project, organization, projects, saved, settings, sign_in, sign_up, theme, unsubscribe,
 };
 use crate::rejection::Rejection;
 use crate::{api, assets, headers};
@@ -20,10 +20,26 @@ pub(crate) fn routes(app: App) -> Router {
     Router::new()
         .route("/", get(projects::home))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-in/code", get(sign_in::code_form).post(sign_in::code))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/sign-up", get(sign_up::sign_up_form).post(sign_up::sign_up))
         .route("/forgotten", get(sign_up::forgotten_form).post(sign_up::forgotten))
         .route("/link/{token}", get(link::page).post(link::choose))
+        .route("/invitation/{token}", get(invitation::page).post(invitation::join))
+        .route("/account", get(account::page))
+        .route("/account/name", post(account::name))
+        .route("/account/email", post(account::email))
+        .route("/account/password", post(account::password))
+        .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
+        .route("/account/delete", post(account::delete))
+        .route("/account/second-factor", get(account::second_factor::page))
+        .route("/account/second-factor/on", post(account::second_factor::turn_on))
+        .route("/account/second-factor/off", post(account::second_factor::turn_off))
+        .route("/account/tokens", get(account::tokens::page).post(account::tokens::make))
+        .route("/account/tokens/revoke", post(account::tokens::revoke))
+        .route("/organizations/{organization_id}", get(organization::page))
+        .route("/organizations/{organization_id}/audit-log", get(organization::audit_log))
+        .route("/organizations/{organization_id}/{action}", post(organization::act))
         .route("/theme", post(theme::choose))
         .route("/projects", get(projects::page))
         .route("/projects/new", get(new_project::page).post(new_project::create))
@@ -71,6 +87,16 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/projects/{project_id}/settings/alerts/rules/{rule_id}/delete", post(settings::alerts::rule::delete))
         .route("/unsubscribe/{link}", get(unsubscribe::page).post(unsubscribe::end))
         .route("/schemas/webhook.json", get(assets::webhook_schema))
+        .route("/projects/{project_id}/settings", get(settings::general::page).post(settings::general::change))
+        .route("/projects/{project_id}/settings/delete", post(settings::general::delete))
+        .route("/projects/{project_id}/settings/keys", get(settings::keys::page).post(settings::keys::make))
+        .route("/projects/{project_id}/settings/keys/revoke", post(settings::keys::revoke))
+        .route("/projects/{project_id}/settings/members", get(settings::members::page).post(settings::members::set))
+        .route(
+            "/projects/{project_id}/settings/tokens",
+            get(account::tokens::of_project).post(account::tokens::make_of_project),
+        )
+        .route("/projects/{project_id}/settings/tokens/revoke", post(account::tokens::revoke_of_project))
         .route("/locate/{notice_id}", get(locate::locate))
         .route("/assets/{name}", get(assets::asset))
         .route("/favicon.ico", get(assets::favicon))

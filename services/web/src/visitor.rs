@@ -10,7 +10,7 @@ use axum_extra::extract::cookie::Cookie;
 use store::reader::{Account, Viewer};
 
 use crate::app::App;
-use crate::cookies::{self, Keys, SEEN, SESSION, SESSION_MAX, THEME, TOLD};
+use crate::cookies::{self, HALF, HALF_MAX, Keys, SEEN, SESSION, SESSION_MAX, THEME, TOLD};
 use crate::rejection::Rejection;
 
 /// A person who is signed in.
@@ -96,6 +96,28 @@ impl Session {
     /// The cookie of a new session.
     pub(crate) fn begin(keys: &Keys, account: &Account) -> Cookie<'static> {
         keys.session(format!("{}.{}.{}.{}", account.id, account.session_epoch, cookies::nonce(), cookies::now_ms()))
+    }
+}
+
+/// Somebody who knew the password of an account with a second factor: user, epoch, time.
+pub(crate) struct Half {
+    pub(crate) user_id: i64,
+    pub(crate) epoch: i32,
+}
+
+impl Half {
+    /// Who that is, if the cookie is ours and young enough.
+    pub(crate) fn read(keys: &Keys, headers: &HeaderMap) -> Option<Half> {
+        let cookie = keys.jar(headers).get(HALF)?;
+        let mut parts = cookie.value().split('.');
+        let half = Half { user_id: parts.next()?.parse().ok()?, epoch: parts.next()?.parse().ok()? };
+        let since_ms: u64 = parts.next()?.parse().ok()?;
+        (Duration::from_millis(cookies::now_ms().saturating_sub(since_ms)) < HALF_MAX).then_some(half)
+    }
+
+    /// The cookie of who knew the password just now.
+    pub(crate) fn begin(keys: &Keys, account: &Account) -> Cookie<'static> {
+        keys.half(format!("{}.{}.{}", account.id, account.session_epoch, cookies::now_ms()))
     }
 }
 

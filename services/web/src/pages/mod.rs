@@ -3,6 +3,7 @@
 //! A page is a shell, which is the visitor's own, around pieces, which look the same to everybody who may see them and
 //! are kept for a moment.
 
+pub(crate) mod account;
 pub(crate) mod act;
 pub(crate) mod bulk;
 pub(crate) mod complete;
@@ -13,14 +14,17 @@ mod forms;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod ingest;
+pub(crate) mod invitation;
 pub(crate) mod link;
 pub(crate) mod live;
 pub(crate) mod locate;
 pub(crate) mod new_project;
 mod notice;
 pub(crate) mod order;
+pub(crate) mod organization;
 pub(crate) mod projects;
 pub(crate) mod saved;
+pub(crate) mod sent;
 pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod sign_up;

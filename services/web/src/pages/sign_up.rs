@@ -112,6 +112,15 @@ pub(crate) async fn forgotten(
     ask(&app, address, &headers, Wanted::Password, &form).await
 }
 
+/// Who may make an account here, as workers are told.
+pub(super) fn registration(app: &App) -> asked::Registration {
+    match app.registration {
+        Registration::Open => asked::Registration::Open,
+        Registration::Invited => asked::Registration::Invited,
+        Registration::Closed => asked::Registration::Closed,
+    }
+}
+
 async fn ask(
     app: &App,
     ClientAddress(address): ClientAddress,
@@ -132,16 +141,7 @@ async fn ask(
         Wanted::Account => ask_link::Purpose::SignUp,
         Wanted::Password => ask_link::Purpose::Reset,
     };
-    let asking = AskLink {
-        email: email.clone(),
-        purpose: purpose.into(),
-        registration: match app.registration {
-            Registration::Open => asked::Registration::Open,
-            Registration::Invited => asked::Registration::Invited,
-            Registration::Closed => asked::Registration::Closed,
-        }
-        .into(),
-    };
+    let asking = AskLink { email: email.clone(), purpose: purpose.into(), registration: registration(app).into() };
     let ordered = order_by_nobody(app, &form.command_id, Action::AskLink(asking)).await?;
     tokio::time::sleep_until(due).await;
     // Where the database stood after it is not told: how far it moved would say what was written.

@@ -4,6 +4,8 @@
 
 pub(crate) mod alerts;
 pub(crate) mod general;
+pub(crate) mod keys;
+pub(crate) mod members;
 pub(crate) mod scrubbing;
 
 use askama::Template;
@@ -23,11 +25,19 @@ pub(crate) enum Section {
     Alerts,
     /// What is taken out of notices.
     Scrubbing,
+    /// What clients show.
+    Keys,
+    /// Who sees it.
+    Members,
+    /// Of scripts and build tools.
+    Tokens,
 }
 
 impl Section {
     /// All of them, in the order of the list.
     const ALL: [Section; 3] = [Section::General, Section::Alerts, Section::Scrubbing];
+    const ALL: [Section; 2] = [Section::General, Section::Alerts];
+    const ALL: [Section; 4] = [Section::General, Section::Keys, Section::Members, Section::Tokens];
 
     /// What the list calls it.
     fn label(self) -> &'static str {
@@ -35,6 +45,9 @@ impl Section {
             Section::General => "General",
             Section::Alerts => "Alerts",
             Section::Scrubbing => "Scrubbing",
+            Section::Keys => "Keys",
+            Section::Members => "Members",
+            Section::Tokens => "Tokens",
         }
     }
 
@@ -44,6 +57,9 @@ impl Section {
             Section::General => format!("/projects/{project_id}/settings"),
             Section::Alerts => format!("/projects/{project_id}/settings/alerts"),
             Section::Scrubbing => format!("/projects/{project_id}/settings/scrubbing"),
+            Section::Keys => format!("/projects/{project_id}/settings/keys"),
+            Section::Members => format!("/projects/{project_id}/settings/members"),
+            Section::Tokens => format!("/projects/{project_id}/settings/tokens"),
         }
     }
 }
