@@ -28,6 +28,10 @@ const LEDGER_DAYS: i32 = 400;
 /// What nobody could be told of for so long is given up, as where no server takes mails or a destination is off.
 const CALL_WAITS_DAYS: i32 = 7;
 const MAIL_WAITS_DAYS: i32 = 3;
+/// Links in mails, and invitations that nobody accepted, are kept this long after they are over; the audit log of
+/// organizations and accounts is kept this long.
+const LINK_DAYS: i32 = 7;
+const AUDIT_LOG_DAYS: i32 = 730;
 
 /// Chunks that nothing was assembled of, and files that no bundle names, are kept this long.
 const UPLOAD_DAYS: i32 = 1;
@@ -296,6 +300,25 @@ impl Housekeeper {
             .execute(&mut self.connection)
             .await?
             .rows_affected();
+        swept += sqlx::query!(
+            "delete from account_link where expires_at < now() - $1 * interval '1 day'",
+            f64::from(LINK_DAYS)
+        )
+        .execute(&mut self.connection)
+        .await?
+        .rows_affected();
+        swept += sqlx::query!(
+            "delete from invitation where expires_at < now() - $1 * interval '1 day'",
+            f64::from(LINK_DAYS)
+        )
+        .execute(&mut self.connection)
+        .await?
+        .rows_affected();
+        swept +=
+            sqlx::query!("delete from audit_log where at < now() - $1 * interval '1 day'", f64::from(AUDIT_LOG_DAYS))
+                .execute(&mut self.connection)
+                .await?
+                .rows_affected();
         swept += self.sweep_client_ids().await?;
         Ok(swept)
     }

@@ -36,7 +36,10 @@ pub(crate) struct Create {
     /// Number or slug of a project that they see; may be given again
     #[arg(long = "project")]
     projects: Vec<String>,
-    /// What they are in these projects
+    /// Slug of an organization that they belong to; may be given again
+    #[arg(long = "organization")]
+    organizations: Vec<String>,
+    /// What they are in these projects and organizations
     #[arg(long, value_enum, default_value_t = Role::Owner)]
     role: Role,
 }
@@ -69,6 +72,10 @@ impl User {
         let id = admin.create_user(&create.email, &create.name, &hash(&password)?).await.context("making the user")?;
         for project in projects {
             admin.add_member(id, project, create.role.as_str()).await.context("letting them see the project")?;
+        }
+        for organization in &create.organizations {
+            let added = admin.add_organization_member(id, organization, create.role.as_str()).await;
+            added.context("letting them belong to the organization")?;
         }
         let shown = is_made_up.then_some(password);
         output.show(&serde_json::json!({ "id": id, "email": create.email, "password": shown }), |_| {

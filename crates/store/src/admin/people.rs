@@ -67,6 +67,21 @@ impl Admin {
         Ok(())
     }
 
+    /// Lets a user belong to the organization of a slug, in a role: `owner`, `admin`, `member` or `viewer`.
+    pub async fn add_organization_member(&self, user_id: i64, slug: &str, role: &str) -> Result<(), StoreError> {
+        let organization_id = self.organization_id(Some(slug)).await?;
+        sqlx::query!(
+            "insert into organization_member (organization_id, user_id, role) values ($1, $2, $3)
+             on conflict (organization_id, user_id) do update set role = excluded.role",
+            organization_id,
+            user_id,
+            role
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Makes a token, or takes one that comes from elsewhere. The database keeps its hash only.
     pub async fn create_token(
         &self,
