@@ -51,7 +51,7 @@ pub use groups::{GROUPS_COUNTED_MAX, Group, GroupFilter, GroupPage, GroupSort, G
 pub use ingest::{DeadReason, Ending, Fold, Intake, Lane, Worker};
 pub use merges::MergedGroup;
 pub use notices::{Around, NoticePage, StoredNotice};
-pub use organizations::{Invitation, LogLine, Member, OwnInvitation, OwnOrganization, Team};
+pub use organizations::{Invitation, LogLine, MemberLine, OwnInvitation, OwnOrganization, Team};
 pub use people::{Account, AccountLink, LinkPurpose, SecondFactor, Token, TokenLine};
 pub use projects::{Opened, Project, ProjectCard, Viewer};
 pub use saved::{Feed, OpenedFeed, SavedSearch};

@@ -37,7 +37,7 @@ impl Reader {
 
 /// Somebody of an organization, or of a project.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct MemberLine {
     /// Number.
     pub user_id: i64,
     /// Address.
@@ -111,7 +111,7 @@ impl Reader {
     }
 
     /// Who belongs to an organization, by address.
-    pub async fn organization_members(&self, organization_id: i64) -> Result<Vec<Member>, ReadError> {
+    pub async fn organization_members(&self, organization_id: i64) -> Result<Vec<MemberLine>, ReadError> {
         let rows = sqlx::query!(
             "select u.id, u.email, u.name, m.role from organization_member m join user_account u on u.id = m.user_id
              where m.organization_id = $1 order by u.email limit $2",
@@ -120,7 +120,7 @@ impl Reader {
         )
         .fetch_all(&self.pool)
         .await?;
-        let members = rows.into_iter().map(|row| Member {
+        let members = rows.into_iter().map(|row| MemberLine {
             user_id: row.id,
             email: row.email,
             name: row.name,
@@ -131,7 +131,7 @@ impl Reader {
     }
 
     /// Who sees a project, by address, and as what.
-    pub async fn project_members(&self, project_id: i64) -> Result<Vec<Member>, ReadError> {
+    pub async fn project_members(&self, project_id: i64) -> Result<Vec<MemberLine>, ReadError> {
         let rows = sqlx::query!(
             r#"select u.id, u.email, u.name, a.role as "role!",
                    exists (select from membership m where m.user_id = u.id and m.project_id = $1) as "is_direct!"
@@ -142,7 +142,7 @@ impl Reader {
         )
         .fetch_all(&self.pool)
         .await?;
-        let members = rows.into_iter().map(|row| Member {
+        let members = rows.into_iter().map(|row| MemberLine {
             user_id: row.id,
             email: row.email,
             name: row.name,

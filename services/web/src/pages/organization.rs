@@ -12,7 +12,7 @@ use service::proto::command::{
     ChangeTeam, CreateTeam, Invite, RenameOrganization, RevokeInvitation, SetOrganizationMember,
 };
 use store::Role;
-use store::reader::{Invitation, LogLine, Member, OwnOrganization, Team};
+use store::reader::{Invitation, LogLine, MemberLine, OwnOrganization, Team};
 use time::OffsetDateTime;
 
 use super::order::order;
@@ -31,7 +31,7 @@ const LINES_PER_PAGE: i64 = 100;
 struct Organization<'a> {
     own: &'a OwnOrganization,
     me: i64,
-    members: Vec<Member>,
+    members: Vec<MemberLine>,
     invitations: Vec<InvitationRow>,
     teams: Vec<Team>,
     projects: Vec<(i64, String)>,

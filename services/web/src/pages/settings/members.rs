@@ -7,7 +7,7 @@ use axum::response::Response;
 use service::proto::command::SetProjectMember;
 use service::proto::command::command::Action;
 use store::Role;
-use store::reader::Member;
+use store::reader::MemberLine;
 
 use super::{Section, SectionPage};
 use crate::app::App;
@@ -22,9 +22,9 @@ use crate::visitor::Visitor;
 struct Members<'a> {
     project_id: i64,
     organization_id: i64,
-    rows: Vec<Member>,
+    rows: Vec<MemberLine>,
     /// Members of the organization who may be let in.
-    others: Vec<Member>,
+    others: Vec<MemberLine>,
     roles: [Role; 4],
     may_manage: bool,
     form_token: &'a str,
