@@ -238,7 +238,9 @@ async fn somebody_is_invited_joins_a_team_and_sees_its_project_alone() {
     let mut croak = Installation::new().await;
     croak.start_worker("command").await;
     croak.start_web().await;
-    sqlx::query("update organization_member set role = 'owner'").execute(&croak.pool()).await.expect("Ada owns it");
+    let owns = "insert into organization_member (organization_id, user_id, role)
+        select o.id, u.id, 'owner' from organization o, user_account u where o.slug = 'acme'";
+    sqlx::query(owns).execute(&croak.pool()).await.expect("Ada owns it");
     let mut ada = Visitor::signed_in(croak.web_address()).await;
     let acme: i64 = sqlx::query_scalar("select id from organization where slug = 'acme'")
         .fetch_one(&croak.pool())
