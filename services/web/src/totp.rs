@@ -139,7 +139,6 @@ pub(crate) fn qr_code(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
 
     const SECRET: &[u8] = b"12345678901234567890";

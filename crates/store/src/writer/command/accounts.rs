@@ -130,6 +130,7 @@ impl Act for SetPassword {
 
     /// Tells the account's number as what was made, whether it is new or not.
     async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        in_turn(transaction, &self.token_sha256).await?;
         let followed = sqlx::query!(
             "update account_link set used_at = now()
              where token_sha256 = $1 and purpose in ('sign_up', 'reset') and used_at is null and expires_at > now()
@@ -284,6 +285,7 @@ impl Act for ConfirmEmail {
     }
 
     async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        in_turn(transaction, &self.token_sha256).await?;
         let followed = sqlx::query!(
             r#"update account_link set used_at = now()
                where token_sha256 = $1 and purpose = 'email' and used_at is null and expires_at > now()
@@ -390,6 +392,18 @@ pub(super) async fn change_password(
         let mail = letters::password_changed(&email, public_url);
         mail::queue(transaction, "account.password_changed", None, &mail).await?;
     }
+    Ok(())
+}
+
+/// Waits for who follows another link of the same person: each uses up the others, and two would wait for each other.
+async fn in_turn(transaction: &mut Transaction<'_, Postgres>, token_sha256: &[u8]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtextextended('croak account ' || coalesce(u.email, l.email), 0))
+         from account_link l left join user_account u on u.id = l.user_id where l.token_sha256 = $1",
+        token_sha256
+    )
+    .fetch_optional(&mut **transaction)
+    .await?;
     Ok(())
 }
 
