@@ -69,7 +69,6 @@ pub(crate) fn routes(app: App) -> Router {
             "/projects/{project_id}/settings/scrubbing",
             get(settings::scrubbing::page).post(settings::scrubbing::save),
         )
-        .route("/projects/{project_id}/settings", get(settings::general::page))
         .route("/projects/{project_id}/settings/alerts", get(settings::alerts::page))
         .route("/projects/{project_id}/settings/alerts/mine", post(settings::alerts::mine::choose))
         .route(

@@ -35,9 +35,8 @@ pub(crate) enum Section {
 
 impl Section {
     /// All of them, in the order of the list.
-    const ALL: [Section; 3] = [Section::General, Section::Alerts, Section::Scrubbing];
-    const ALL: [Section; 2] = [Section::General, Section::Alerts];
-    const ALL: [Section; 4] = [Section::General, Section::Keys, Section::Members, Section::Tokens];
+    const ALL: [Section; 6] =
+        [Section::General, Section::Keys, Section::Members, Section::Alerts, Section::Scrubbing, Section::Tokens];
 
     /// What the list calls it.
     fn label(self) -> &'static str {
