@@ -99,3 +99,42 @@ async fn an_empty_page_turns_into_the_list_by_itself() {
         browser.close().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_saved_made_a_feed_and_exported_without_scripts() {
+    let croak = Installation::running().await;
+    send(&croak, "Shop::StockMissing").await;
+    send(&croak, "Shop::PaymentDeclined").await;
+    croak.drained(2, Duration::from_secs(10)).await;
+    let browser = Browser::start(Scripts::Off).await;
+    browser.view(Size::WIDE, Scheme::Light).await;
+    browser.sign_in(croak.web_address()).await;
+    let list = format!("http://{}/projects/1/groups", croak.web_address());
+    browser.open(&format!("{list}?query=class%3AStock")).await;
+    browser.click(".keep summary").await;
+    browser.write("#search-name", "Stock").await;
+    browser.click(".sheet form[action$=\"/searches\"] button").await;
+    shown(&browser, "it stands above the list", ".saved nav a[aria-current]", "Stock").await;
+
+    browser.open(&list).await;
+    browser.click(".saved nav a").await;
+    shown(&browser, "it finds what it found", "table.groups tbody .class", "Shop::StockMissing").await;
+    assert!(!browser.has("table.groups tbody tr + tr").await);
+
+    browser.click(".keep summary").await;
+    browser.click(".sheet li form[action$=\"/feeds\"] button").await;
+    let told = browser.text(".told").await;
+    let address = told.split_whitespace().find(|word| word.contains("/feeds/")).expect("the feed's address is told");
+    let address = address.trim_end_matches('.').to_owned();
+    let feed = reqwest::get(&address).await.expect("an answer").text().await.expect("a text");
+    assert!(feed.contains("Shop::StockMissing") && !feed.contains("Shop::PaymentDeclined"), "{feed}");
+    browser.click(".keep summary").await;
+    browser.click(".sheet form[action$=\"/revoke\"] button").await;
+    shown(&browser, "the feed is taken back", ".told", "The feed is taken back.").await;
+    assert_eq!(reqwest::get(&address).await.expect("an answer").status(), 404);
+
+    let exported = croak.api().fetch("/projects/1/export?query=class%3AStock&notices=1").await;
+    let lines = exported.text().await.expect("lines");
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    browser.close().await;
+}
