@@ -70,3 +70,7 @@ create table generated (
     notices_done bigint not null default 0,
     ends_at timestamptz not null default now()
 );
+
+-- Columns that are new in a table with many rows: until it is looked at anew, the planner takes `is null` for rare, and reads lists by sorting all.
+analyze grp;
+analyze grp_text;
