@@ -95,7 +95,9 @@ impl Frequencies {
     pub(super) fn of(&self, word: &Word) -> f64 {
         let parts = word.parts.iter().map(|part| self.begins(part)).reduce(f64::min).unwrap_or(0.0);
         let rare = self.words.iter().map(|(_, part)| *part).reduce(f64::min).map_or(RARE, |least| least.min(RARE));
-        (self.begins(&word.whole) + parts).clamp(rare, 1.0)
+        // A word without separators is its own only part: it is counted once.
+        let whole = if word.parts == [word.whole.as_str()] { 0.0 } else { self.begins(&word.whole) };
+        (whole + parts).clamp(rare, 1.0)
     }
 
     fn begins(&self, word: &str) -> f64 {
@@ -117,6 +119,6 @@ mod tests {
         };
         assert_eq!(of("net::timeout", &["net", "timeout"]), 0.25);
         assert_eq!(of("nothing", &["nothing"]), RARE);
-        assert_eq!(of("net", &["net"]), 1.0);
+        assert_eq!(of("net", &["net"]), 0.625);
     }
 }
