@@ -1,7 +1,7 @@
 //! What a project takes out of its notices beside what is always taken out: fields by name, text by pattern, addresses of people.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
@@ -324,7 +324,7 @@ fn has_address(text: &str) -> bool {
 fn first(text: &str) -> Option<IpAddr> {
     let text = text.split(',').next()?.trim();
     let text = text.strip_prefix("for=").unwrap_or(text).trim_matches('"');
-    text.trim_matches(['[', ']']).parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|at| at.ip()))
+    text.trim_matches(['[', ']']).parse().ok().or_else(|| text.parse::<core::net::SocketAddr>().ok().map(|at| at.ip()))
 }
 
 /// The network of an address; nothing when it is none.
