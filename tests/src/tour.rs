@@ -64,6 +64,9 @@ pub async fn prepare(croak: &Installation) -> Vec<Stop> {
         Stop { name: "group", path: format!("/projects/1/groups/{group}") },
         Stop { name: "deploys", path: "/projects/1/deploys".into() },
         Stop { name: "ingest", path: "/projects/1/ingest".into() },
+        Stop { name: "alerts", path: "/projects/1/settings/alerts".into() },
+        Stop { name: "destination", path: "/projects/1/settings/alerts/destinations/new".into() },
+        Stop { name: "rule", path: "/projects/1/settings/alerts/rules/new".into() },
         Stop { name: "nothing-found", path: "/projects/1/groups?query=class:Nothing".into() },
         Stop { name: "not-found", path: "/projects/1/groups/999999999".into() },
     ];
