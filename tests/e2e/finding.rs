@@ -113,7 +113,7 @@ async fn a_search_is_saved_made_a_feed_and_exported_without_scripts() {
     browser.open(&format!("{list}?query=class%3AStock")).await;
     browser.click(".keep summary").await;
     browser.write("#search-name", "Stock").await;
-    browser.click(".sheet form[action$=\"/searches\"] button").await;
+    browser.click(".popup form[action$=\"/searches\"] button").await;
     shown(&browser, "it stands above the list", ".saved nav a[aria-current]", "Stock").await;
 
     browser.open(&list).await;
@@ -122,14 +122,14 @@ async fn a_search_is_saved_made_a_feed_and_exported_without_scripts() {
     assert!(!browser.has("table.groups tbody tr + tr").await);
 
     browser.click(".keep summary").await;
-    browser.click(".sheet li form[action$=\"/feeds\"] button").await;
+    browser.click(".popup li form[action$=\"/feeds\"] button").await;
     let told = browser.text(".told").await;
     let address = told.split_whitespace().find(|word| word.contains("/feeds/")).expect("the feed's address is told");
     let address = address.trim_end_matches('.').to_owned();
     let feed = reqwest::get(&address).await.expect("an answer").text().await.expect("a text");
     assert!(feed.contains("Shop::StockMissing") && !feed.contains("Shop::PaymentDeclined"), "{feed}");
     browser.click(".keep summary").await;
-    browser.click(".sheet form[action$=\"/revoke\"] button").await;
+    browser.click(".popup form[action$=\"/revoke\"] button").await;
     shown(&browser, "the feed is taken back", ".told", "The feed is taken back.").await;
     assert_eq!(reqwest::get(&address).await.expect("an answer").status(), 404);
 
