@@ -350,7 +350,7 @@ impl Act for DeleteAccount {
         let owned = sqlx::query!(
             r#"select o.id, o.name,
                    exists (select from organization_member m where m.organization_id = o.id and m.user_id <> $1) as "has_others!",
-                   exists (select from project p where p.organization_id = o.id) as "has_projects!"
+                   exists (select from project p where p.organization_id = o.id and p.deleted_at is null) as "has_projects!"
                from organization_member mine join organization o on o.id = mine.organization_id
                where mine.user_id = $1 and mine.role = 'owner'
                    and not exists (select from organization_member m
@@ -367,9 +367,14 @@ impl Act for DeleteAccount {
         note(transaction, order, None, "account.deleted", "").await?;
         sqlx::query!("delete from user_account where id = $1", order.actor_id).execute(&mut **transaction).await?;
         let empty: Vec<i64> = owned.iter().map(|owned| owned.id).collect();
-        sqlx::query!("delete from organization where id = any($1) and id <> 1", &empty)
-            .execute(&mut **transaction)
-            .await?;
+        // One whose deleted projects housekeep has not taken away yet stays, and belongs to nobody.
+        sqlx::query!(
+            "delete from organization o where id = any($1) and id <> 1
+                 and not exists (select from project p where p.organization_id = o.id)",
+            &empty
+        )
+        .execute(&mut **transaction)
+        .await?;
         Ok(Outcome::done("Your account is deleted."))
     }
 }
