@@ -42,6 +42,8 @@ impl Encoding {
                 let encoding = match name.as_str() {
                     "" | "identity" => continue,
                     "br" => Encoding::Brotli,
+                    // As OpenTelemetry's collector calls it.
+                    "zlib" => Encoding::Deflate,
                     name => Encoding::named(name).ok_or(Rejection::UnknownEncoding)?,
                 };
                 // Packed twice is what only an attacker needs.

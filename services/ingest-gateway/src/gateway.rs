@@ -9,7 +9,7 @@ use journal::{Draft, Kind};
 use notice::ledger_line::Ending;
 use service::http::{Body, ClientAddress};
 use service::{BadConfig, Health};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Config;
 use crate::admission::{Admission, Hold};
@@ -119,7 +119,7 @@ impl Gateway {
         T: Send + 'static,
         F: FnOnce(&[u8]) -> Result<T, Refusal> + Send + 'static,
     {
-        let work_bytes = posted.work_bytes().min(self.body_bytes_max);
+        let work_bytes = posted.work_bytes();
         let work = move || {
             let unpacked_and_read = || {
                 let (body, hold) = posted.unpack()?;
@@ -132,13 +132,19 @@ impl Gateway {
         if work_bytes <= BIG_BYTES {
             return work();
         }
-        let share = u32::try_from(work_bytes.max(self.turn_bytes_min)).unwrap_or(u32::MAX);
-        let turn = Arc::clone(&self.turns).acquire_many_owned(share).await.expect("the semaphore is never closed");
+        let turn = self.turn(work_bytes).await;
         let in_turn = move || {
             let _turn = turn;
             work()
         };
         tokio::task::spawn_blocking(in_turn).await.unwrap_or_else(|_| Err(Rejection::Broken.into()))
+    }
+
+    /// The turn of a body that is this much work, in bytes; whoever comes first has the first.
+    pub(crate) async fn turn(&self, work_bytes: usize) -> OwnedSemaphorePermit {
+        let share = work_bytes.clamp(self.turn_bytes_min, self.body_bytes_max);
+        let share = u32::try_from(share).unwrap_or(u32::MAX);
+        Arc::clone(&self.turns).acquire_many_owned(share).await.expect("the semaphore is never closed")
     }
 
     /// Keeps to the rate that the project's operator set.

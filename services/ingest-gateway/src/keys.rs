@@ -19,12 +19,15 @@ pub(crate) fn open(projects: &Projects, key: &str) -> Result<Arc<Project>, Refus
     Ok(Arc::clone(project))
 }
 
-/// The same, for an address that names the project, by its number or, as users of Errbit do, by a key.
+/// The same, for an address that names the project: its number or a key of it must be right. A name that is neither, as addresses of
+/// other trackers have, says nothing.
 pub(crate) fn open_at(projects: &Projects, key: &str, named: &str) -> Result<Arc<Project>, Refusal> {
     let project = open(projects, key)?;
-    let is_its_number = || named.parse().is_ok_and(|id: u64| id == project.id);
-    let is_its_key = || projects.by_key(named).is_some_and(|by_name| by_name.id == project.id);
-    if is_its_number() || is_its_key() { Ok(project) } else { Err(Rejection::OtherProject.of_project(project.id)) }
+    let named_id = named.parse().ok().or_else(|| projects.by_key(named).map(|by_name| by_name.id));
+    match named_id {
+        Some(id) if id != project.id => Err(Rejection::OtherProject.of_project(project.id)),
+        _ => Ok(project),
+    }
 }
 
 /// The key of an Airbrake request, as far as its head has it: `?key=`, `X-Airbrake-Token`, `Authorization: Bearer`

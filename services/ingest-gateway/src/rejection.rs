@@ -38,7 +38,8 @@ pub(crate) enum Client {
     Hoptoad,
     /// Airbrake's JSON clients: they read `message`, and send again after 502 but not after 503.
     Airbrake,
-    /// Sentry's clients: they send nothing again, and a 429 without categories silences them for a minute.
+    /// Sentry's clients: they send nothing again, and a 429 without categories or a Retry-After silences them for a minute. Its build tools
+    /// do send again.
     Sentry,
     /// Honeybadger's clients. They log `error`.
     Honeybadger,
@@ -266,10 +267,16 @@ impl Rejection {
         answer
     }
 
-    /// Seconds after which the client may send it again; `None` if it would be refused again.
+    /// Seconds after which the client may send it again; `None` if it would be refused again, or is not sent again.
     fn retry_after_s(&self, client: Client) -> Option<u64> {
         match self {
             Rejection::RateLimited { delay_s } => Some(*delay_s),
+            // Whatever the status, half of them take it for a limit, and drop everything until then.
+            Rejection::JournalFull | Rejection::Overloaded | Rejection::NoSnapshot | Rejection::ProjectShare
+                if client == Client::Sentry =>
+            {
+                None
+            }
             Rejection::JournalFull
             | Rejection::Overloaded
             | Rejection::NoSnapshot
@@ -450,6 +457,21 @@ mod tests {
         let too_large = too_large.expect("the status is in the head");
         assert_eq!(too_large.code(), tonic::Code::ResourceExhausted);
         assert!(too_large.metadata().get_bin(RETRY_INFO).is_none(), "it would be too large again");
+    }
+
+    #[test]
+    fn only_the_operators_limit_pauses_sentrys_clients() {
+        for rejection in [Rejection::JournalFull, Rejection::Overloaded, Rejection::NoSnapshot, Rejection::ProjectShare]
+        {
+            let answer = rejection.answer(Client::Sentry);
+            assert_eq!(answer.status(), 503, "{rejection:?}");
+            assert!(!answer.headers().contains_key(RETRY_AFTER), "{rejection:?}");
+        }
+        let limited = Rejection::RateLimited { delay_s: 7 }.answer(Client::Sentry);
+        assert_eq!(limited.headers()[RETRY_AFTER], HeaderValue::from(7));
+        for of_build_tools in [Rejection::NoWorker, Rejection::Busy] {
+            assert!(of_build_tools.answer(Client::Sentry).headers().contains_key(RETRY_AFTER), "{of_build_tools:?}");
+        }
     }
 
     #[test]

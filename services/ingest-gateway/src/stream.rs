@@ -3,12 +3,13 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use http::request::Parts;
 use service::http::Body;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::admission::Hold;
 use crate::body::{BIG_BYTES, gather_some, work_bytes};
@@ -16,8 +17,11 @@ use crate::encoding::Encoding;
 use crate::gateway::Gateway;
 use crate::rejection::{Refusal, Rejection};
 
-/// Bodies that are read at the same time by a thread of their own; a thread waits for its client most of the time.
+/// Bodies that are read while they arrive at the same time, each by a thread of its own; a thread waits for its client most of the time.
 pub(crate) const STREAMS_MAX: usize = 8;
+
+/// How long a body waits for one of these threads. What was gathered of it is small, and clients of this kind send nothing again.
+const STREAM_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is gathered before a body is given a thread.
 const GATHERED_BYTES: usize = 256 * 1024;
@@ -46,8 +50,8 @@ impl Gateway {
     /// Reads a body from its beginning to its end, at most `bytes_max` of it, before and after it is unpacked. What is kept of it must be
     /// held by the reader; of all the rest only a few pieces are in memory at a time.
     ///
-    /// A small body is read at once, any other by a thread of its own while it arrives. That thread may wait, and is given what to wait
-    /// with; whoever reads a small one may not.
+    /// A small body is read at once, a bigger one that is there in a turn of its own, as [`Gateway::understand`] does, and any other by a
+    /// thread while it arrives. A thread may wait, and is given what to wait with; whoever reads a small one may not.
     pub(crate) async fn read_through<T, F>(
         &self,
         parts: &Parts,
@@ -68,12 +72,13 @@ impl Gateway {
         let (gathered, is_all) = gather_some(body, GATHERED_BYTES, &mut hold).await?;
         let gathered_bytes = gathered.len();
         let first: Vec<u8> = gathered.first().iter().take(2).copied().collect();
-        if is_all && work_bytes(gathered_bytes, encoding) <= BIG_BYTES {
+        let work_bytes = work_bytes(gathered_bytes, encoding);
+        if is_all && work_bytes <= BIG_BYTES {
             return read_all(encoding, &first, gathered.into_reader(), bytes_max, |reader| {
                 read(reader, &mut hold, None)
             });
         }
-        let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Rejection::Overloaded)?;
+        let permit = if is_all { self.turn(work_bytes).await } else { self.stream().await? };
         let (pieces, waiting) = mpsc::channel(PIECES_MAX);
         let handle = Handle::current();
         let reading = tokio::task::spawn_blocking(move || {
@@ -113,6 +118,12 @@ impl Gateway {
             // Why there was no more of it says more than what that led to.
             (Err(refusal), Err(rejection)) => Err(Refusal { rejection, ..refusal }),
         }
+    }
+
+    /// The right to a thread that reads a body while it arrives.
+    async fn stream(&self) -> Result<OwnedSemaphorePermit, Rejection> {
+        let permit = tokio::time::timeout(STREAM_WITHIN, Arc::clone(&self.streams).acquire_owned()).await;
+        permit.ok().and_then(Result::ok).ok_or(Rejection::Overloaded)
     }
 }
 

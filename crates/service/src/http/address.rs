@@ -1,6 +1,6 @@
 //! Who sent a request, when proxies stand between.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use http::HeaderMap;
@@ -52,12 +52,19 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Netwo
     let forwarded = headers.get_all("x-forwarded-for");
     let mut hops = forwarded.iter().rev().filter_map(|value| value.to_str().ok()).flat_map(|list| list.rsplit(','));
     while is_trusted(address) {
-        match hops.next().map(|hop| hop.trim().parse::<IpAddr>()) {
-            Some(Ok(before)) => address = before.to_canonical(),
-            _ => break,
+        match hops.next().and_then(hop_address) {
+            Some(before) => address = before.to_canonical(),
+            None => break,
         }
     }
     address
+}
+
+/// An address as proxies write it: bare, in brackets, or with the port that it came from.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()))
 }
 
 #[cfg(test)]
@@ -80,6 +87,9 @@ mod tests {
         assert_eq!(from("::ffff:10.1.1.1", "198.51.100.7"), "198.51.100.7");
         assert_eq!(from("10.1.1.1", "6.6.6.6, 198.51.100.7, 10.2.2.2"), "198.51.100.7");
         assert_eq!(from("::1", "nonsense"), "::1");
+        assert_eq!(from("10.1.1.1", "6.6.6.6, 198.51.100.7:51234"), "198.51.100.7");
+        assert_eq!(from("10.1.1.1", "[2001:db8::7]:443, 10.2.2.2:80"), "2001:db8::7");
+        assert_eq!(from("10.1.1.1", "[2001:db8::7]"), "2001:db8::7");
         assert_eq!(from("11.0.0.1", "198.51.100.7"), "11.0.0.1");
     }
 

@@ -13,8 +13,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE, HeaderValue,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    CONTENT_TYPE, HeaderValue, ORIGIN, VARY,
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -40,6 +41,8 @@ enum Door<'a> {
     HoptoadDeploy,
     /// A JSON notice for this project.
     AirbrakeNotice(&'a str),
+    /// The same as the first clients for browsers sent it.
+    AirbrakeCreateNotice(&'a str),
     /// A deploy as JSON for this project.
     AirbrakeDeploy(&'a str),
     /// Statistics of this kind for this project.
@@ -62,8 +65,12 @@ enum Door<'a> {
     SentryAttachments(&'a str, &'a str),
     /// What a crashed process left, for this project.
     SentryMinidump(&'a str),
-    /// What somebody wrote.
+    /// What a crashed process of the Unreal engine left, for this project, with the key.
+    SentryUnreal(&'a str, &'a str),
+    /// The dialog that asks what somebody did, and what was written.
     SentryFeedback,
+    /// What somebody wrote, as old clients of telephones send it.
+    SentryUserFeedback,
     /// What build tools ask for: releases, deploys, uploads.
     SentryApi,
     /// A notice of Honeybadger's clients.
@@ -101,7 +108,8 @@ impl Door<'_> {
         match &segments[..count] {
             ["notifier_api", "v2", "notices" | "notices.xml"] => Door::HoptoadNotice,
             ["deploys" | "deploys.txt"] => Door::HoptoadDeploy,
-            ["api", "v3", "projects", project, "notices" | "create-notice"] => Door::AirbrakeNotice(project),
+            ["api", "v3", "projects", project, "notices"] => Door::AirbrakeNotice(project),
+            ["api", "v3", "projects", project, "create-notice"] => Door::AirbrakeCreateNotice(project),
             ["api", "v4", "projects", project, "deploys"] => Door::AirbrakeDeploy(project),
             [
                 "api",
@@ -111,6 +119,7 @@ impl Door<'_> {
                 kind @ ("routes-stats" | "routes-breakdowns" | "queries-stats" | "queues-stats"),
             ] => Door::AirbrakeStats(project, kind),
             ["2020-06-18", "config", project, "config.json"] => Door::RemoteConfig(project),
+            ["api", "0", "projects", _, _, "user-feedback"] => Door::SentryUserFeedback,
             ["api", "0", ..] => Door::SentryApi,
             ["api", project, "envelope"] => Door::SentryEnvelope(project),
             ["api", "store"] => Door::SentryStoreOfKey,
@@ -121,6 +130,7 @@ impl Door<'_> {
             ["api", project, "cron", _, key] => Door::SentryCheckIn(project, Some(key)),
             ["api", project, "events", event, "attachments"] => Door::SentryAttachments(project, event),
             ["api", project, "minidump"] => Door::SentryMinidump(project),
+            ["api", project, "unreal", key] => Door::SentryUnreal(project, key),
             ["api", "embed", "error-page"] => Door::SentryFeedback,
             ["v1", "notices"] | ["v1", "notices", _] => Door::HoneybadgerNotice,
             ["v1", "events"] => Door::HoneybadgerEvents,
@@ -133,7 +143,7 @@ impl Door<'_> {
             }
             ["locate", id] => Door::Locate(id),
             ["health", "api-key-tester"] => Door::KeyTester,
-            ["up"] => Door::Up,
+            ["up" | "health" | "healthz"] => Door::Up,
             _ => Door::Nowhere,
         }
     }
@@ -143,16 +153,20 @@ impl Door<'_> {
         match self {
             Door::HoptoadNotice => "GET, POST, OPTIONS",
             Door::HoptoadDeploy | Door::AirbrakeNotice(_) | Door::AirbrakeDeploy(_) => "POST, OPTIONS",
+            Door::AirbrakeCreateNotice(_) | Door::SentryFeedback => "GET, POST, OPTIONS",
             Door::HoneybadgerNotice | Door::HoneybadgerEvents | Door::RollbarItem => "POST, OPTIONS",
-            Door::BugsnagEvents | Door::BugsnagSessions | Door::Otlp(..) => "POST, OPTIONS",
-            Door::SentryEnvelope(_) | Door::SentrySecurity(_) | Door::SentryNel(_) | Door::SentryFeedback => {
-                "POST, OPTIONS"
-            }
-            Door::SentryAttachments(..) | Door::SentryMinidump(_) => "POST, OPTIONS",
+            // Whoever balances load asks for the root of an address, to see whether somebody is there.
+            Door::BugsnagEvents => "GET, HEAD, POST, OPTIONS",
+            Door::BugsnagSessions | Door::Otlp(..) => "POST, OPTIONS",
+            Door::SentryEnvelope(_) | Door::SentrySecurity(_) | Door::SentryNel(_) => "POST, OPTIONS",
+            Door::SentryAttachments(..) | Door::SentryMinidump(_) | Door::SentryUnreal(..) => "POST, OPTIONS",
+            Door::SentryUserFeedback => "POST, OPTIONS",
             Door::SentryStore(_) | Door::SentryStoreOfKey | Door::SentryCheckIn(..) => "GET, POST, OPTIONS",
             Door::SentryApi => "GET, POST, PUT, DELETE, OPTIONS",
             Door::AirbrakeStats(..) => "POST, PUT, OPTIONS",
-            Door::RemoteConfig(_) | Door::Locate(_) | Door::KeyTester | Door::Up | Door::Nowhere => "GET, OPTIONS",
+            Door::RemoteConfig(_) | Door::Locate(_) | Door::KeyTester | Door::Up | Door::Nowhere => {
+                "GET, HEAD, OPTIONS"
+            }
         }
     }
 
@@ -165,7 +179,10 @@ impl Door<'_> {
         match self {
             Door::Otlp(..) => Client::Otlp(otlp::encoding_of(&parts.headers).unwrap_or(Encoding::Protobuf)),
             Door::HoptoadNotice => Client::Hoptoad,
-            Door::AirbrakeNotice(_) | Door::AirbrakeDeploy(_) | Door::AirbrakeStats(..) => Client::Airbrake,
+            Door::AirbrakeNotice(_)
+            | Door::AirbrakeCreateNotice(_)
+            | Door::AirbrakeDeploy(_)
+            | Door::AirbrakeStats(..) => Client::Airbrake,
             Door::SentryEnvelope(_)
             | Door::SentryStore(_)
             | Door::SentryStoreOfKey
@@ -174,7 +191,9 @@ impl Door<'_> {
             | Door::SentryCheckIn(..)
             | Door::SentryAttachments(..)
             | Door::SentryMinidump(_)
+            | Door::SentryUnreal(..)
             | Door::SentryFeedback
+            | Door::SentryUserFeedback
             | Door::SentryApi => Client::Sentry,
             Door::HoneybadgerNotice | Door::HoneybadgerEvents => Client::Honeybadger,
             Door::RollbarItem => Client::Rollbar,
@@ -188,7 +207,7 @@ impl Door<'_> {
         match self {
             Door::HoptoadNotice => "hoptoad_notice",
             Door::HoptoadDeploy => "hoptoad_deploy",
-            Door::AirbrakeNotice(_) => "airbrake_notice",
+            Door::AirbrakeNotice(_) | Door::AirbrakeCreateNotice(_) => "airbrake_notice",
             Door::AirbrakeDeploy(_) => "airbrake_deploy",
             Door::AirbrakeStats(..) => "airbrake_stats",
             Door::RemoteConfig(_) => "remote_config",
@@ -199,7 +218,8 @@ impl Door<'_> {
             Door::SentryCheckIn(..) => "sentry_check_in",
             Door::SentryAttachments(..) => "sentry_attachments",
             Door::SentryMinidump(_) => "sentry_minidump",
-            Door::SentryFeedback => "sentry_feedback",
+            Door::SentryUnreal(..) => "sentry_unreal",
+            Door::SentryFeedback | Door::SentryUserFeedback => "sentry_feedback",
             Door::SentryApi => "sentry_api",
             Door::HoneybadgerNotice => "honeybadger_notice",
             Door::HoneybadgerEvents => "honeybadger_events",
@@ -238,7 +258,7 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, request: Request<Body>) -> An
             refusal.rejection.answer(client)
         }
     };
-    share_with_browsers(door, &mut answer);
+    share_with_browsers(door, &parts, &mut answer);
     measures::answered(door.name(), began.elapsed());
     answer
 }
@@ -257,6 +277,7 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
         Door::HoptoadNotice => hoptoad::notice(gateway, parts, body).await,
         Door::HoptoadDeploy => hoptoad::deploy(gateway, parts, body).await,
         Door::AirbrakeNotice(project) => airbrake::notice(gateway, parts, body, project).await,
+        Door::AirbrakeCreateNotice(project) => airbrake::create_notice(gateway, parts, body, project).await,
         Door::AirbrakeDeploy(project) => airbrake::deploy(gateway, parts, body, project).await,
         Door::AirbrakeStats(project, kind) => airbrake::stats(gateway, parts, body, project, kind).await,
         Door::RemoteConfig(project) => airbrake::remote_config(gateway, project),
@@ -268,11 +289,15 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
         Door::SentryCheckIn(project, key) => sentry::check_in(gateway, parts, body, project, key).await,
         Door::SentryAttachments(project, event) => sentry::attachments(gateway, parts, body, project, event).await,
         Door::SentryMinidump(project) => sentry::minidump(gateway, parts, body, project).await,
+        Door::SentryUnreal(project, key) => sentry::unreal(gateway, parts, body, project, key).await,
+        Door::SentryFeedback if parts.method == Method::GET => Ok(sentry::feedback_dialog()),
         Door::SentryFeedback => sentry::feedback_form(gateway, parts, body).await,
+        Door::SentryUserFeedback => sentry::user_feedback(gateway, parts, body).await,
         Door::SentryApi => sentry::api(gateway, parts, body).await,
         Door::HoneybadgerNotice => keyed::honeybadger_notice(gateway, parts, body).await,
         Door::HoneybadgerEvents => keyed::honeybadger_events(gateway, parts, body).await,
         Door::RollbarItem => keyed::rollbar_item(gateway, parts, body).await,
+        Door::BugsnagEvents if parts.method != Method::POST => Ok(scripts::up(gateway)),
         Door::BugsnagEvents => keyed::bugsnag_events(gateway, parts, body).await,
         Door::BugsnagSessions => keyed::bugsnag_sessions(gateway, parts, body).await,
         Door::Otlp(signal, project) => otlp::export(gateway, parts, body, signal, project).await,
@@ -295,18 +320,34 @@ fn signal(name: &str) -> Option<Signal> {
 
 /// Lets scripts of any web page read the answer, refusals too: a 429 that a browser hides from its notifier does not
 /// slow it down. Nothing here rests on cookies, so there is nothing that a foreign page could misuse.
-fn share_with_browsers(door: Door<'_>, answer: &mut Answer) {
+fn share_with_browsers(door: Door<'_>, parts: &Parts, answer: &mut Answer) {
     const REQUEST_HEADERS: &str = "origin, referer, content-type, content-encoding, transfer-encoding, accept, cache-control, \
          authorization, authentication, x-requested-with, x-forwarded-for, x-airbrake-token, x-sentry-auth, \
          x-croak-key, x-airbrake-key, x-api-key, x-rollbar-access-token, bugsnag-api-key, bugsnag-payload-version, bugsnag-sent-at, bugsnag-integrity";
+    /// Longest list of headers that a browser may ask for.
+    const REQUEST_HEADERS_BYTES_MAX: usize = 2_048;
     // Rollbar's client asks every answer for those of its replays: browsers write an error to the console for what they may not show.
     const RESPONSE_HEADERS: &str = "X-RateLimit-Delay, Retry-After, X-Sentry-Error, X-Sentry-Rate-Limits, \
         Rollbar-Replay-Enabled, Rollbar-Replay-RateLimit-Remaining, Rollbar-Replay-RateLimit-Reset";
     const MAX_AGE_S: &str = "3600";
+    // Whatever else measures a page adds headers of its own to our clients' requests: a list could never have all of them.
+    let asked = parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
+    let asked = asked.filter(|asked| asked.len() <= REQUEST_HEADERS_BYTES_MAX);
+    let request_headers = asked.cloned().unwrap_or_else(|| HeaderValue::from_static(REQUEST_HEADERS));
     let headers = answer.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    match parts.headers.get(ORIGIN) {
+        // OpenTelemetry's exporters for browsers send by `sendBeacon`, which asks as if there were cookies.
+        Some(origin) if matches!(door, Door::Otlp(..)) => {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        _ => {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
+    }
+    headers.insert(VARY, HeaderValue::from_static("Origin, Access-Control-Request-Headers"));
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(door.methods()));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(REQUEST_HEADERS));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, request_headers);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(RESPONSE_HEADERS));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE_S));
 }
@@ -333,7 +374,7 @@ mod tests {
             ("/deploys", Door::HoptoadDeploy),
             ("/api/v3/projects/1/notices", Door::AirbrakeNotice("1")),
             ("/api/v3/projects/1/notices/", Door::AirbrakeNotice("1")),
-            ("/api/v3/projects/abc/create-notice", Door::AirbrakeNotice("abc")),
+            ("/api/v3/projects/abc/create-notice", Door::AirbrakeCreateNotice("abc")),
             ("/api/v4/projects/1/deploys", Door::AirbrakeDeploy("1")),
             ("/api/v5/projects/1/queues-stats", Door::AirbrakeStats("1", "queues-stats")),
             ("/api/v5/projects/1/other-stats", Door::Nowhere),
@@ -348,7 +389,9 @@ mod tests {
             ("/api/1/cron/nightly/abc/", Door::SentryCheckIn("1", Some("abc"))),
             ("/api/1/events/abc/attachments/", Door::SentryAttachments("1", "abc")),
             ("/api/1/minidump", Door::SentryMinidump("1")),
+            ("/api/1/unreal/abc/", Door::SentryUnreal("1", "abc")),
             ("/api/embed/error-page/", Door::SentryFeedback),
+            ("/api/0/projects/acme/shop/user-feedback/", Door::SentryUserFeedback),
             ("/api/0/", Door::SentryApi),
             ("/api/0/organizations/acme/releases/1.0/deploys/", Door::SentryApi),
             ("/api/0/organizations/acme/releases/a/b/c/d/", Door::SentryApi),

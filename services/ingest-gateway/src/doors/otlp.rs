@@ -23,8 +23,11 @@ use crate::rejection::{Refusal, Rejection};
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Headers that have nothing but the key in them.
-const KEY_HEADERS: [HeaderName; 2] =
-    [HeaderName::from_static("x-croak-key"), HeaderName::from_static("x-airbrake-key")];
+const KEY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-croak-key"),
+    HeaderName::from_static("x-airbrake-key"),
+    HeaderName::from_static("bugsnag-api-key"),
+];
 
 type Read = fn(&[u8], Encoding) -> Result<Taken, ParseError>;
 

@@ -102,14 +102,15 @@ async fn every_way_to_show_a_key_opens_the_json_door() {
     let path = "/api/v3/projects/1/notices";
     let in_query = format!("{path}?&key={KEY}");
     let in_place = format!("/api/v3/projects/{KEY}/notices");
-    let create = format!("/api/v3/projects/1/create-notice?key={KEY}");
+    // Who comes from Errbit has any number there.
+    let any_number = format!("/api/v3/projects/4711/notices?key={KEY}");
     let slash = format!("{path}/?key={KEY}");
     for (target, header, body) in [
         (path, ("Authorization", bearer.as_str()), JSON_NOTICE),
         (path, ("X-Airbrake-Token", KEY), JSON_NOTICE),
         (&in_query, plain, JSON_NOTICE),
         (&in_place, plain, JSON_NOTICE),
-        (&create, plain, JSON_NOTICE),
+        (&any_number, plain, JSON_NOTICE),
         (&slash, plain, JSON_NOTICE),
         (path, plain, &with_key),
     ] {
@@ -120,6 +121,26 @@ async fn every_way_to_show_a_key_opens_the_json_door() {
         assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     }
     assert_eq!(of_kind(&gateway.stop().await, Kind::Notice).len(), 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_clients_for_browsers_are_answered_as_they_expect() {
+    let gateway = ready(&[]).await;
+    let path = format!("/api/v3/projects/1/create-notice?key={KEY}");
+    let posted = gateway.send("POST", &path, &[], JSON_NOTICE.as_bytes()).await;
+    assert_eq!(posted.status, 200, "they take nothing else for success: {posted:?}");
+    let by_script = format!("{path}&callback=airbrakeCb7&body={}", escaped(JSON_NOTICE));
+    let called = gateway.send("GET", &by_script, &[], b"").await;
+    assert_eq!(called.status, 200, "{called:?}");
+    assert!(called.header("content-type").unwrap().starts_with("application/javascript"));
+    let argument = called.body.strip_prefix("/**/airbrakeCb7(").and_then(|rest| rest.strip_suffix(");")).unwrap();
+    assert!(serde_json::from_str::<serde_json::Value>(argument).unwrap()["id"].is_string());
+    // What is no name of a function is never in a script.
+    let hostile = format!("{path}&callback={}&body={}", escaped("alert(1)//"), escaped(JSON_NOTICE));
+    let plain = gateway.send("GET", &hostile, &[], b"").await;
+    assert_eq!((plain.status, plain.header("content-type")), (200, Some("application/json")));
+    assert!(!plain.body.contains("alert"));
+    assert_eq!(of_kind(&gateway.stop().await, Kind::Notice).len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,7 +217,10 @@ async fn what_scripts_and_clients_ask_for_is_there() {
     assert_eq!((good.status, good.body.as_str()), (200, r#"{"ok":true}"#));
     let bad = gateway.send("GET", "/health/api-key-tester?api_key=no", &[], b"").await;
     assert_eq!((bad.status, bad.body.as_str()), (403, r#"{"ok":false}"#));
-    assert_eq!(gateway.send("GET", "/up", &[], b"").await.status, 200);
+    for (method, target) in [("GET", "/up"), ("HEAD", "/up"), ("GET", "/"), ("HEAD", "/"), ("GET", "/healthz")] {
+        let answer = gateway.send(method, target, &[], b"").await;
+        assert_eq!(answer.status, 200, "{method} {target}: who balances load takes anything else for dead");
+    }
 
     let preflight = [("Origin", "https://shop.test"), ("Access-Control-Request-Method", "GET")];
     for (target, methods) in
@@ -207,5 +231,25 @@ async fn what_scripts_and_clients_ask_for_is_there() {
         assert!(answer.header("access-control-allow-methods").unwrap().contains(methods));
         assert!(answer.header("access-control-allow-headers").unwrap().contains("cache-control"));
     }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_may_send_whatever_headers_a_page_adds() {
+    let gateway = ready(&[]).await;
+    let asked = "baggage,content-type,sentry-trace,traceparent,x-datadog-trace-id";
+    let preflight = [("Origin", "https://shop.test"), ("Access-Control-Request-Headers", asked)];
+    for target in ["/api/1/envelope/", "/api/v3/projects/1/notices", "/v1/notices/js", "/api/1/item/", "/notify"] {
+        let answer = gateway.send("OPTIONS", target, &preflight, b"").await;
+        assert_eq!(answer.header("access-control-allow-headers"), Some(asked), "{target}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{target}");
+    }
+    // A beacon of JSON is asked for as if there were cookies.
+    let answer = gateway.send("OPTIONS", "/v1/traces", &preflight, b"").await;
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://shop.test"));
+    assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
+    let endless = format!("x-{}", "a".repeat(5_000));
+    let answer = gateway.send("OPTIONS", "/notify", &[("Access-Control-Request-Headers", &endless)], b"").await;
+    assert!(answer.header("access-control-allow-headers").unwrap().contains("content-type"));
     gateway.stop().await;
 }

@@ -219,15 +219,17 @@ pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
     let mut connection = TcpStream::connect(address).await.expect("it listens");
     // Whoever is refused early may not get everything written.
     let _ = connection.write_all(bytes).await;
-    answer(&mut connection).await.expect("an answer")
+    let has_body = !bytes.starts_with(b"HEAD ");
+    let answer = tokio::time::timeout(LIMIT, read_answer(&mut connection, has_body)).await;
+    answer.expect("an answer in time").expect("an answer")
 }
 
 /// Reads one answer; `None` if the connection ends before one.
 pub(crate) async fn answer(connection: &mut TcpStream) -> Option<Answer> {
-    tokio::time::timeout(LIMIT, read_answer(connection)).await.expect("an answer or an end in time")
+    tokio::time::timeout(LIMIT, read_answer(connection, true)).await.expect("an answer or an end in time")
 }
 
-async fn read_answer(connection: &mut TcpStream) -> Option<Answer> {
+async fn read_answer(connection: &mut TcpStream, has_body: bool) -> Option<Answer> {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -235,7 +237,8 @@ async fn read_answer(connection: &mut TcpStream) -> Option<Answer> {
             let head = String::from_utf8_lossy(&bytes[..at]).into_owned();
             let status = head.split(' ').nth(1)?.parse().ok()?;
             let mut answer = Answer { status, head, body: String::new() };
-            let length = answer.header("content-length").map_or(0, |length| length.parse().expect("a number"));
+            let announced = answer.header("content-length").filter(|_| has_body);
+            let length = announced.map_or(0, |length| length.parse().expect("a number"));
             if bytes.len() >= at + 4 + length {
                 answer.body = String::from_utf8_lossy(&bytes[at + 4..at + 4 + length]).into_owned();
                 return Some(answer);

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use journal::{Kind, Record};
 use notice::{Ledger, Notice, Stats, ledger_line::Ending};
 
-use crate::harness::{Answer, DISABLED_KEY, KEY, LIMITED_KEY, body, of_kind, ready};
+use crate::harness::{Answer, DISABLED_KEY, KEY, LIMITED_KEY, body, exchange, of_kind, ready, request};
 
 const ID: &str = "fc6d8c0c43fc4630ad850ee518f1b9d0";
 const EVENT: &str = r#"{"event_id":"fc6d8c0c43fc4630ad850ee518f1b9d0","timestamp":1795316388.5,"platform":"python","exception":{"values":[{"type":"Declined","value":"card declined","stacktrace":{"frames":[{"filename":"app/cart.py","function":"charge","lineno":18}]}}]}}"#;
@@ -44,12 +44,17 @@ async fn every_way_to_show_a_key_opens_the_door() {
     let basic = format!("Basic {}", STANDARD.encode(format!("{KEY}:")));
     let plain = event_envelope();
     let with_dsn = plain.replacen('{', &format!(r#"{{"dsn":"https://{KEY}@sentry.test/1","#), 1);
+    let slug = format!("/api/shop-frontend/envelope/?sentry_key={KEY}");
     for (target, header, envelope) in [
         (ENVELOPE, ("X-Sentry-Auth", auth(KEY)), &plain),
         ("/api/1/envelope", ("authorization", auth(KEY)), &plain),
         (ENVELOPE, ("Authorization", basic), &plain),
         (&in_query, ("Content-Type", "text/plain;charset=UTF-8".to_owned()), &plain),
         (ENVELOPE, ("Content-Encoding", String::new()), &with_dsn),
+        // What a site's own proxy or a browser adds is not the key.
+        (ENVELOPE, ("Authorization", "Bearer of-somebody-else".to_owned()), &with_dsn),
+        (&in_query, ("Authorization", "Basic c2l0ZTpwYXNzd29yZA==".to_owned()), &plain),
+        (&slug, ("Content-Encoding", String::new()), &plain),
     ] {
         let answer = gateway.send("POST", target, &[(header.0, &header.1)], envelope.as_bytes()).await;
         assert_eq!(answer.status, 200, "{target} {header:?}: {answer:?}");
@@ -57,7 +62,7 @@ async fn every_way_to_show_a_key_opens_the_door() {
         assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     }
     let notices = notices(&gateway.stop().await);
-    assert_eq!(notices.len(), 5);
+    assert_eq!(notices.len(), 8);
     assert!(notices.iter().all(|notice| notice.client_id.as_deref() == Some(ID)));
     assert_eq!(notices[0].errors[0].class.as_deref(), Some("Declined"));
 }
@@ -304,4 +309,78 @@ async fn whoever_is_slow_with_a_long_envelope_holds_up_nobody() {
     let answer = gateway.send("POST", ENVELOPE, &[("X-Sentry-Auth", &key)], &long).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_packed_envelopes_is_taken_whole() {
+    const AT_ONCE: usize = 64;
+    let gateway = ready(&[]).await;
+    // Text that does not pack well, as stack traces with sources do not: more than what is read at once.
+    let mut noise = 0_u64;
+    let text: String = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'a' + u8::try_from(noise >> 33 & 15).unwrap())
+    })
+    .take(60_000)
+    .collect();
+    let event = EVENT.replacen('{', &format!(r#"{{"extra":{{"text":"{text}"}},"#), 1);
+    let whole = envelope("{}", &[(r#"{"type":"event"}"#, &event)]);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(whole.as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    assert!(packed.len() > 8 * 1024, "{}", packed.len());
+    let post = request("POST", ENVELOPE, &[("X-Sentry-Auth", &auth(KEY)), ("Content-Encoding", "gzip")], &packed);
+    let sent: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            let post = post.clone();
+            tokio::spawn(async move { exchange(gateway.address, &post).await })
+        })
+        .collect();
+    for answer in sent {
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    assert_eq!(notices(&gateway.stop().await).len(), AT_ONCE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_asked_what_they_did_and_their_words_are_kept() {
+    let gateway = ready(&[]).await;
+    let path = format!("/api/embed/error-page/?dsn=https%3A%2F%2F{KEY}%40sentry.test%2F1&eventId={ID}");
+    let script = gateway.send("GET", &path, &[], b"").await;
+    assert_eq!(script.status, 200);
+    assert!(script.header("content-type").unwrap().starts_with("application/javascript"), "{script:?}");
+    let posted = gateway.send("POST", &path, &[], b"name=Ann&email=a%40b.test&comments=It+broke").await;
+    assert_eq!(posted.status, 200, "{posted:?}");
+    // Clients of telephones that are older than feedback in envelopes.
+    let old = "/api/0/projects/acme/shop/user-feedback/";
+    let written = format!(r#"{{"event_id":"{ID}","name":"Bob","email":"b@b.test","comments":"It froze"}}"#);
+    let dsn = format!("DSN https://{KEY}@sentry.test/1");
+    let answer = gateway.send("POST", old, &[("Authorization", &dsn)], written.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(gateway.send("POST", old, &[], written.as_bytes()).await.status, 401);
+    let records = gateway.stop().await;
+    let kept: Vec<String> =
+        of_kind(&records, Kind::Stats).into_iter().map(|record| body::<Stats>(record).json).collect();
+    assert!(kept.len() == 2 && kept[0].contains("It broke") && kept[1].contains("It froze"), "{kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_of_the_unreal_engine_is_an_event_with_its_archive() {
+    let gateway = ready(&[]).await;
+    let archive = b"CR1 and what comes after it".repeat(40_000);
+    let path = format!("/api/1/unreal/{KEY}/?AppVersion=1.4.2&UserID=ada%7C7%7CLinux");
+    let answer = gateway.send("POST", &path, &[("Content-Type", "application/octet-stream")], &archive).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.body.len(), 36, "an id with hyphens: {answer:?}");
+    let records = gateway.stop().await;
+    let [notice] = &notices(&records)[..] else { panic!("one notice") };
+    assert_eq!(notice.errors[0].class.as_deref(), Some("UnrealCrash"));
+    assert_eq!(notice.release.as_deref(), Some("1.4.2"));
+    assert_eq!(notice.client_id.as_deref(), Some(answer.body.replace('-', "").as_str()));
+    let kept: usize = of_kind(&records, Kind::AttachmentPart)
+        .into_iter()
+        .map(|record| body::<notice::AttachmentPart>(record).content.len())
+        .sum();
+    assert_eq!(kept, archive.len());
 }

@@ -16,6 +16,7 @@ use crate::admission::Hold;
 use crate::attachments::{Attachments, FileHead};
 use crate::doors::{Answer, Answered};
 use crate::gateway::{Gateway, Taking};
+use crate::projects::Project;
 use crate::rejection::{Refusal, Rejection};
 use crate::stream;
 
@@ -63,12 +64,16 @@ pub(in crate::doors) async fn envelope(
     named: &str,
 ) -> Answered {
     let taking = gateway.taking()?;
-    let shown = key::in_head(parts)?.map(|key| key::open(&taking.projects, &key, named)).transpose()?;
-    let project_id = shown.as_ref().map(|project| project.id);
+    let shown = match key::of_sentry(parts)? {
+        Some(key) => Some(Ok(key::open(&taking.projects, &key, named)?)),
+        // What this is shows when the envelope has no key of its own.
+        None => key::of_anybody(parts).transpose().map(|key| key::open(&taking.projects, &key?, named)),
+    };
+    let project_id = shown.as_ref().and_then(|shown| shown.as_ref().ok()).map(|project| project.id);
     let taken = async {
         let (takes, head, named) = (Arc::clone(gateway), parts.clone(), named.to_owned());
         let read = move |reader: &mut dyn BufRead, hold: &mut Hold, waiting: Option<&Handle>| {
-            read(reader, hold, waiting, |key| desk(&takes, &taking, &head, shown.as_ref(), key, &named))
+            read(reader, hold, waiting, |key| desk(&takes, &taking, &head, shown, key, &named))
         };
         finish(gateway, gateway.read_through(parts, body, ENVELOPE_BYTES_MAX, read).await?).await
     };
@@ -80,13 +85,14 @@ fn desk(
     gateway: &Arc<Gateway>,
     taking: &Taking,
     parts: &Parts,
-    shown: Option<&Arc<crate::projects::Project>>,
+    shown: Option<Result<Arc<Project>, Refusal>>,
     key: Option<&str>,
     named: &str,
 ) -> Result<Desk, Refusal> {
     let project = match (shown, key) {
-        (Some(project), _) => Arc::clone(project),
-        (None, Some(key)) => key::open(&taking.projects, key, named)?,
+        (Some(Ok(project)), _) => project,
+        (_, Some(key)) => key::open(&taking.projects, key, named)?,
+        (Some(Err(refusal)), None) => return Err(refusal),
         (None, None) => return Err(Rejection::MissingKey.into()),
     };
     Ok(Desk::new(gateway, taking.clone(), project, parts))

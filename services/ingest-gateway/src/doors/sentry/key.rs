@@ -17,21 +17,22 @@ const SENTRY_AUTH: HeaderName = HeaderName::from_static("x-sentry-auth");
 /// The newest version of the protocol that there is.
 const VERSION_MAX: u32 = 7;
 
-/// The key in a request's head: `X-Sentry-Auth`, `Authorization: Sentry …` or `Basic`, `?sentry_key=`. Clients name one; several are
-/// refused, unless they are the same.
+/// The key in a request's head: where only Sentry's clients write, else where others may have written, too.
 pub(in crate::doors) fn in_head(parts: &Parts) -> Result<Option<String>, Rejection> {
-    let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let mut keys = Vec::new();
-    keys.extend(header(SENTRY_AUTH).map(|value| of_pairs(without_scheme(value).unwrap_or(value))).transpose()?);
-    if let Some(value) = header(AUTHORIZATION) {
-        if let Some(pairs) = without_scheme(value) {
-            keys.push(of_pairs(pairs)?);
-        } else if let Some(basic) = scheme(value, "basic") {
-            keys.push(of_basic(basic)?);
-        } else if let Some(token) = scheme(value, "bearer") {
-            keys.push(token.trim().to_owned());
-        }
+    match of_sentry(parts)? {
+        Some(key) => Ok(Some(key)),
+        None => of_anybody(parts),
     }
+}
+
+/// The key in `X-Sentry-Auth`, `Authorization: Sentry …` or `?sentry_key=`. Clients name one; several are refused, unless they are the
+/// same.
+pub(super) fn of_sentry(parts: &Parts) -> Result<Option<String>, Rejection> {
+    let mut keys = Vec::new();
+    keys.extend(
+        header(parts, &SENTRY_AUTH).map(|value| of_pairs(scheme(value, "sentry").unwrap_or(value))).transpose()?,
+    );
+    keys.extend(header(parts, &AUTHORIZATION).and_then(|value| scheme(value, "sentry")).map(of_pairs).transpose()?);
     keys.extend(parts.uri.query().and_then(|query| keys::in_form(query.as_bytes(), "sentry_key")));
     keys.retain(|key| !key.is_empty());
     keys.dedup();
@@ -39,6 +40,21 @@ pub(in crate::doors) fn in_head(parts: &Parts) -> Result<Option<String>, Rejecti
         0 | 1 => Ok(keys.pop()),
         _ => Err(Rejection::SeveralKeys),
     }
+}
+
+/// The key in `Authorization: Basic` or `Bearer`: there it may also be a site's password that a browser adds, or the token of a proxy.
+pub(super) fn of_anybody(parts: &Parts) -> Result<Option<String>, Rejection> {
+    let Some(value) = header(parts, &AUTHORIZATION) else { return Ok(None) };
+    let key = match (scheme(value, "basic"), scheme(value, "bearer")) {
+        (Some(basic), _) => of_basic(basic)?,
+        (None, Some(token)) => token.trim().to_owned(),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(key).filter(|key| !key.is_empty()))
+}
+
+fn header<'a>(parts: &'a Parts, name: &HeaderName) -> Option<&'a str> {
+    parts.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// The project that a key opens, at the address that names it.
@@ -75,10 +91,6 @@ fn of_basic(basic: &str) -> Result<String, Rejection> {
     let decoded = STANDARD.decode(basic.trim()).map_err(|_| Rejection::UnreadableKey)?;
     let text = String::from_utf8(decoded).map_err(|_| Rejection::UnreadableKey)?;
     Ok(text.split(':').next().unwrap_or_default().to_owned())
-}
-
-fn without_scheme(value: &str) -> Option<&str> {
-    scheme(value, "sentry")
 }
 
 fn scheme<'a>(value: &'a str, name: &str) -> Option<&'a str> {
@@ -119,6 +131,16 @@ mod tests {
         }
         assert_eq!(key("/x", &[]), Ok(None));
         assert_eq!(key("/x?sentry_key=abc", &[("x-sentry-auth", "Sentry sentry_key=abc")]), abc);
+    }
+
+    #[test]
+    fn what_others_write_into_a_head_does_not_hide_the_key() {
+        let abc = Ok(Some("abc".to_owned()));
+        for foreign in ["Basic c2l0ZTpwYXNzd29yZA==", "Bearer eyJhbGciOi.x.y", "Basic !", "Digest username=\"a\""] {
+            assert_eq!(key("/x?sentry_key=abc", &[("authorization", foreign)]), abc, "{foreign}");
+            let both = [("authorization", foreign), ("x-sentry-auth", "Sentry sentry_key=abc")];
+            assert_eq!(key("/x", &both), abc, "{foreign}");
+        }
     }
 
     #[test]

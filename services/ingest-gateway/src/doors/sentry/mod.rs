@@ -7,13 +7,15 @@ mod files;
 mod key;
 mod reports;
 mod store;
+mod unreal;
 
 pub(super) use api::api;
 pub(super) use envelope::envelope;
 pub(super) use files::{attachments, minidump};
 pub(super) use key::in_head as key_in_head;
-pub(super) use reports::{check_in, feedback_form, nel, security};
+pub(super) use reports::{check_in, feedback_dialog, feedback_form, nel, security, user_feedback};
 pub(super) use store::{store, store_of_key};
+pub(super) use unreal::unreal;
 
 use std::sync::Arc;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode};
-use protocol::sentry::{self, ReportContext};
+use protocol::sentry::{self, Feedback, ReportContext};
 use protocol::{ParseError, Parsed};
 use serde_json::Value;
 use service::http::Body;
@@ -118,23 +118,43 @@ pub(in crate::doors) async fn check_in(
     Ok(answer)
 }
 
+/// `GET /api/embed/error-page/?dsn=…&eventId=…`: a script that asks people what they did when it happened, and sends it to its own address.
+pub(in crate::doors) fn feedback_dialog() -> Answer {
+    with_body(StatusCode::OK, "application/javascript; charset=utf-8", include_str!("dialog.js"))
+}
+
 /// `POST /api/embed/error-page/?dsn=…&eventId=…`: what somebody wrote about what they did when it happened.
 pub(in crate::doors) async fn feedback_form(gateway: &Arc<Gateway>, parts: &Parts, body: &mut Body) -> Answered {
     let query = parts.uri.query().unwrap_or_default().as_bytes().to_vec();
     let dsn = keys::in_form(&query, "dsn").ok_or(Rejection::MissingKey)?;
-    let (key, named) = key_and_project(&dsn).ok_or(Rejection::UnreadableKey)?;
+    keep_feedback(gateway, parts, body, &dsn, move |form| Ok(sentry::error_page_form(&query, form))).await
+}
+
+/// `POST /api/0/projects/{organization}/{project}/user-feedback/` with `Authorization: DSN …`: the same in JSON.
+pub(in crate::doors) async fn user_feedback(gateway: &Arc<Gateway>, parts: &Parts, body: &mut Body) -> Answered {
+    let shown = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let dsn =
+        shown.and_then(|value| value.trim().split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("dsn"));
+    let (_, dsn) = dsn.ok_or(Rejection::MissingKey)?;
+    keep_feedback(gateway, parts, body, dsn.trim(), sentry::user_report).await
+}
+
+async fn keep_feedback(
+    gateway: &Arc<Gateway>,
+    parts: &Parts,
+    body: &mut Body,
+    dsn: &str,
+    read: impl FnOnce(&[u8]) -> Result<Feedback, ParseError> + Send + 'static,
+) -> Answered {
+    let (key, named) = key_and_project(dsn).ok_or(Rejection::UnreadableKey)?;
     let taking = gateway.taking()?;
     let project = key::open(&taking.projects, &key, &named)?;
     let desk = Desk::new(gateway, taking, project, parts);
     let (project_id, intake) = (desk.project.id, desk.taking.intake.clone());
     let taken = async {
         let posted = gateway.read(parts, body).await?;
-        let read = move |form: &[u8]| {
-            let written = sentry::error_page_form(&query, form);
-            Ok(feedback(&desk, &written))
-        };
-        let draft = gateway.understand(posted, read).await?;
-        gateway.keep(&intake, draft, "feedback").await
+        let draft = move |body: &[u8]| Ok(feedback(&desk, &read(body).map_err(Rejection::from)?));
+        gateway.keep(&intake, gateway.understand(posted, draft).await?, "feedback").await
     };
     taken.await.map_err(|refusal: Refusal| refusal.or_of(Some(project_id)))?;
     Ok(with_body(StatusCode::OK, "application/json", "{}"))
