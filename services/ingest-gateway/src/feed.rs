@@ -151,8 +151,9 @@ impl Feed {
     }
 
     fn usable(&self, snapshot: &Snapshot) -> Result<Projects, SnapshotError> {
-        let projects = Projects::new(snapshot, &self.dictionaries)?;
-        match self.known.now() {
+        let now = self.known.now();
+        let projects = Projects::new(snapshot, &self.dictionaries, now.as_deref())?;
+        match now {
             Some(now) if projects.install_id != now.install_id => {
                 Err(SnapshotError::OtherInstallation(projects.install_id))
             }

@@ -15,7 +15,7 @@ use crate::Config;
 use crate::admission::{Admission, Hold};
 use crate::attachments::AttachmentLimits;
 use crate::body::{BIG_BYTES, Posted};
-use crate::intake::Intake;
+use crate::intake::{Drafted, Intake};
 use crate::ledger::Unkept;
 use crate::measures;
 use crate::projects::{Known, Project, Projects};
@@ -151,6 +151,20 @@ impl Gateway {
     pub(crate) fn pace(&self, project: &Project) -> Result<(), Refusal> {
         let paced = self.rates.take(project, Instant::now());
         paced.map_err(|delay_s| Rejection::RateLimited { delay_s }.of_project(project.id))
+    }
+
+    /// The record of what a request brought.
+    pub(crate) async fn ready(&self, parts: &Parts, drafted: Drafted) -> Result<Draft, Rejection> {
+        drafted.ready(|| self.hold(parts)).await
+    }
+
+    /// The records of all that a request brought.
+    pub(crate) async fn all_ready(&self, parts: &Parts, drafted: Vec<Drafted>) -> Result<Vec<Draft>, Rejection> {
+        let mut ready = Vec::with_capacity(drafted.len());
+        for drafted in drafted {
+            ready.push(self.ready(parts, drafted).await?);
+        }
+        Ok(ready)
     }
 
     /// Puts it on the disk and counts it as accepted.

@@ -1,5 +1,6 @@
 //! From something that was understood to something that is on the disk.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use journal::{AppendError, Draft, Journal, Kind};
@@ -8,14 +9,70 @@ use notice::{AttachmentPart, FOLD_KEY_VERSION, FoldKey, Notice, NoticeId, fold_k
 use queue::body::Dictionary;
 use queue::{Queue, body};
 
+use crate::admission::Hold;
 use crate::measures;
 use crate::projects::Project;
+use crate::rejection::Rejection;
 
 /// The journal, and the queue whose lanes its records will travel on. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Intake {
     pub(crate) journal: Journal,
     queue: Queue,
+}
+
+/// Something for the journal.
+pub(crate) enum Drafted {
+    /// It can be kept.
+    Ready(Draft),
+    /// The patterns of its project have not been searched for yet.
+    Unscrubbed(Box<Unscrubbed>),
+}
+
+/// A notice of a project with patterns.
+pub(crate) struct Unscrubbed {
+    intake: Intake,
+    project: Arc<Project>,
+    dictionary: Option<Dictionary>,
+    notice: Notice,
+}
+
+impl Unscrubbed {
+    /// How much memory it takes while it waits, in bytes.
+    fn bytes(&self) -> usize {
+        self.notice.encoded_len()
+    }
+
+    /// The record. Patterns are searched for by a thread of its own, one notice at a time for each project: however long that takes, it takes
+    /// no other project's turn.
+    async fn scrubbed(self: Box<Self>) -> Result<Draft, Rejection> {
+        let turn = Arc::clone(&self.project.scrub_turn).lock_owned().await;
+        let scrub = move || {
+            let _turn = turn;
+            self.intake.draft_scrubbed(&self.project, self.dictionary, self.notice)
+        };
+        tokio::task::spawn_blocking(scrub).await.map_err(|_| Rejection::Broken)
+    }
+}
+
+impl Drafted {
+    /// The record; what has to wait for it counts as in flight.
+    pub(crate) async fn ready(self, hold: impl FnOnce() -> Hold) -> Result<Draft, Rejection> {
+        match self {
+            Drafted::Ready(draft) => Ok(draft),
+            Drafted::Unscrubbed(waiting) => {
+                let mut hold = hold();
+                hold.grow(waiting.bytes())?;
+                waiting.scrubbed().await
+            }
+        }
+    }
+}
+
+impl From<Draft> for Drafted {
+    fn from(draft: Draft) -> Drafted {
+        Drafted::Ready(draft)
+    }
 }
 
 /// What every record fixes once, for ever: when, where to, and under which id.
@@ -42,25 +99,32 @@ impl Intake {
         self.queue.lanes().current().len()
     }
 
-    /// Makes a notice ready for the journal: bounds it, takes secrets out, fixes its lane, fold key and id, packs it.
+    /// Makes a notice ready for the journal: bounds it, takes secrets out, fixes its lane, fold key and id, packs it. Where the project has
+    /// patterns of its own, what they are for is still to be done.
     pub(crate) fn draft_notice(
         &self,
-        project: &Project,
+        project: &Arc<Project>,
         dictionary: Option<Dictionary>,
         mut notice: Notice,
-    ) -> (NoticeId, Draft) {
+    ) -> Drafted {
         notice::normalise(&mut notice);
         notice::scrub(&mut notice);
+        if project.scrubbing.may_take_long() {
+            let (intake, project) = (self.clone(), Arc::clone(project));
+            return Drafted::Unscrubbed(Box::new(Unscrubbed { intake, project, dictionary, notice }));
+        }
+        Drafted::Ready(self.draft_scrubbed(project, dictionary, notice))
+    }
+
+    fn draft_scrubbed(&self, project: &Project, dictionary: Option<Dictionary>, mut notice: Notice) -> Draft {
         project.scrubbing.apply(&mut notice);
         let stamp = self.stamp(project, lane_hash(&notice));
         let FoldKey(fold_key) = fold_key(&notice);
-        let id = stamp.id;
-        let draft = Draft {
+        Draft {
             fold_key,
             fold_key_version: FOLD_KEY_VERSION,
             ..draft(Kind::Notice, project, &stamp, &notice, dictionary)
-        };
-        (id, draft)
+        }
     }
 
     /// Makes anything else ready for the journal: a deploy, statistics, a ledger.

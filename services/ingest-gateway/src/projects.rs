@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use notice::{LaneEpoch, ScrubRules, Snapshot, SnapshotProject};
+use notice::{LaneEpoch, ScrubRules, Snapshot, SnapshotProject, SnapshotScrubbing};
 use queue::body::{Dictionaries, Dictionary};
 use queue::{Lanes, QueueError};
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 /// Lanes that a project may use when its snapshot does not say.
@@ -22,7 +23,11 @@ pub(crate) struct Project {
     pub(crate) rate_per_minute_max: Option<u32>,
     pub(crate) is_disabled: bool,
     /// What it takes out of its notices beside what is always taken out.
-    pub(crate) scrubbing: ScrubRules,
+    pub(crate) scrubbing: Arc<ScrubRules>,
+    /// The turn of what is scrubbed by its patterns.
+    pub(crate) scrub_turn: Arc<Mutex<()>>,
+    /// The rules as they were published.
+    pub(crate) published: Option<SnapshotScrubbing>,
 }
 
 /// All projects at one version of the snapshot.
@@ -56,19 +61,31 @@ pub(crate) enum SnapshotError {
 }
 
 impl Projects {
-    /// `dictionaries` remembers those of earlier snapshots. One that cannot be used is done without.
-    pub(crate) fn new(snapshot: &Snapshot, dictionaries: &Dictionaries) -> Result<Projects, SnapshotError> {
+    /// `dictionaries` remembers those of earlier snapshots. One that cannot be used is done without. Rules that are the same as in the
+    /// snapshot before are not compiled again.
+    pub(crate) fn new(
+        snapshot: &Snapshot,
+        dictionaries: &Dictionaries,
+        before: Option<&Projects>,
+    ) -> Result<Projects, SnapshotError> {
         let install_id = snapshot.install_id.parse().map_err(|_| SnapshotError::InstallId)?;
         let mut by_key = HashMap::new();
         let mut by_id = HashMap::new();
         for known in &snapshot.projects {
             let lane_subset = u16::try_from(known.lane_subset).ok().filter(|subset| *subset > 0);
+            let same = before
+                .and_then(|before| before.by_id(known.id))
+                .filter(|earlier| earlier.published == known.scrubbing)
+                .map(|earlier| (Arc::clone(&earlier.scrubbing), Arc::clone(&earlier.scrub_turn)));
+            let (scrubbing, scrub_turn) = same.unwrap_or_else(|| (Arc::new(scrubbing(known)), Arc::default()));
             let project = Arc::new(Project {
                 id: known.id,
                 lane_subset: lane_subset.unwrap_or(LANE_SUBSET_DEFAULT),
                 rate_per_minute_max: known.rate_per_minute_max,
                 is_disabled: known.disabled,
-                scrubbing: scrubbing(known),
+                scrubbing,
+                scrub_turn,
+                published: known.scrubbing.clone(),
             });
             let keys = known.key_sha256.iter().filter_map(|hash| <[u8; 32]>::try_from(hash.as_slice()).ok());
             by_key.extend(keys.map(|hash| (hash, Arc::clone(&project))));

@@ -83,7 +83,8 @@ async fn take_notice(
         pacing.pace(&project)?;
         Ok(drafting.draft_notice(&project, projects.dictionary, parsed.notice))
     };
-    let (id, draft) = gateway.understand(posted, read).await?;
+    let draft = gateway.ready(parts, gateway.understand(posted, read).await?).await?;
+    let id = NoticeId::from_bytes(draft.id);
     gateway.keep(&intake, draft, "notice").await?;
     Ok(id)
 }

@@ -8,6 +8,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use journal::Kind;
+use notice::NoticeId;
 use protocol::{ParseError, hoptoad};
 use service::http::{Body, Overrun};
 
@@ -35,7 +36,7 @@ pub(super) async fn notice(gateway: &Arc<Gateway>, parts: &Parts, body: &mut Bod
     let (posted, was_miscounted) = with_overrun(parts, posted).await;
 
     let (pacing, intake) = (Arc::clone(gateway), taking.intake.clone());
-    let (id, draft, is_cut) = gateway
+    let (drafted, is_cut) = gateway
         .understand(posted, move |body| {
             let mut parsed = hoptoad::parse(&document(body)).map_err(Rejection::from)?;
             if was_miscounted {
@@ -44,10 +45,12 @@ pub(super) async fn notice(gateway: &Arc<Gateway>, parts: &Parts, body: &mut Bod
             let key = parsed.api_key.ok_or(Rejection::MissingKey)?;
             let project = keys::open(&taking.projects, &key)?;
             pacing.pace(&project)?;
-            let (id, draft) = taking.intake.draft_notice(&project, taking.projects.dictionary, parsed.notice);
-            Ok((id, draft, parsed.salvaged || was_miscounted))
+            let drafted = taking.intake.draft_notice(&project, taking.projects.dictionary, parsed.notice);
+            Ok((drafted, parsed.salvaged || was_miscounted))
         })
         .await?;
+    let draft = gateway.ready(parts, drafted).await?;
+    let id = NoticeId::from_bytes(draft.id);
     gateway.keep(&intake, draft, "notice").await?;
 
     let mut answer =

@@ -96,20 +96,20 @@ async fn take(
                 (None, Some(key)) => keys::open(&taking.projects, key)?,
                 (None, None) => return Err(Rejection::MissingKey.into()),
             };
-            let mut first = None;
+            let first_client_id = parsed.first().and_then(|first| first.notice.client_id.clone());
             let mut drafts = Vec::with_capacity(parsed.len());
             for Parsed { notice, .. } in parsed {
                 pacing.pace(&project)?;
-                let client_id = notice.client_id.clone();
-                let (id, draft) = taking.intake.draft_notice(&project, taking.projects.dictionary, notice);
-                first.get_or_insert(Accepted { id, client_id });
-                drafts.push(draft);
+                drafts.push(taking.intake.draft_notice(&project, taking.projects.dictionary, notice));
             }
-            Ok((first.ok_or(Rejection::Unparsable(ParseError::Empty))?, drafts))
+            Ok((first_client_id, drafts))
         };
-        let (first, drafts) = gateway.understand(posted, read).await?;
+        let (client_id, drafts) = gateway.understand(posted, read).await?;
+        let drafts = gateway.all_ready(parts, drafts).await?;
+        let first = drafts.first().ok_or(Rejection::Unparsable(ParseError::Empty))?;
+        let accepted = Accepted { id: NoticeId::from_bytes(first.id), client_id };
         gateway.keep_all(&intake, drafts).await?;
-        Ok(first)
+        Ok(accepted)
     };
     taken.await.map_err(|refusal: Refusal| refusal.or_of(project_id))
 }

@@ -14,6 +14,7 @@ use service::http::Body;
 use super::{Answered, sentry, with_body};
 use crate::body::Posted;
 use crate::gateway::{Gateway, Taking};
+use crate::intake::Drafted;
 use crate::keys;
 use crate::projects::Project;
 use crate::rejection::{Refusal, Rejection};
@@ -47,7 +48,7 @@ pub(super) async fn export(
     let encoding = encoding_of(&parts.headers).ok_or(Rejection::UnknownType)?;
     let admitted = Admitted::at(gateway, parts, named)?;
     let posted = gateway.read_up_to(parts, body, BODY_BYTES_MAX);
-    let answer = admitted.keep(gateway, posted, signal, encoding).await?;
+    let answer = admitted.keep(gateway, parts, posted, signal, encoding).await?;
     Ok(with_body(StatusCode::OK, encoding.content_type(), answer))
 }
 
@@ -60,7 +61,7 @@ pub(super) async fn export_message(
 ) -> Result<Vec<u8>, Refusal> {
     let admitted = Admitted::at(gateway, parts, None)?;
     let posted = gateway.read_message(parts, body, BODY_BYTES_MAX);
-    admitted.keep(gateway, posted, signal, Encoding::Protobuf).await
+    admitted.keep(gateway, parts, posted, signal, Encoding::Protobuf).await
 }
 
 /// An exporter that may send.
@@ -85,6 +86,7 @@ impl Admitted {
     async fn keep(
         self,
         gateway: &Arc<Gateway>,
+        parts: &Parts,
         posted: impl Future<Output = Result<Posted, Rejection>>,
         signal: Signal,
         encoding: Encoding,
@@ -96,7 +98,7 @@ impl Admitted {
             let (pacing, intake) = (Arc::clone(gateway), taking.intake.clone());
             let read = move |body: &[u8]| take(&pacing, &taking, &project, body, signal, encoding);
             let (answer, drafts) = gateway.understand(posted, read).await?;
-            gateway.keep_all(&intake, drafts).await?;
+            gateway.keep_all(&intake, gateway.all_ready(parts, drafts).await?).await?;
             Ok(answer)
         };
         kept.await.map_err(|refusal: Refusal| refusal.or_of(Some(project_id)))
@@ -107,11 +109,11 @@ impl Admitted {
 fn take(
     gateway: &Gateway,
     taking: &Taking,
-    project: &Project,
+    project: &Arc<Project>,
     body: &[u8],
     signal: Signal,
     encoding: Encoding,
-) -> Result<(Vec<u8>, Vec<journal::Draft>), Refusal> {
+) -> Result<(Vec<u8>, Vec<Drafted>), Refusal> {
     let read: Read = match signal {
         Signal::Traces => otlp::read_traces,
         Signal::Logs => otlp::read_logs,
@@ -121,7 +123,7 @@ fn take(
     let mut drafts = Vec::with_capacity(taken.notices.len());
     for parsed in taken.notices {
         gateway.pace(project)?;
-        drafts.push(taking.intake.draft_notice(project, taking.projects.dictionary, parsed.notice).1);
+        drafts.push(taking.intake.draft_notice(project, taking.projects.dictionary, parsed.notice));
     }
     for (what, count) in
         [("span", taken.span_count), ("log_record", taken.log_count), ("data_point", taken.data_point_count)]

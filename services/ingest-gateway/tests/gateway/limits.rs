@@ -7,7 +7,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::doors::{JSON_NOTICE, xml_notice};
-use crate::harness::{KEY, Running, answer, exchange, ready, request};
+use notice::SnapshotScrubbing;
+
+use crate::harness::{KEY, LIMITED_KEY, Running, Setup, answer, exchange, ready, request, snapshot};
 
 const XML_PATH: &str = "/notifier_api/v2/notices";
 
@@ -136,6 +138,44 @@ async fn slow_senders_are_let_go_and_patient_ones_kept() {
     }
     patient.write_all(b"POST /notifier_api/v2/notices HTTP/1.1\r\n").await.unwrap();
     assert!(answer(&mut patient).await.is_none(), "but a head that has begun has its limit");
+    gateway.stop().await;
+}
+
+/// One of the worst patterns that a project can have: what a search costs for each letter grows with its length.
+const WORST_PATTERN: &str = "a[ab]{2900}[^ab]";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projects_slow_patterns_cost_no_other_project_its_turn() {
+    let setup = Setup::new(&[]);
+    let mut snapshot = snapshot();
+    let patterns = vec![WORST_PATTERN.to_owned()];
+    snapshot.projects[0].scrubbing = Some(SnapshotScrubbing { patterns, fields: Vec::new(), ip: String::new() });
+    setup.publish(&snapshot).await;
+    let gateway = setup.start().await;
+    gateway.becomes_ready().await;
+    let mut noise = 1_u64;
+    let text: String = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        if noise >> 40 & 1 == 0 { 'a' } else { 'b' }
+    })
+    .take(3_000)
+    .collect();
+    let slow = format!("/api/v3/projects/1/notices?key={KEY}");
+    let slow = request("POST", &slow, &[], JSON_NOTICE.replace("card declined", &text).as_bytes());
+    let sent: Vec<_> = (0..8)
+        .map(|_| {
+            let slow = slow.clone();
+            tokio::spawn(async move { exchange(gateway.address, &slow).await.status })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let other = format!("/api/v3/projects/3/notices?key={LIMITED_KEY}");
+    assert_eq!(gateway.send("POST", &other, &[], JSON_NOTICE.as_bytes()).await.status, 201);
+    let waiting = sent.iter().filter(|answer| !answer.is_finished()).count();
+    assert!(waiting >= 4, "{waiting} of 8 still wait when another project's notice is answered");
+    for answer in sent {
+        assert_eq!(answer.await.unwrap(), 201);
+    }
     gateway.stop().await;
 }
 

@@ -16,6 +16,7 @@ use crate::admission::Hold;
 use crate::attachments::{Attachments, FileHead};
 use crate::doors::{Answer, Answered};
 use crate::gateway::{Gateway, Taking};
+use crate::intake::Drafted;
 use crate::projects::Project;
 use crate::rejection::{Refusal, Rejection};
 use crate::stream;
@@ -75,7 +76,7 @@ pub(in crate::doors) async fn envelope(
         let read = move |reader: &mut dyn BufRead, hold: &mut Hold, waiting: Option<&Handle>| {
             read(reader, hold, waiting, |key| desk(&takes, &taking, &head, shown, key, &named))
         };
-        finish(gateway, gateway.read_through(parts, body, ENVELOPE_BYTES_MAX, read).await?).await
+        finish(gateway, parts, gateway.read_through(parts, body, ENVELOPE_BYTES_MAX, read).await?).await
     };
     taken.await.map_err(|refusal: Refusal| refusal.or_of(project_id))
 }
@@ -103,7 +104,7 @@ struct Taken {
     desk: Desk,
     /// The id that is answered.
     event_id: Option<String>,
-    drafts: Vec<Draft>,
+    drafts: Vec<Drafted>,
     /// Files of whatever is in the envelope.
     attachments: Attachments,
     /// Whose they are, if not of `event_id`: what somebody wrote is about another event.
@@ -213,17 +214,17 @@ fn take(taken: &mut Taken, item: &Item, head_id: Option<&str>) -> Result<(), Ref
             let lines = sentry::client_report(&item.payload);
             if !lines.is_empty() {
                 let (_, draft) = desk.taking.intake.draft(Kind::Ledger, &desk.project, &Ledger { lines });
-                taken.drafts.push(draft);
+                taken.drafts.push(draft.into());
             }
         }
         "user_report" => {
             let written = sentry::user_report(&item.payload).map_err(Rejection::from)?;
-            taken.drafts.push(feedback(&desk, &written));
+            taken.drafts.push(feedback(&desk, &written).into());
         }
         "feedback" => {
             let written = sentry::feedback(&item.payload).map_err(Rejection::from)?;
             taken.about.clone_from(&written.event_id);
-            taken.drafts.push(feedback(&desk, &written));
+            taken.drafts.push(feedback(&desk, &written).into());
         }
         ATTACHMENT if !taken.is_only_counted => {
             let ItemHead { filename, content_type, attachment_type, .. } = &item.head;
@@ -258,9 +259,16 @@ pub(super) fn feedback(desk: &Desk, feedback: &Feedback) -> Draft {
 }
 
 /// Puts all of it on the disk, and answers.
-async fn finish(gateway: &Gateway, taken: Taken) -> Result<Answer, Refusal> {
-    let Taken { desk, event_id, mut drafts, attachments, about, refused, .. } = taken;
+async fn finish(gateway: &Gateway, parts: &Parts, taken: Taken) -> Result<Answer, Refusal> {
+    let Taken { desk, event_id, drafts, attachments, about, refused, .. } = taken;
     let of_event = about.as_deref().or(event_id.as_deref()).filter(|_| refused.is_none());
+    let mut drafts = match gateway.all_ready(parts, drafts).await {
+        Ok(drafts) => drafts,
+        Err(rejection) => {
+            attachments.give_up();
+            return Err(rejection.into());
+        }
+    };
     drafts.extend(attachments.finish(of_event));
     gateway.keep_all(&desk.taking.intake, drafts).await?;
     match refused {

@@ -21,6 +21,7 @@ use crate::attachments::{Attachments, FileHead, NotKept};
 use crate::doors::{Answered, with_body};
 use crate::form::{self, FieldHead, Piece};
 use crate::gateway::Gateway;
+use crate::intake::Drafted;
 use crate::rejection::{Refusal, Rejection};
 use crate::stream;
 
@@ -120,7 +121,7 @@ pub(in crate::doors) async fn minidump(
             crash.into_event(read, &desk)
         };
         let (client_id, drafts) = gateway.read_through(parts, body, ENVELOPE_BYTES_MAX, read).await?;
-        gateway.keep_all(&intake, drafts).await?;
+        gateway.keep_all(&intake, gateway.all_ready(parts, drafts).await?).await?;
         Ok(client_id)
     };
     let client_id = taken.await.map_err(|refusal: Refusal| refusal.or_of(Some(project_id)))?;
@@ -193,12 +194,12 @@ impl Crash {
     }
 
     /// The event of the crash and its files; says by which id the event is known.
-    fn into_event(self, read: Result<(), Refusal>, desk: &Desk) -> Result<(String, Vec<Draft>), Refusal> {
+    fn into_event(self, read: Result<(), Refusal>, desk: &Desk) -> Result<(String, Vec<Drafted>), Refusal> {
         let noticed = read.and_then(|()| self.notice(desk));
         match noticed {
             Ok((client_id, draft)) => {
                 let mut drafts = vec![draft];
-                drafts.extend(self.files.finish(Some(&client_id)));
+                drafts.extend(self.files.finish(Some(&client_id)).into_iter().map(Drafted::from));
                 Ok((client_id, drafts))
             }
             Err(refusal) => {
@@ -208,7 +209,7 @@ impl Crash {
         }
     }
 
-    fn notice(&self, desk: &Desk) -> Result<(String, Draft), Refusal> {
+    fn notice(&self, desk: &Desk) -> Result<(String, Drafted), Refusal> {
         if !DUMP_BEGINNINGS.contains(&self.beginning.as_slice()) {
             let what = "there is no minidump: it begins with MDMP or PMDM".to_owned();
             return Err(Rejection::from(ParseError::Malformed(what)).into());

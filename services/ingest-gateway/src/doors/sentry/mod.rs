@@ -21,7 +21,6 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::request::Parts;
-use journal::Draft;
 use notice::Notice;
 use protocol::ParseError;
 use protocol::sentry::{self, EventContext};
@@ -32,6 +31,7 @@ use uuid::Uuid;
 use super::{Answer, with_body};
 use crate::attachments::Attachments;
 use crate::gateway::{Gateway, Taking};
+use crate::intake::Drafted;
 use crate::projects::Project;
 use crate::rejection::{Refusal, Rejection};
 
@@ -55,7 +55,7 @@ impl Desk {
     }
 
     /// Makes an event ready for the journal, as [`Desk::notice`] does; a transaction is only counted.
-    fn event(&self, payload: &[u8], head_id: Option<&str>) -> Result<Option<(String, Draft)>, Refusal> {
+    fn event(&self, payload: &[u8], head_id: Option<&str>) -> Result<Option<(String, Drafted)>, Refusal> {
         let context = EventContext { event_id: head_id, peer_ip: Some(&self.peer_ip) };
         match sentry::parse_event(payload, &context) {
             Err(ParseError::Transaction) => {
@@ -72,11 +72,10 @@ impl Desk {
     }
 
     /// Makes a notice ready for the journal; says by which id its client knows it. One that came without gets one.
-    fn notice(&self, mut notice: Notice) -> Result<(String, Draft), Refusal> {
+    fn notice(&self, mut notice: Notice) -> Result<(String, Drafted), Refusal> {
         self.gateway.pace(&self.project)?;
         let client_id = notice.client_id.get_or_insert_with(|| Uuid::new_v4().simple().to_string()).clone();
-        let (_, draft) = self.taking.intake.draft_notice(&self.project, self.taking.projects.dictionary, notice);
-        Ok((client_id, draft))
+        Ok((client_id, self.taking.intake.draft_notice(&self.project, self.taking.projects.dictionary, notice)))
     }
 }
 

@@ -83,7 +83,7 @@ async fn report(
             reports.into_iter().map(|parsed| Ok(desk.notice(parsed.notice)?.1)).collect::<Result<Vec<_>, Refusal>>()
         };
         let drafts = gateway.understand(posted, read).await?;
-        gateway.keep_all(&intake, drafts).await
+        gateway.keep_all(&intake, gateway.all_ready(parts, drafts).await?).await
     };
     taken.await.map_err(|refusal: Refusal| refusal.or_of(Some(project_id)))?;
     Ok(Answer::default())

@@ -66,7 +66,7 @@ async fn take(
             desk.event(&event, None)
         };
         let Some((client_id, draft)) = gateway.understand(posted, read).await? else { return Ok(None) };
-        gateway.keep(&intake, draft, "notice").await?;
+        gateway.keep(&intake, gateway.ready(parts, draft).await?, "notice").await?;
         Ok(Some(client_id))
     };
     let client_id = taken.await.map_err(|refusal: Refusal| refusal.or_of(Some(project_id)))?;

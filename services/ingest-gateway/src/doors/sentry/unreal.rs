@@ -59,11 +59,11 @@ pub(in crate::doors) async fn unreal(
                 reader.consume(count);
             }
             archive.end(FileHead { name: Some(ARCHIVE_NAME), content_type: Some(ARCHIVE_TYPE), attachment_type: None });
-            let mut drafts = vec![draft];
-            drafts.extend(archive.finish(Some(&client_id)));
-            Ok((client_id, drafts))
+            Ok((draft, archive.finish(Some(&client_id)), client_id))
         };
-        let (client_id, drafts) = gateway.read_through(parts, body, ENVELOPE_BYTES_MAX, read).await?;
+        let (draft, files, client_id) = gateway.read_through(parts, body, ENVELOPE_BYTES_MAX, read).await?;
+        let mut drafts = vec![gateway.ready(parts, draft).await?];
+        drafts.extend(files);
         gateway.keep_all(&intake, drafts).await?;
         Ok(client_id)
     };
