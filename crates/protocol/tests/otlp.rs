@@ -157,6 +157,36 @@ fn an_event_and_a_record_of_the_same_exception_are_twins() {
     assert_ne!(id(&event), id(&only(take_traces(&traces(Vec::new(), vec![elsewhere])))));
 }
 
+fn ids(taken: &Taken) -> Vec<&str> {
+    taken.notices.iter().map(|parsed| id(&parsed.notice)).collect()
+}
+
+#[test]
+fn what_fails_again_in_one_span_counts_again_and_what_is_sent_again_does_not() {
+    let failed = || exception("shop.PaymentDeclined", "declined", "");
+    let mut looping = span(Vec::new(), failed());
+    for after_ns in [1_000_000, 2_000_000] {
+        let first = looping.events[0].clone();
+        looping.events.push(Event { time_unix_nano: first.time_unix_nano + after_ns, ..first });
+    }
+    let told = || take_traces(&traces(Vec::new(), vec![looping.clone()]));
+    let events = told();
+    assert_eq!(ids(&events).into_iter().collect::<BTreeSet<_>>().len(), 3);
+    assert_eq!(ids(&events), ids(&told()), "what is sent again");
+    // A sender that puts it twice into one request says it of one span.
+    let twice = take_traces(&traces(Vec::new(), vec![looping.clone(), looping.clone()]));
+    assert_eq!(ids(&twice), ids(&events).repeat(2));
+
+    let logged = |count: usize| logs(Vec::new(), vec![record(failed()); count]);
+    assert_eq!(ids(&take_logs(&logged(3))), ids(&events), "each record is the twin of an event");
+    // What one logger has logged and passed on another logs again.
+    let mut passed_on = logged(2);
+    let mut elsewhere = passed_on.resource_logs[0].scope_logs[0].clone();
+    elsewhere.scope.get_or_insert_default().name = "shop.elsewhere".to_owned();
+    passed_on.resource_logs[0].scope_logs.push(elsewhere);
+    assert_eq!(ids(&take_logs(&passed_on)), ids(&take_logs(&logged(2))).repeat(2));
+}
+
 #[test]
 fn outside_of_a_trace_everything_makes_the_id_times_included() {
     let alone = |nanos, host| {
@@ -175,11 +205,11 @@ fn outside_of_a_trace_everything_makes_the_id_times_included() {
     // A loop logs several in a millisecond, and all of it may be sent again.
     let untraced =
         otlp_message::LogRecord { trace_id: Vec::new(), span_id: Vec::new(), ..record(exception("E", "m", "")) };
-    let ids = || {
+    let looping = || {
         let taken = take_logs(&logs(Vec::new(), vec![untraced.clone(), untraced.clone(), untraced.clone()]));
         taken.notices.iter().map(|parsed| id(&parsed.notice).to_owned()).collect::<BTreeSet<_>>()
     };
-    assert_eq!((ids().len(), ids()), (3, ids()));
+    assert_eq!((looping().len(), looping()), (3, looping()));
 
     let mut twice = span(Vec::new(), exception("E", "m", ""));
     twice.trace_id.clear();

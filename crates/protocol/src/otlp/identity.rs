@@ -15,9 +15,17 @@ pub(super) fn hash(parts: &[&[u8]]) -> u128 {
 /// The id of an exception within a trace: the same for the event and the record of a log that tell of it, and when either is sent again.
 ///
 /// Python's events have the module before the class and its logs have not, so only the last part of the class counts.
-pub(super) fn in_trace(trace_id: &str, span_id: &str, class: &str, message: &str, stack: &str) -> String {
+pub(super) fn in_trace(trace_id: &str, span_id: &str, class: &str, message: &str, stack: &str) -> u128 {
     let class = class.rsplit('.').next().unwrap_or(class);
-    hex(hash(&[trace_id, span_id, class, message, stack.trim_end()].map(str::as_bytes)))
+    hash(&[trace_id, span_id, class, message, stack.trim_end()].map(str::as_bytes))
+}
+
+/// The id of an exception within a trace that had so many equal ones before it.
+pub(super) fn numbered(in_trace: u128, before: usize) -> String {
+    match before {
+        0 => hex(in_trace),
+        _ => hex(hash(&[&in_trace.to_le_bytes(), &(before as u64).to_le_bytes()])),
+    }
 }
 
 /// The id of an exception that is in no trace: of all that is known of it, times included.
@@ -36,7 +44,9 @@ mod tests {
     #[test]
     fn what_differs_in_anything_is_another() {
         let one = in_trace("t", "s", "shop.Declined", "m", "stack\n");
-        assert_eq!(one.len(), 32);
+        assert_eq!(numbered(one, 0).len(), 32);
+        assert_ne!(numbered(one, 0), numbered(one, 1));
+        assert_ne!(numbered(one, 2), numbered(one, 1));
         assert_eq!(one, in_trace("t", "s", "Declined", "m", "stack"));
         for other in [
             in_trace("u", "s", "Declined", "m", "stack"),

@@ -149,6 +149,11 @@ impl Origin {
         contexts
     }
 
+    /// The scope, by a hash: which logger it is.
+    pub(super) fn scope_hash(&self) -> u128 {
+        self.scope_hash
+    }
+
     /// The id of an exception that is in no trace.
     pub(super) fn identity(&self, record: &[u8], at: usize) -> String {
         identity::alone(self.sender.hash, self.scope_hash, record, at)

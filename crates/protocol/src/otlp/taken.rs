@@ -59,6 +59,9 @@ pub(super) struct Taking {
     filled_left: usize,
     /// How often a record of a log that is in no trace was there already.
     equal_logs: HashMap<String, usize>,
+    /// How often an exception of a trace was there already: among the events of the span that is being read, or among what
+    /// one logger told. Two loggers of which one logs what the other has logged and passed on tell of the same exception.
+    equal_in_trace: HashMap<(u128, u128), usize>,
     /// For the fields that notices share.
     fields: Room,
     /// For the contexts that notices share.
@@ -99,6 +102,7 @@ impl Taking {
             notices_max: NOTICES_MIN + body_bytes / NOTICE_BYTES_MIN,
             filled_left: FILLED_FRAMES_MAX,
             equal_logs: HashMap::new(),
+            equal_in_trace: HashMap::new(),
             fields: Room(shared),
             details: Room(shared),
         }
@@ -128,6 +132,7 @@ impl Taking {
         events: impl Iterator<Item = Option<(Event<'a>, Vec<String>)>>,
         origin: &Origin,
     ) {
+        self.equal_in_trace.clear();
         let is_outgoing = span.is_outgoing();
         let mut facts = span.facts;
         if !span.links.is_empty() {
@@ -233,7 +238,12 @@ impl Taking {
         let [class, message, stack] = parts.exception.identity();
         let client_id = match &parts.trace_id {
             Some(trace_id) => {
-                identity::in_trace(trace_id, parts.span_id.as_deref().unwrap_or_default(), &class, &message, &stack)
+                // A loop that fails in one span fails each time alike. The n-th event and the n-th record are twins.
+                let span_id = parts.span_id.as_deref().unwrap_or_default();
+                let id = identity::in_trace(trace_id, span_id, &class, &message, &stack);
+                let before = self.equal_in_trace.entry((origin.scope_hash(), id)).or_default();
+                *before += 1;
+                identity::numbered(id, *before - 1)
             }
             None if parts.is_log => {
                 // Clocks of JavaScript count milliseconds: what a loop logs is the same to the byte.
