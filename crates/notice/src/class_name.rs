@@ -38,17 +38,32 @@ enum Language {
 }
 
 /// What the error's files are written in, whatever the client says: the application's own count first.
+///
+/// A stack with no file at all is Java's, whose builds can leave them out: others that say a module beside a class have files.
 fn language_of(error: &Error) -> Option<Language> {
     let own = error.frames.iter().filter(|frame| frame.in_app == Some(true));
-    own.chain(&error.frames).filter_map(extension).find_map(|extension| match extension {
-        "py" => Some(Language::Python),
-        extension => JVM_EXTENSIONS.contains(&extension).then_some(Language::Java),
-    })
+    let told = own.chain(&error.frames).find_map(|frame| match extension(frame) {
+        Some("py") => Some(Language::Python),
+        Some(extension) => JVM_EXTENSIONS.contains(&extension).then_some(Language::Java),
+        None => frame.file.as_deref().is_some_and(is_obfuscated).then_some(Language::Java),
+    });
+    let has_no_file = !error.frames.is_empty() && error.frames.iter().all(|frame| frame.file.is_none());
+    told.or_else(|| has_no_file.then_some(Language::Java))
 }
 
 /// The ending of the frame's file.
 pub(crate) fn extension(frame: &Frame) -> Option<&str> {
     Path::new(frame.file.as_deref()?).extension()?.to_str()
+}
+
+/// Whether the frame says its file, and not something in its place.
+pub(crate) fn has_file(frame: &Frame) -> bool {
+    frame.file.as_deref().is_some_and(|file| !file.is_empty() && file != "<unknown>" && !is_obfuscated(file))
+}
+
+/// What builds for Java write over the name of every file, and its machine where there is none. R8 has another name for each build.
+fn is_obfuscated(file: &str) -> bool {
+    matches!(file, "SourceFile" | "Unknown Source" | "Native Method") || file.starts_with("r8-map-id-")
 }
 
 /// `{5d5c0a1b}`
@@ -76,6 +91,8 @@ mod tests {
             ("*errors.errorString", "", "cart.go", "errors.errorString"),
             ("{5d5c0a1b}", "", "cart.go", "errors.errorString"),
             ("shop.PaymentDeclined", "", "", "shop.PaymentDeclined"),
+            ("b", "a.a", "SourceFile", "a.a.b"),
+            ("b", "a.a", "r8-map-id-0f343b0931126a20f133d67c2b018a3b", "a.a.b"),
         ] {
             let frame = Frame { file: Some(file.into()), ..Frame::default() };
             let error = Error {

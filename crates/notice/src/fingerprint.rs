@@ -11,7 +11,7 @@ use crate::template::template;
 use crate::{Error, Notice, place};
 
 /// Which rules made a fingerprint; stored beside it, because fingerprints of two versions do not compare.
-pub const FINGERPRINT_VERSION: u8 = 2;
+pub const FINGERPRINT_VERSION: u8 = 3;
 
 /// Classes that a client writes when there is none: the message is all that tells such errors apart.
 const PLACEHOLDER_CLASSES: [&str; 1] = ["PHP::Error"];

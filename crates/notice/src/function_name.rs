@@ -15,13 +15,14 @@ const CALLS: [&str; 6] = ["async ", "async*", "new ", "get ", "set ", "static "]
 const SEPARATORS: [&str; 5] = ["::", "->", ".", "#", "\\"];
 
 /// Names for functions that have none.
-const ANONYMOUS: [&str; 16] = [
+const ANONYMOUS: [&str; 17] = [
     "?",
     "<anonymous>",
     "(anonymous function)",
     "(anonymous)",
     "anonymous",
     "<unknown>",
+    "<redacted>",
     "<computed>",
     "<top-level>",
     "<lambda>",
@@ -209,6 +210,7 @@ mod tests {
             ("operator()", "operator"),
             ("", ""),
             ("?", ""),
+            ("<redacted>", ""),
             ("...", "..."),
         ] {
             assert_eq!(name(&frame("", function, "")), expected, "{function}");

@@ -1,6 +1,8 @@
 //! Which frames are the application's own.
 
 use crate::Frame;
+use crate::class_name::{JVM_EXTENSIONS, extension, has_file};
+use crate::place;
 
 /// Beginnings that only files of libraries, or of no file at all, have.
 const LIBRARY_STARTS: [&str; 22] = [
@@ -43,6 +45,99 @@ const RUNTIMES: [&str; 11] = [
     "Microsoft.",
 ];
 
+/// Packages of what programs in Java stand on: servers, containers, Android. Only where a frame is of Java: elsewhere one may call an object so.
+const JVM_LIBRARIES: [&str; 31] = [
+    "jakarta.",
+    "org.apache.",
+    "org.eclipse.jetty.",
+    "org.hibernate.",
+    "org.jboss.",
+    "org.glassfish.",
+    "org.codehaus.groovy.",
+    "org.postgresql.",
+    "com.mysql.",
+    "com.zaxxer.hikari.",
+    "com.fasterxml.",
+    "io.netty.",
+    "io.undertow.",
+    "io.quarkus.",
+    "io.micronaut.",
+    "io.vertx.",
+    "io.reactivex.",
+    "reactor.",
+    "akka.",
+    "groovy.",
+    "clojure.",
+    "okhttp3.",
+    "okio.",
+    "retrofit2.",
+    "android.",
+    "androidx.",
+    "com.android.",
+    "com.google.android.gms.",
+    "com.google.firebase.",
+    "dalvik.",
+    "libcore.",
+];
+
+/// Packages of Go's standard library that stacks go through. Built with `-trimpath`, a program has them for the folders of its frames.
+const GO_PACKAGES: [&str; 54] = [
+    "archive/zip",
+    "bufio",
+    "bytes",
+    "compress/gzip",
+    "container/heap",
+    "context",
+    "crypto/tls",
+    "crypto/x509",
+    "database/sql",
+    "encoding/binary",
+    "encoding/csv",
+    "encoding/gob",
+    "encoding/hex",
+    "encoding/json",
+    "encoding/xml",
+    "errors",
+    "flag",
+    "fmt",
+    "html/template",
+    "internal/poll",
+    "internal/reflectlite",
+    "internal/runtime/atomic",
+    "internal/runtime/maps",
+    "internal/sync",
+    "internal/synctest",
+    "io",
+    "io/fs",
+    "iter",
+    "log",
+    "log/slog",
+    "maps",
+    "math/big",
+    "net",
+    "net/http",
+    "net/http/httptest",
+    "net/http/httputil",
+    "net/rpc",
+    "os",
+    "os/exec",
+    "path/filepath",
+    "reflect",
+    "regexp",
+    "runtime",
+    "runtime/cgo",
+    "runtime/debug",
+    "slices",
+    "sort",
+    "strconv",
+    "strings",
+    "sync",
+    "sync/atomic",
+    "testing",
+    "text/template",
+    "time",
+];
+
 /// Whether the frame is the application's own, as far as its path and function tell.
 pub(crate) fn is_in_app(frame: &Frame, root: Option<&str>) -> bool {
     let file = frame.file.as_deref().unwrap_or_default();
@@ -54,7 +149,34 @@ pub(crate) fn is_in_app(frame: &Frame, root: Option<&str>) -> bool {
     if RUNTIMES.iter().any(|package| function.starts_with(package) || module.starts_with(package)) {
         return false;
     }
-    !is_library_path(below_root(file, root).unwrap_or(file))
+    if is_of_jvm(frame)
+        && JVM_LIBRARIES.iter().any(|package| function.starts_with(package) || module.starts_with(package))
+    {
+        return false;
+    }
+    !is_library_path(below_root(file, root).unwrap_or(file)) && !is_of_go_library(file, function)
+}
+
+fn is_of_jvm(frame: &Frame) -> bool {
+    !has_file(frame) || extension(frame).is_some_and(|extension| JVM_EXTENSIONS.contains(&extension))
+}
+
+/// Whether a build without the paths of its machine has the file of a library of Go for this: `github.com/gin-gonic/gin@v1.9.1/context.go`,
+/// `net/http/server.go`. A program of the same name as a package has other functions in it.
+fn is_of_go_library(file: &str, function: &str) -> bool {
+    let Some((folder, _)) = file.strip_suffix(".go").and_then(|path| path.rsplit_once('/')) else { return false };
+    if folder.split('/').any(|folder| place::without_go_version(folder).is_some()) {
+        return true;
+    }
+    let is_its_package = |package| package == folder || folder.rsplit('/').next() == Some(package);
+    GO_PACKAGES.contains(&folder) && go_package(function).is_none_or(is_its_package)
+}
+
+/// `net/http.HandlerFunc.ServeHTTP` → `net/http`; some clients leave it out: `HandlerFunc.ServeHTTP`, `(*conn).serve`, `gopanic`.
+fn go_package(function: &str) -> Option<&str> {
+    let name_at = function.rfind('/').map_or(0, |at| at + 1);
+    let (package, _) = function.split_at(name_at + function[name_at..].find('.')?);
+    package[name_at..].starts_with(|first: char| first.is_lowercase()).then_some(package)
 }
 
 /// Whether only libraries lie at this path.
@@ -77,6 +199,8 @@ fn is_in_library_folder(path: &str) -> bool {
             "ruby" => parent == "lib" || parent == "vendor",
             "php" => parent == "share",
             "mod" => parent == "pkg",
+            // Windows: `C:\\Python311\\Lib`
+            "Lib" => parent.starts_with("Python") || parent.ends_with("conda3"),
             folder => parent == "lib" && (folder.starts_with("python2") || folder.starts_with("python3")),
         };
         if is_library {
@@ -119,6 +243,14 @@ mod tests {
         assert!(verdict("https://shop.example/static/app.js", "f", None));
         assert!(verdict("Cart.java", "shop.Cart.charge", None));
         assert!(verdict("/usr/lib/shop/app.py", "f", Some("/usr/lib/shop")));
+        assert!(verdict("C:\\shop\\Lib\\cart.py", "f", None));
+        assert!(verdict("shop/main.go", "main.main", None));
+        assert!(verdict("shop/internal/sync/sync.go", "shop/internal/sync.Run", None));
+        assert!(verdict("log/main.go", "main.main", None), "a module of the name of a package");
+        assert!(verdict("[PROJECT_ROOT]/log/log.go", "log.Print", None));
+        assert!(verdict("github.com/acme/shop/cart.go", "github.com/acme/shop.Charge", None));
+        assert!(verdict("reactor.js", "reactor.start", None));
+        assert!(verdict("SourceFile", "a.b.c.a", None));
     }
 
     #[test]
@@ -136,5 +268,50 @@ mod tests {
         assert!(!verdict("<frozen importlib._bootstrap>", "_load", None));
         assert!(!verdict("Thread.java", "java.lang.Thread.run", None));
         assert!(!verdict("", "", None));
+        assert!(!verdict("C:\\Python311\\Lib\\threading.py", "run", None));
+        assert!(!verdict(
+            "C:\\Users\\ann\\AppData\\Local\\Programs\\Python\\Python312\\Lib\\asyncio\\runners.py",
+            "run",
+            None
+        ));
+        assert!(!verdict("C:\\ProgramData\\miniconda3\\Lib\\json\\decoder.py", "decode", None));
+    }
+
+    #[test]
+    fn programs_in_go_that_do_not_know_their_paths_have_libraries_too() {
+        for (file, function) in [
+            ("runtime/panic.go", "runtime.gopanic"),
+            ("runtime/panic.go", "gopanic"),
+            ("net/http/server.go", "net/http.HandlerFunc.ServeHTTP"),
+            ("net/http/server.go", "http.HandlerFunc.ServeHTTP"),
+            ("net/http/server.go", "HandlerFunc.ServeHTTP"),
+            ("net/http/server.go", "(*conn).serve"),
+            ("github.com/gin-gonic/gin@v1.9.1/context.go", "github.com/gin-gonic/gin.(*Context).Next"),
+            ("golang.org/x/sync@v0.7.0/errgroup/errgroup.go", "golang.org/x/sync/errgroup.(*Group).Go.func1"),
+        ] {
+            assert!(!verdict(file, function, None), "{function} in {file}");
+        }
+    }
+
+    #[test]
+    fn what_programs_in_java_stand_on_is_not_theirs() {
+        for (file, function) in [
+            ("ApplicationFilterChain.java", "org.apache.catalina.core.ApplicationFilterChain.doFilter"),
+            ("SessionImpl.java", "org.hibernate.internal.SessionImpl.flush"),
+            ("HttpServlet.java", "jakarta.servlet.http.HttpServlet.service"),
+            ("Handler.java", "android.os.Handler.dispatchMessage"),
+            ("SourceFile", "androidx.fragment.app.Fragment.onCreate"),
+            ("", "io.netty.channel.AbstractChannel.close"),
+        ] {
+            assert!(!verdict(file, function, None), "{function} in {file}");
+        }
+        let frame = |module: &str| Frame {
+            file: Some("Mono.java".into()),
+            function: Some("block".into()),
+            module: Some(module.into()),
+            ..Frame::default()
+        };
+        assert!(!is_in_app(&frame("reactor.core.publisher.Mono"), None));
+        assert!(is_in_app(&frame("shop.reactor.Mono"), None));
     }
 }

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use crate::class_name::has_file;
 use crate::{Frame, in_app};
 
 /// The file of the frame without what a deployment or a build puts into it: roots, release folders, versions of packages, content hashes.
 pub(crate) fn file<'a>(frame: &'a Frame, root: Option<&str>) -> Cow<'a, str> {
-    let file = frame.file.as_deref().or(frame.module.as_deref()).unwrap_or_default();
+    let file = frame.file.as_deref().filter(|_| has_file(frame)).or(frame.module.as_deref()).unwrap_or_default();
     let path = in_app::below_root(file, root).unwrap_or(file);
     let path = without_origin(path);
     let path = without_deploy_root(path);
@@ -86,15 +87,22 @@ pub(crate) fn without_versions(path: &str) -> Option<String> {
     let mut changed = false;
     let parts: Vec<&str> = path
         .split('/')
-        .map(|part| match part.rsplit_once('-') {
-            Some((name, version)) if !name.is_empty() && is_version(version) => {
-                changed = true;
-                name
-            }
-            _ => part,
+        .map(|part| {
+            let name = match part.rsplit_once('-') {
+                Some((name, version)) if !name.is_empty() && is_version(version) => Some(name),
+                _ => without_go_version(part),
+            };
+            changed |= name.is_some();
+            name.unwrap_or(part)
         })
         .collect();
     changed.then(|| parts.join("/"))
+}
+
+/// `gin@v1.9.1` → `gin`
+pub(crate) fn without_go_version(folder: &str) -> Option<&str> {
+    let (name, version) = folder.split_once("@v")?;
+    (!name.is_empty() && version.starts_with(|first: char| first.is_ascii_digit())).then_some(name)
 }
 
 fn is_version(text: &str) -> bool {
@@ -186,6 +194,7 @@ fn is_anonymous(function: &str) -> bool {
             | "(anonymous)"
             | "anonymous"
             | "<unknown>"
+            | "<redacted>"
             | "<top-level>"
             | "{closure}"
     ) || function.starts_with("{closure:")
@@ -259,6 +268,7 @@ mod tests {
             ("/venv/lib/python3.11/site-packages/flask/app.py", None, "site-packages/flask/app.py"),
             ("/srv/a/node_modules/b/node_modules/c/i.js", None, "node_modules/c/i.js"),
             ("[GEM_ROOT]/gems/rack-2.2.3/lib/rack.rb", None, "[GEM_ROOT]/gems/rack/lib/rack.rb"),
+            ("github.com/gin-gonic/gin@v1.9.1/context.go", None, "github.com/gin-gonic/gin/context.go"),
             ("C:\\shop\\cart.cs", None, "C:/shop/cart.cs"),
         ] {
             assert_eq!(file_of(path, root), expected, "{path}");

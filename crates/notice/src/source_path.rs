@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use crate::class_name::extension;
+use crate::class_name::{extension, has_file};
 use crate::{Frame, in_app, place};
 
 /// Folders at the top that hold all of the code and say nothing; often the root itself has such a name.
@@ -121,7 +121,7 @@ struct SourcePath {
 impl SourcePath {
     /// The path of the frame's file, given the root and what a module of the stack says to lie above the files.
     fn of(frame: &Frame, root: Option<&str>, above: Option<&str>) -> SourcePath {
-        let file = frame.file.as_deref().unwrap_or_default().replace('\\', "/");
+        let file = frame.file.as_deref().filter(|_| has_file(frame)).unwrap_or_default().replace('\\', "/");
         let known = |path: &str| SourcePath { path: path.to_owned(), is_below_root: true };
         if let Some(path) = in_app::below_root(&file, root).or_else(|| in_app::below_root(&file, above)) {
             return known(path);
