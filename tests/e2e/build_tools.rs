@@ -113,6 +113,58 @@ async fn only_a_token_with_the_right_scope_opens_and_only_its_own_projects() {
     assert_eq!(status, 404, "{told}");
 }
 
+/// Two builds of one organization that know nothing of each other, and happen to count alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_of_another_project_tells_and_changes_nothing_of_it() {
+    let croak = Installation::running().await;
+    croak.create_build_token();
+    croak.create_project(2, "other", "b1b2c3d4e5f60718293a4b5c6d7e8f90");
+    let theirs = project_token(&croak, "2");
+    let commits = |sha: &str| json!([{ "id": sha, "message": "a secret", "author_name": "Ada", "author_email": "ada@example.org" }]);
+    let release = |project: &str, sha: &str| json!({ "version": "1.0", "projects": [project], "ref": sha, "commits": commits(sha) });
+    assert_eq!(post(&croak, "organizations/acme/releases/", &release("shop", "aaaa")).await.0, 201);
+    let (status, told) = post_as(&croak, &theirs, "organizations/acme/releases/", &release("other", "bbbb")).await;
+    assert_eq!((status, &told["ref"], &told["commitCount"]), (208, &json!(null), &json!(0)), "{told}");
+    let put = Client::new().put(url(&croak, "organizations/acme/releases/1.0/")).bearer_auth(&theirs);
+    assert_eq!(
+        put.json(&json!({ "ref": "cccc", "commits": commits("cccc") })).send().await.expect("an answer").status(),
+        200
+    );
+
+    let commits = "organizations/acme/releases/1.0/commits/";
+    assert_eq!(get_as(&croak, &theirs, commits).await, json!([]));
+    assert_eq!(get_as(&croak, BUILD_TOKEN, commits).await[0]["id"], "aaaa", "they are as they were");
+    assert_eq!(get_as(&croak, BUILD_TOKEN, "organizations/acme/releases/1.0/").await["ref"], "aaaa");
+    let deploy = json!({ "environment": "production" });
+    let (status, told) = post_as(&croak, &theirs, "organizations/acme/releases/1.0/deploys/", &deploy).await;
+    assert_eq!(status, 201, "it is a release of theirs: {told}");
+
+    // When the one is gone, the other is told of its own from then on, and never of what was.
+    let gone = Client::new().delete(url(&croak, "organizations/acme/releases/1.0/")).bearer_auth(BUILD_TOKEN);
+    assert_eq!(gone.send().await.expect("an answer").status(), 204);
+    assert_eq!(get_as(&croak, &theirs, commits).await, json!([]));
+    let plain = json!({ "version": "1.0", "projects": ["other"] });
+    assert_eq!(post_as(&croak, &theirs, "organizations/acme/releases/", &plain).await.0, 208);
+    assert_eq!(get_as(&croak, &theirs, commits).await, json!([]));
+    post_as(&croak, &theirs, "organizations/acme/releases/", &release("other", "bbbb")).await;
+    assert_eq!(get_as(&croak, &theirs, commits).await[0]["id"], "bbbb");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_look_uploads_nothing() {
+    let croak = Installation::running().await;
+    let password = ["--password", "a password of some length"];
+    let viewer = ["user", "create", "--email", "viewer@shop.example", "--project", "1", "--role", "viewer"];
+    croak.croak(&[&viewer[..], &password].concat());
+    let token = ["token", "create", "--name", "ci", "--user", "viewer@shop.example", "--scope", "org:ci"];
+    let token = croak.croak_json(&token)["token"].as_str().expect("a token").to_owned();
+    let (status, told) = upload_as(&croak, &token, &[(&hex(b"a chunk"), b"a chunk")]).await;
+    assert_eq!((status, told["detail"].is_string()), (403, true), "{told}");
+    let kept: i64 =
+        sqlx::query_scalar("select count(*) from upload_chunk").fetch_one(&croak.pool()).await.expect("a number");
+    assert_eq!(kept, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_a_bundle_is_refused_and_leaves_nothing() {
     let croak = Installation::running().await;
@@ -328,9 +380,23 @@ fn url(croak: &Installation, path: &str) -> String {
 }
 
 async fn post(croak: &Installation, path: &str, body: &Value) -> (u16, Value) {
-    let answer =
-        Client::new().post(url(croak, path)).bearer_auth(BUILD_TOKEN).json(body).send().await.expect("an answer");
+    post_as(croak, BUILD_TOKEN, path, body).await
+}
+
+async fn post_as(croak: &Installation, token: &str, path: &str, body: &Value) -> (u16, Value) {
+    let answer = Client::new().post(url(croak, path)).bearer_auth(token).json(body).send().await.expect("an answer");
     (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+async fn get_as(croak: &Installation, token: &str, path: &str) -> Value {
+    let answer = Client::new().get(url(croak, path)).bearer_auth(token).send().await.expect("an answer");
+    answer.json().await.unwrap_or_default()
+}
+
+/// A token of a project, for its build.
+fn project_token(croak: &Installation, project: &str) -> String {
+    let create = ["token", "create", "--name", "build", "--project", project, "--scope", "project:releases"];
+    croak.croak_json(&create)["token"].as_str().expect("a token").to_owned()
 }
 
 async fn assemble(croak: &Installation, sha1: &str, chunks: &[&str]) -> Value {
@@ -341,6 +407,10 @@ async fn assemble(croak: &Installation, sha1: &str, chunks: &[&str]) -> Value {
 }
 
 async fn upload(croak: &Installation, chunks: &[(&str, &[u8])]) -> (u16, Value) {
+    upload_as(croak, BUILD_TOKEN, chunks).await
+}
+
+async fn upload_as(croak: &Installation, token: &str, chunks: &[(&str, &[u8])]) -> (u16, Value) {
     const BOUNDARY: &str = "------------------------YrzSMWOqllGWgTQqiPhhzw";
     let mut form = Vec::new();
     for (name, bytes) in chunks {
@@ -352,7 +422,7 @@ async fn upload(croak: &Installation, chunks: &[(&str, &[u8])]) -> (u16, Value) 
         form.extend([head.as_bytes(), &packed, b"\r\n"].concat());
     }
     form.extend(format!("--{BOUNDARY}--\r\n").bytes());
-    let request = Client::new().post(url(croak, "organizations/acme/chunk-upload/")).bearer_auth(BUILD_TOKEN);
+    let request = Client::new().post(url(croak, "organizations/acme/chunk-upload/")).bearer_auth(token);
     let request = request.header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}")).body(form);
     let answer = request.send().await.expect("an answer");
     (answer.status().as_u16(), answer.json().await.unwrap_or_default())

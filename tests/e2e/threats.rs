@@ -54,6 +54,7 @@ async fn the_webs_role_changes_nothing_and_reads_no_secret_that_it_does_not_need
             "delete from project",
             "select secret from webhook",
             "select * from webhook",
+            "select url from webhook",
             "select secret from destination",
             "select url from destination",
             "select body from outbox",

@@ -77,11 +77,13 @@ pub struct ReleaseDeploy {
 }
 
 impl Writer {
-    /// Makes a release, or adds to one; says whether it is new.
+    /// Makes a release, or adds to one; says whether it is new. Whoever may change none of the projects that it is told to changes
+    /// nothing about it but that it is of their projects as well.
     pub async fn put_release(
         &self,
         organization_id: i64,
         version: &str,
+        changeable_ids: &[i64],
         change: &ReleaseChange,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
@@ -99,18 +101,23 @@ impl Writer {
         )
         .fetch_one(&mut *transaction)
         .await?;
-        apply(&mut transaction, id, change).await?;
+        apply(&mut transaction, id, changeable_ids, change).await?;
         transaction.commit().await?;
         Ok(made.rows_affected() == 1)
     }
 
-    /// Changes a release that is there.
-    pub async fn change_release(&self, release_id: i64, change: &ReleaseChange) -> Result<(), StoreError> {
+    /// Changes a release that is there, as far as [`Writer::put_release`] would.
+    pub async fn change_release(
+        &self,
+        release_id: i64,
+        changeable_ids: &[i64],
+        change: &ReleaseChange,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query!("select id from release where id = $1 for update", release_id)
             .fetch_optional(&mut *transaction)
             .await?;
-        apply(&mut transaction, release_id, change).await?;
+        apply(&mut transaction, release_id, changeable_ids, change).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -173,12 +180,20 @@ impl Writer {
         Ok(found)
     }
 
-    /// The commits of a release, newest first.
-    pub async fn release_commits(&self, release_id: i64) -> Result<Vec<ReleaseCommit>, StoreError> {
+    /// The commits of a release as these projects are told, newest first.
+    pub async fn release_commits(
+        &self,
+        release_id: i64,
+        project_ids: &[i64],
+    ) -> Result<Vec<ReleaseCommit>, StoreError> {
         let commits = sqlx::query_as!(
             ReleaseCommit,
-            "select sha, repository, author_name, author_email, message, at, patch_set from release_commit where release_id = $1 order by position",
-            release_id
+            "select sha, repository, author_name, author_email, message, at, patch_set from release_commit c
+             where release_id = $1 and exists (select from release_project p
+                 where p.release_id = c.release_id and p.is_told and p.project_id = any($2))
+             order by position",
+            release_id,
+            project_ids
         )
         .fetch_all(&self.pool)
         .await?;
@@ -255,6 +270,58 @@ impl Writer {
 async fn apply(
     transaction: &mut Transaction<'_, Postgres>,
     release_id: i64,
+    changeable_ids: &[i64],
+    change: &ReleaseChange,
+) -> Result<(), StoreError> {
+    let is_theirs = sqlx::query_scalar!(
+        "select bool_or(project_id = any($2)) from release_project where release_id = $1 and is_told",
+        release_id,
+        changeable_ids
+    )
+    .fetch_one(&mut **transaction)
+    .await?;
+    if is_theirs.is_none() {
+        // Those that it was told to are gone: what they were told is nobody else's.
+        sqlx::query!("delete from release_commit where release_id = $1", release_id)
+            .execute(&mut **transaction)
+            .await?;
+        sqlx::query!(
+            "update release set ref = null, url = null, started_at = null, released_at = null where id = $1",
+            release_id
+        )
+        .execute(&mut **transaction)
+        .await?;
+    }
+    let is_theirs = is_theirs.unwrap_or(true);
+    if is_theirs {
+        tell(transaction, release_id, change).await?;
+    }
+    sqlx::query!(
+        "insert into release_project as kept (project_id, release_id, is_told)
+         select project_id, $2, $3 from unnest($1::bigint[]) as of (project_id)
+         order by project_id on conflict (project_id, release_id) do update set is_told = kept.is_told or excluded.is_told",
+        &change.project_ids,
+        release_id,
+        is_theirs
+    )
+    .execute(&mut **transaction)
+    .await?;
+    sqlx::query!(
+        "insert into project_release (project_id, version) select p.project_id, r.version
+         from release r, unnest($1::bigint[]) as p (project_id) where r.id = $2
+         order by p.project_id on conflict do nothing",
+        &change.project_ids,
+        release_id
+    )
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// Writes down what a build tells of a release.
+async fn tell(
+    transaction: &mut Transaction<'_, Postgres>,
+    release_id: i64,
     change: &ReleaseChange,
 ) -> Result<(), StoreError> {
     sqlx::query!(
@@ -265,23 +332,6 @@ async fn apply(
         change.url,
         change.started_at,
         change.released_at
-    )
-    .execute(&mut **transaction)
-    .await?;
-    sqlx::query!(
-        "insert into release_project (project_id, release_id) select project_id, $2 from unnest($1::bigint[]) as of (project_id)
-         order by project_id on conflict do nothing",
-        &change.project_ids,
-        release_id
-    )
-    .execute(&mut **transaction)
-    .await?;
-    sqlx::query!(
-        "insert into project_release (project_id, version) select p.project_id, r.version
-         from release r, unnest($1::bigint[]) as p (project_id) where r.id = $2
-         order by p.project_id on conflict do nothing",
-        &change.project_ids,
-        release_id
     )
     .execute(&mut **transaction)
     .await?;

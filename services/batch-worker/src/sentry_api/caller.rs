@@ -36,6 +36,8 @@ pub(super) struct Scope<'a> {
     pub(super) organization_id: i64,
     need: Need,
     projects: Vec<&'a SeenProject>,
+    /// Projects of the organization that the caller may change, also where the call is about one.
+    changeable: Vec<i64>,
 }
 
 impl Caller {
@@ -82,7 +84,9 @@ impl Caller {
         let Some(first) = projects.first() else {
             return Err(Refusal::missing(format!("there is no organization {slug:?} that this token sees")));
         };
-        Ok(Scope { organization_id: first.organization.id, need, projects })
+        let organization_id = first.organization.id;
+        let changeable = projects.iter().filter(|project| project.may_change).map(|project| project.id).collect();
+        Ok(Scope { organization_id, need, projects, changeable })
     }
 
     pub(super) fn project(&self, need: Need, organization: &str, project: &str) -> Result<Scope<'_>, Refusal> {
@@ -100,6 +104,22 @@ impl<'a> Scope<'a> {
 
     pub(super) fn project_ids(&self) -> Vec<i64> {
         self.projects.iter().map(|project| project.id).collect()
+    }
+
+    /// Projects of the organization that the caller may change.
+    pub(super) fn organization_changeable(&self) -> &[i64] {
+        &self.changeable
+    }
+
+    /// Whether the caller changes anything in the organization at all: what is uploaded to it is everybody's to pay for.
+    pub(super) fn may_upload(&self) -> Result<(), Refusal> {
+        if self.changeable.is_empty() {
+            return Err(Refusal::Told(
+                403,
+                "whoever has this token may change no project of the organization".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Those of its projects that may be changed.

@@ -61,6 +61,7 @@ impl SentryApi {
             }
             ("POST", ["organizations", organization, "chunk-upload"]) => {
                 let scope = caller.organization(Need::Release, organization)?;
+                scope.may_upload()?;
                 self.uploading.take(&self.writer, scope.organization_id, head, body).await
             }
             ("POST", ["organizations", organization, "artifactbundle", "assemble"]) => {

@@ -81,7 +81,7 @@ impl Releases<'_> {
             [version] => Ok((200, self.describe(&self.find(version).await?))),
             [version, "commits"] => {
                 let release = self.find(version).await?;
-                let commits = self.writer.release_commits(release.id).await?;
+                let commits = self.writer.release_commits(release.id, &self.scope.project_ids()).await?;
                 Ok((200, commits.iter().map(describe_commit).collect()))
             }
             [version, "previous-with-commits"] => {
@@ -107,7 +107,7 @@ impl Releases<'_> {
                 let change = self.change_of(read(&body.whole().await?)?)?;
                 let release = self.find(version).await?;
                 self.scope.changeable_ids(&release.project_ids)?;
-                self.writer.change_release(release.id, &change).await?;
+                self.writer.change_release(release.id, self.scope.organization_changeable(), &change).await?;
                 Ok((200, self.describe(&self.find(version).await?)))
             }
             ("DELETE", [version]) => {
@@ -136,7 +136,8 @@ impl Releases<'_> {
             };
             change.project_ids = self.scope.changeable_ids(&[only.id])?;
         }
-        let is_new = self.writer.put_release(self.scope.organization_id, &version, &change).await?;
+        let (organization, changeable) = (self.scope.organization_id, self.scope.organization_changeable());
+        let is_new = self.writer.put_release(organization, &version, changeable, &change).await?;
         // 208 says that it was known already.
         Ok((if is_new { 201 } else { 208 }, self.describe(&self.find(&version).await?)))
     }
