@@ -278,6 +278,8 @@ async fn a_deleted_group_is_hidden_at_once_and_leaves_nothing_but_right_sums() {
     assert_eq!(listed().await, 1);
     assert!(reader.group(&opened, group_id).await.unwrap().is_none());
     assert!(reader.notice(&opened, gone[0]).await.unwrap().is_none());
+    assert!(reader.notice_in_group(&opened, group_id, gone[0]).await.unwrap().is_none(), "nor by its group");
+    assert!(reader.oldest(&opened, group_id).await.unwrap().is_none());
     assert!(reader.notice(&opened, kept[0]).await.unwrap().is_some());
     assert_eq!(reader.notices_since(&opened, None, None, 200).await.unwrap().unwrap().notices.len(), 3);
     assert_eq!(stage.act(DeleteGroup { group_id, expected_version: 2 }).await.status, CommandStatus::Missing);

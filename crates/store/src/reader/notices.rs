@@ -159,7 +159,8 @@ impl Reader {
 
     pub(super) async fn identities_of_group(&self, opened: &Opened, group_id: i64) -> Result<Vec<Identity>, ReadError> {
         let rows = sqlx::query!(
-            "select id, group_id, fingerprint, version, parts from fingerprint where project_id = $1 and group_id = $2",
+            "select id, group_id, fingerprint, version, parts from fingerprint
+             where project_id = $1 and group_id = $2 and deleted_at is null",
             opened.id(),
             group_id
         )
@@ -173,7 +174,8 @@ impl Reader {
 
     pub(super) async fn identities(&self, opened: &Opened, ids: &[i64]) -> Result<Vec<Identity>, ReadError> {
         let rows = sqlx::query!(
-            "select id, group_id, fingerprint, version, parts from fingerprint where project_id = $1 and id = any($2::bigint[])",
+            "select id, group_id, fingerprint, version, parts from fingerprint
+             where project_id = $1 and id = any($2::bigint[]) and deleted_at is null",
             opened.id(),
             ids
         )
