@@ -49,4 +49,6 @@ async fn rules_are_an_admins_to_set_and_travel_with_the_snapshot() {
     assert_eq!(stale.status, CommandStatus::Conflict);
     assert!(stale.told.contains("owner@example.org"), "{}", stale.told);
     assert_eq!(set(owner, &["CD"], 1).await.version, 2);
+    let noted = "select count(*) from audit_log where kind = 'project.scrubbing_changed' and project_id = 1";
+    assert_eq!(database.number(noted).await, 2, "who changed them is found in the audit log");
 }

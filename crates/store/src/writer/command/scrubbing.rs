@@ -4,7 +4,7 @@ use notice::{IpRule, ScrubRules};
 use serde::Serialize;
 use sqlx::{Postgres, Transaction};
 
-use super::{Act, CommandStatus, Order, Outcome, role_in_project};
+use super::{Act, CommandStatus, Order, Outcome, note, role_in_project};
 use crate::{Role, StoreError};
 
 /// Somebody says what is taken out of the notices that come from now on.
@@ -65,6 +65,18 @@ impl Act for SetScrubbing {
             }
         };
         if let Some(version) = version {
+            let organization_id =
+                sqlx::query_scalar!("select organization_id from project where id = $1", order.project_id)
+                    .fetch_one(&mut **transaction)
+                    .await?;
+            // How much, and not what: a pattern may tell what it takes out.
+            let about = format!(
+                "{} fields, {} patterns, addresses: {}",
+                self.fields.len(),
+                self.patterns.len(),
+                self.ip.as_str()
+            );
+            note(transaction, order, Some(organization_id), "project.scrubbing_changed", &about).await?;
             return Ok(Outcome::done("Saved.").with_version(version));
         }
         let other = sqlx::query_scalar!(
