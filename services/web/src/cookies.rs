@@ -50,7 +50,14 @@ impl Keys {
         }
     }
 
-    /// The cookies of a request.
+    /// What a cookie of a request says, if it is ours.
+    pub(crate) fn read(&self, headers: &HeaderMap, name: &str) -> Option<String> {
+        let cookie = self.jar(headers).get(name)?;
+        // The signature is over the value alone: without its name in it, one cookie could be shown as another.
+        Some(cookie.value().strip_prefix(name)?.strip_prefix('.')?.to_owned())
+    }
+
+    /// The cookies of a request, to change them.
     pub(crate) fn jar(&self, headers: &HeaderMap) -> SignedCookieJar {
         SignedCookieJar::from_headers(headers, self.cookies.clone())
     }
@@ -80,7 +87,7 @@ impl Keys {
     }
 
     fn cookie(&self, name: &'static str, value: String, age_max: Duration) -> Cookie<'static> {
-        Cookie::build((name, value))
+        Cookie::build((name, format!("{name}.{value}")))
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
@@ -159,18 +166,32 @@ mod tests {
     #[test]
     fn a_cookie_that_was_changed_is_not_there() {
         let keys = Keys::new(SECRET, false);
-        let signed = keys.jar(&HeaderMap::new()).add(keys.session("1.1.nonce".into()));
-        let mut headers = HeaderMap::new();
-        use axum::response::IntoResponse;
-        let response = (signed, ()).into_response();
+        let pair = shown(&keys, keys.session("1.1.nonce".into()));
+        assert_eq!(keys.read(&sent(&pair), SESSION).as_deref(), Some("1.1.nonce"));
+        assert_eq!(keys.read(&sent(&pair.replace("1.1.nonce", "2.1.nonce")), SESSION), None);
+    }
+
+    #[test]
+    fn a_cookie_is_not_taken_for_another() {
+        let keys = Keys::new(SECRET, false);
+        for (name, cookie) in [(SESSION, keys.session("1.1.0".into())), (HALF, keys.half("1.1.0".into()))] {
+            let other = if name == SESSION { HALF } else { SESSION };
+            let pair = shown(&keys, cookie);
+            assert!(keys.read(&sent(&pair), name).is_some());
+            let pair = pair.replacen(name, other, 1);
+            assert!(keys.jar(&sent(&pair)).get(other).is_some(), "the signature is right");
+            assert_eq!(keys.read(&sent(&pair), other), None);
+        }
+    }
+
+    /// A cookie as a browser sends it back.
+    fn shown(keys: &Keys, cookie: Cookie<'static>) -> String {
+        let response = axum::response::IntoResponse::into_response((keys.jar(&HeaderMap::new()).add(cookie), ()));
         let set = response.headers()["set-cookie"].to_str().expect("plain text");
-        let pair = set.split(';').next().expect("a cookie has a value").to_owned();
-        headers.insert("cookie", pair.parse().expect("plain text"));
-        assert_eq!(
-            keys.jar(&headers).get(SESSION).map(|cookie| cookie.value().to_owned()).as_deref(),
-            Some("1.1.nonce")
-        );
-        headers.insert("cookie", pair.replace("1.1.nonce", "2.1.nonce").parse().expect("plain text"));
-        assert!(keys.jar(&headers).get(SESSION).is_none());
+        set.split(';').next().expect("a cookie has a value").to_owned()
+    }
+
+    fn sent(pair: &str) -> HeaderMap {
+        HeaderMap::from_iter([(axum::http::header::COOKIE, pair.parse().expect("plain text"))])
     }
 }

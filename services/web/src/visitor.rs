@@ -48,8 +48,7 @@ impl FromRequestParts<App> for Visitor {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Visitor, Rejection> {
         let to_sign_in = || Rejection::SignedOut { wanted: wanted(parts) };
         let session = Session::read(&app.keys, &parts.headers).ok_or_else(to_sign_in)?;
-        let jar = app.keys.jar(&parts.headers);
-        let seen = jar.get(SEEN).and_then(|cookie| Seen::read(&cookie));
+        let seen = app.keys.read(&parts.headers, SEEN).and_then(|value| Seen::read(&value));
         let account = app.account(session.user_id, seen.as_ref()).await?.ok_or_else(to_sign_in)?;
         if account.session_epoch != session.epoch {
             return Err(to_sign_in());
@@ -58,7 +57,7 @@ impl FromRequestParts<App> for Visitor {
             account,
             form_token: app.keys.form_token(&session.nonce),
             seen,
-            told: jar.get(TOLD).and_then(|cookie| Told::read(&cookie)),
+            told: app.keys.read(&parts.headers, TOLD).and_then(|value| Told::read(&value)),
             theme: Theme::of(&app.keys, &parts.headers),
             nonce: session.nonce,
         })
@@ -81,8 +80,8 @@ pub(crate) struct Session {
 impl Session {
     /// The session of a request, if its cookie is ours and young enough.
     pub(crate) fn read(keys: &Keys, headers: &HeaderMap) -> Option<Session> {
-        let cookie = keys.jar(headers).get(SESSION)?;
-        let mut parts = cookie.value().split('.');
+        let value = keys.read(headers, SESSION)?;
+        let mut parts = value.split('.');
         let session = Session {
             user_id: parts.next()?.parse().ok()?,
             epoch: parts.next()?.parse().ok()?,
@@ -108,8 +107,8 @@ pub(crate) struct Half {
 impl Half {
     /// Who that is, if the cookie is ours and young enough.
     pub(crate) fn read(keys: &Keys, headers: &HeaderMap) -> Option<Half> {
-        let cookie = keys.jar(headers).get(HALF)?;
-        let mut parts = cookie.value().split('.');
+        let value = keys.read(headers, HALF)?;
+        let mut parts = value.split('.');
         let half = Half { user_id: parts.next()?.parse().ok()?, epoch: parts.next()?.parse().ok()? };
         let since_ms: u64 = parts.next()?.parse().ok()?;
         (Duration::from_millis(cookies::now_ms().saturating_sub(since_ms)) < HALF_MAX).then_some(half)
@@ -138,8 +137,8 @@ impl Seen {
         format!("{}~{lsn}", cookies::now_ms())
     }
 
-    fn read(cookie: &Cookie<'_>) -> Option<Seen> {
-        let (at_ms, lsn) = cookie.value().split_once('~')?;
+    fn read(value: &str) -> Option<Seen> {
+        let (at_ms, lsn) = value.split_once('~')?;
         Some(Seen { lsn: lsn.to_owned(), at_ms: at_ms.parse().ok()? })
     }
 
@@ -165,8 +164,8 @@ impl Told {
         format!("{}~{text}", if self.is_good { "good" } else { "bad" })
     }
 
-    fn read(cookie: &Cookie<'_>) -> Option<Told> {
-        let (kind, text) = cookie.value().split_once('~')?;
+    fn read(value: &str) -> Option<Told> {
+        let (kind, text) = value.split_once('~')?;
         let text = percent_encoding::percent_decode_str(text).decode_utf8().ok()?.into_owned();
         Some(Told { is_good: kind == "good", text })
     }
@@ -198,6 +197,6 @@ impl Theme {
     }
 
     pub(crate) fn of(keys: &Keys, headers: &HeaderMap) -> Theme {
-        keys.jar(headers).get(THEME).map(|cookie| Theme::parse(cookie.value())).unwrap_or_default()
+        keys.read(headers, THEME).map(|value| Theme::parse(&value)).unwrap_or_default()
     }
 }

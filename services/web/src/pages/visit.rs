@@ -14,9 +14,8 @@ pub(crate) struct Visit {
 impl Visit {
     /// The visit that a request belongs to, or a new one.
     pub(crate) fn of(keys: &Keys, headers: &HeaderMap) -> Visit {
-        let jar = keys.jar(headers);
-        let nonce = jar.get(VISIT).map_or_else(cookies::nonce, |cookie| cookie.value().to_owned());
-        Visit { nonce, jar }
+        let nonce = keys.read(headers, VISIT).unwrap_or_else(cookies::nonce);
+        Visit { nonce, jar: keys.jar(headers) }
     }
 
     /// What a form carries to prove that it was shown here.
@@ -32,5 +31,5 @@ impl Visit {
 
 /// Whether a form was shown to the browser that sends it.
 pub(crate) fn owns(keys: &Keys, headers: &HeaderMap, form_token: &str) -> bool {
-    keys.jar(headers).get(VISIT).is_some_and(|visit| keys.is_form_token(visit.value(), form_token))
+    keys.read(headers, VISIT).is_some_and(|nonce| keys.is_form_token(&nonce, form_token))
 }
