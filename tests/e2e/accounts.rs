@@ -67,6 +67,18 @@ fn code(secret: &str, steps: i64) -> String {
     format!("{:06}", number % 1_000_000)
 }
 
+/// The secret that a page of the second factor shows.
+fn secret_of(page: &Page) -> String {
+    let (_, after) = page.html.split_once("The secret: <code>").expect("the secret is shown");
+    after.split('<').next().expect("it ends").to_owned()
+}
+
+/// The recovery codes that a page shows.
+fn codes_of(page: &Page) -> Vec<String> {
+    let (_, after) = page.html.split_once("<pre class=\"paste\"><code>").expect("the codes are shown");
+    after.split('<').next().expect("they end").lines().map(str::to_owned).collect()
+}
+
 async fn ask(visitor: &mut Visitor, path: &str, email: &str) -> Page {
     let form = visitor.get(path).await.form(path).with("email", email);
     visitor.submit(&form).await
@@ -198,17 +210,28 @@ async fn a_password_is_changed_by_who_knows_it_and_ends_all_other_sessions() {
 async fn with_a_second_factor_signing_in_takes_a_code_that_is_good_once() {
     let croak = open_to_all().await;
     let mut ada = Visitor::signed_in(croak.web_address()).await;
+    let mut elsewhere = Visitor::signed_in(croak.web_address()).await;
     let page = ada.get("/account/second-factor").await;
     assert!(page.html.contains("<svg class=\"qr\""), "{}", page.html);
-    let (_, after) = page.html.split_once("The secret: <code>").expect("the secret is shown");
-    let secret = after.split('<').next().expect("it ends").to_owned();
-    let wrong = ada.submit(&page.form("second-factor/on").with("code", "000000")).await;
+    let secret = secret_of(&page);
+    let form = page.form("second-factor/on").with("password", USER_PASSWORD);
+    let wrong = ada.submit(&form.clone().with("code", "000000")).await;
     assert!(wrong.shows("This code is not the one of this minute"), "{}", wrong.html);
-    let on = ada.submit(&page.form("second-factor/on").with("code", &code(&secret, 0))).await;
+    let form = form.with("code", &code(&secret, 0));
+    let wrong = ada.submit(&form.clone().with("password", "wrong")).await;
+    assert!(wrong.shows("This is not your password"), "{}", wrong.html);
+    let kept = async || -> i64 {
+        sqlx::query_scalar("select count(*) from totp").fetch_one(&croak.pool()).await.expect("a number")
+    };
+    assert_eq!(kept().await, 0);
+    let on = ada.submit(&form).await;
     assert!(on.shows("The second factor is on."), "{}", on.html);
-    let (_, after) = on.html.split_once("<pre class=\"paste\"><code>").expect("the codes are shown");
-    let codes: Vec<String> = after.split('<').next().expect("they end").lines().map(str::to_owned).collect();
+    let codes = codes_of(&on);
     assert_eq!(codes.len(), 10, "{codes:?}");
+    assert_eq!(codes_of(&ada.submit(&form).await), codes, "sent twice, it shows the codes that hold");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(elsewhere.get("/account").await.path.starts_with("/sign-in"), "a password alone opened it");
+    assert_eq!(ada.get("/account").await.path, "/account");
 
     let kept: Vec<u8> = sqlx::query_scalar("select secret from totp").fetch_one(&croak.pool()).await.expect("a secret");
     assert!(kept.len() > 40, "it is sealed: a secret alone has 20 bytes");
@@ -230,6 +253,27 @@ async fn with_a_second_factor_signing_in_takes_a_code_that_is_good_once() {
 
     let form = again.get("/account/second-factor").await.form("second-factor/off").with("password", USER_PASSWORD);
     assert!(again.submit(&form).await.shows("The second factor is off."));
+    assert_eq!(sign_in(&croak, USER_PASSWORD).await.1.path, "/projects");
+    let told: Vec<String> = sqlx::query_scalar("select kind from outbox where recipient = $1 order by created_at")
+        .bind(USER_EMAIL)
+        .fetch_all(&croak.pool())
+        .await
+        .expect("kinds of mails");
+    assert_eq!(told, ["account.second_factor_on", "account.recovery_code_used", "account.second_factor_off"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_turns_off_a_second_factor_whose_codes_are_lost() {
+    let croak = open_to_all().await;
+    let mut ada = Visitor::signed_in(croak.web_address()).await;
+    let page = ada.get("/account/second-factor").await;
+    let form = page.form("second-factor/on").with("password", USER_PASSWORD).with("code", &code(&secret_of(&page), 0));
+    assert!(ada.submit(&form).await.shows("The second factor is on."));
+    assert!(sign_in(&croak, USER_PASSWORD).await.1.path.starts_with("/sign-in/code"));
+    let off = || croak.croak_json(&["user", "second-factor-off", "--email", USER_EMAIL]);
+    assert_eq!((off()["was_on"].as_bool(), off()["was_on"].as_bool()), (Some(true), Some(false)));
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(ada.get("/account").await.path.starts_with("/sign-in"), "whoever turned it on is signed out");
     assert_eq!(sign_in(&croak, USER_PASSWORD).await.1.path, "/projects");
 }
 
@@ -297,9 +341,15 @@ async fn keys_and_tokens_are_made_shown_and_revoked() {
 
     let page = ada.get("/account/tokens").await;
     let form = exact(&page, "/account/tokens").with("name", "cron").with("scope", "read");
-    let made = ada.submit(&form).await;
-    let (_, after) = made.html.split_once("<code>croak_").unwrap_or_else(|| panic!("no token: {}", made.html));
-    let token = format!("croak_{}", after.split('<').next().expect("it ends"));
+    let refused = ada.submit(&form).await;
+    assert!(refused.shows("This is not your password"), "{}", refused.html);
+    let form = form.with("password", USER_PASSWORD);
+    let shown = |page: Page| {
+        let (_, after) = page.html.split_once("<code>croak_").unwrap_or_else(|| panic!("no token: {}", page.html));
+        format!("croak_{}", after.split('<').next().expect("it ends"))
+    };
+    let token = shown(ada.submit(&form).await);
+    assert_eq!(shown(ada.submit(&form).await), token, "sent twice, it makes one");
     assert!(!ada.get("/account/tokens").await.html.contains(&token), "it is shown once");
     let status = async || {
         let url = format!("http://{}/api/v1/projects", croak.web_address());

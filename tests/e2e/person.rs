@@ -175,6 +175,7 @@ impl Person {
         let secret = self.browser.text("form[action='/account/second-factor/on'] code").await;
         let step = now_s() / STEP_SECONDS;
         self.browser.write("#code", &code(&secret, step)).await;
+        self.browser.write("#password", PASSWORD).await;
         self.browser.click("form[action='/account/second-factor/on'] button").await;
         self.browser.shows("h1", "Recovery codes").await;
         let recovery = self.browser.text("pre.paste code").await.lines().next().expect("a code").to_owned();

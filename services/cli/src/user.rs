@@ -18,6 +18,17 @@ const PASSWORD_CHARS_MIN: usize = 10;
 pub(crate) enum User {
     /// Makes a user, or gives the one with this address a new password and signs them out everywhere
     Create(Create),
+    /// Turns the second factor of a user off, and signs them out everywhere: for who has neither telephone nor recovery codes
+    SecondFactorOff(SecondFactorOff),
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct SecondFactorOff {
+    #[command(flatten)]
+    database: Database,
+    /// Address, by which they sign in
+    #[arg(long)]
+    email: String,
 }
 
 #[derive(clap::Args, Debug)]
@@ -55,7 +66,27 @@ enum Role {
 
 impl User {
     pub(crate) async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
-        let User::Create(create) = self;
+        match self {
+            User::Create(create) => create.run(output).await,
+            User::SecondFactorOff(off) => off.run(output).await,
+        }
+    }
+}
+
+impl SecondFactorOff {
+    async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
+        let admin = self.database.connect().await?;
+        let was_on = admin.disable_second_factor(&self.email).await.context("turning the second factor off")?;
+        output.show(&serde_json::json!({ "email": self.email, "was_on": was_on }), |_| {
+            format!("the second factor of {} {}", self.email, if was_on { "is off" } else { "was off" })
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Create {
+    async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
+        let create = self;
         let admin = create.database.connect().await?;
         let mut projects = Vec::new();
         for project in &create.projects {

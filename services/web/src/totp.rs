@@ -17,7 +17,7 @@ const STEPS_AROUND: u64 = 1;
 const SECRET_BYTES: usize = 20;
 /// Recovery codes of one account.
 pub(crate) const RECOVERY_CODES: usize = 10;
-/// Random bytes of one of them.
+/// Bytes of one of them that nobody can guess.
 const RECOVERY_BYTES: usize = 10;
 
 const BASE_32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -82,13 +82,13 @@ fn code_of(secret: &[u8], step: u64) -> String {
     format!("{:06}", number % 1_000_000)
 }
 
-/// New recovery codes, as they are shown once.
-pub(crate) fn new_recovery_codes() -> Vec<String> {
-    let code = || base_32(&rand::random::<[u8; RECOVERY_BYTES]>()).to_lowercase();
+/// Recovery codes, as they are shown; `secret` is what nobody can guess, another one for each.
+pub(crate) fn recovery_codes(secret: impl Fn(usize) -> String) -> Vec<String> {
+    let code = |n| base_32(&Sha256::digest(secret(n))[..RECOVERY_BYTES]).to_lowercase();
     let parted = |code: String| {
         code.as_bytes().chunks(4).map(|part| String::from_utf8_lossy(part).into_owned()).collect::<Vec<_>>().join("-")
     };
-    (0..RECOVERY_CODES).map(|_| parted(code())).collect()
+    (0..RECOVERY_CODES).map(|n| parted(code(n))).collect()
 }
 
 /// What the database keeps of a recovery code, however it is typed. It has 80 random bits, so one round is enough.
@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn recovery_codes_are_ten_and_known_however_they_are_typed() {
-        let codes = new_recovery_codes();
+        let codes = recovery_codes(|n| format!("secret {n}"));
+        assert_eq!(codes, recovery_codes(|n| format!("secret {n}")), "of the same secret they are the same");
         assert_eq!(codes.len(), RECOVERY_CODES);
         let typed = codes[0].to_uppercase().replace('-', " ");
         assert_eq!(recovery_sha256(&typed), recovery_sha256(&codes[0]));

@@ -36,6 +36,12 @@ impl Visitor {
         if self.account.name.is_empty() { &self.account.email } else { &self.account.name }
     }
 
+    /// The cookie by which the visitor stays, when a change has ended their sessions. It has the same nonce: the page that is shown
+    /// may be loaded again, and its forms are still this session's.
+    pub(crate) fn session_again(&self, keys: &Keys, account: &Account) -> Cookie<'static> {
+        Session::write(keys, account, &self.nonce)
+    }
+
     /// Whether a form was made for this session.
     pub(crate) fn owns(&self, keys: &Keys, form_token: &str) -> bool {
         keys.is_form_token(&self.nonce, form_token)
@@ -94,7 +100,11 @@ impl Session {
 
     /// The cookie of a new session.
     pub(crate) fn begin(keys: &Keys, account: &Account) -> Cookie<'static> {
-        keys.session(format!("{}.{}.{}.{}", account.id, account.session_epoch, cookies::nonce(), cookies::now_ms()))
+        Session::write(keys, account, &cookies::nonce())
+    }
+
+    fn write(keys: &Keys, account: &Account, nonce: &str) -> Cookie<'static> {
+        keys.session(format!("{}.{}.{nonce}.{}", account.id, account.session_epoch, cookies::now_ms()))
     }
 }
 

@@ -33,7 +33,8 @@ impl Admin {
         if !email.contains('@') {
             return Err(StoreError::Invalid(format!("`{email}` is not an e-mail address")));
         }
-        Ok(sqlx::query_scalar!(
+        let mut transaction = self.pool.begin().await?;
+        let id = sqlx::query_scalar!(
             "insert into user_account (email, name, password_hash) values ($1, $2, $3)
              on conflict (email) do update set password_hash = excluded.password_hash, session_epoch = user_account.session_epoch + 1
              returning id",
@@ -41,8 +42,28 @@ impl Admin {
             name,
             password_hash
         )
-        .fetch_one(&self.pool)
-        .await?)
+        .fetch_one(&mut *transaction)
+        .await?;
+        end_links(&mut transaction, id).await?;
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    /// Turns the second factor of a user off, and signs them out everywhere: for who has neither telephone nor recovery codes.
+    /// Says whether it was on.
+    pub async fn disable_second_factor(&self, email: &str) -> Result<bool, StoreError> {
+        let user_id = self.user_id(email).await?;
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("update user_account set session_epoch = session_epoch + 1 where id = $1", user_id)
+            .execute(&mut *transaction)
+            .await?;
+        end_links(&mut transaction, user_id).await?;
+        let gone = sqlx::query!("delete from totp where user_id = $1", user_id)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        transaction.commit().await?;
+        Ok(gone == 1)
     }
 
     /// The user with this address.
@@ -119,4 +140,12 @@ impl Admin {
         .map_err(|error| taken(error, "this token exists already"))?;
         Ok(NewToken { id, token })
     }
+}
+
+/// Uses up what mails of an account still lead to.
+async fn end_links(transaction: &mut sqlx::Transaction<'_, sqlx::Postgres>, user_id: i64) -> Result<(), StoreError> {
+    sqlx::query!("update account_link set used_at = now() where user_id = $1 and used_at is null", user_id)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }

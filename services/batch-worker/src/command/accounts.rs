@@ -23,15 +23,16 @@ pub(super) fn set_password(asked: asked::SetPassword, public_url: Option<String>
 }
 
 pub(super) fn change_password(asked: asked::ChangePassword, public_url: Option<String>) -> ChangePassword {
-    ChangePassword { password_hash: asked.password_hash, public_url }
+    ChangePassword { password_hash: asked.password_hash, revokes_tokens: asked.revokes_tokens, public_url }
 }
 
 pub(super) fn ask_email(asked: asked::AskEmail, public_url: Option<String>) -> AskEmail {
     AskEmail { email: asked.email, public_url }
 }
 
-pub(super) fn enable_totp(asked: asked::EnableTotp) -> EnableTotp {
-    EnableTotp { sealed_secret: asked.sealed_secret, step: asked.step, recovery_sha256: asked.recovery_sha256 }
+pub(super) fn enable_totp(asked: asked::EnableTotp, public_url: Option<String>) -> EnableTotp {
+    let asked::EnableTotp { sealed_secret, step, recovery_sha256 } = asked;
+    EnableTotp { sealed_secret, step, recovery_sha256, public_url }
 }
 
 pub(super) fn create_project(asked: asked::CreateProject) -> CreateProject {
@@ -55,12 +56,13 @@ pub(super) fn set_project_member(asked: &asked::SetProjectMember) -> Result<SetP
     Ok(SetProjectMember { user_id: asked.user_id, role: role_or_none(&asked.role)? })
 }
 
-pub(super) fn create_token(asked: asked::CreateToken) -> CreateToken {
+pub(super) fn create_token(asked: asked::CreateToken, public_url: Option<String>) -> CreateToken {
     CreateToken {
         name: asked.name,
         scopes: asked.scopes,
         days: Some(asked.days).filter(|days| *days != 0),
         token_sha256: asked.token_sha256,
+        public_url,
     }
 }
 

@@ -80,22 +80,27 @@ impl Commands for Executor {
             Some(Action::ChangeName(asked)) => self.act(order, ChangeName { name: asked.name }).await,
             Some(Action::AskEmail(asked)) => self.act(order, accounts::ask_email(asked, public_url)).await,
             Some(Action::ConfirmEmail(asked)) => {
-                self.act(order, ConfirmEmail { token_sha256: asked.token_sha256 }).await
+                self.act(order, ConfirmEmail { token_sha256: asked.token_sha256, public_url }).await
             }
-            Some(Action::SignOutEverywhere(_)) => self.act(order, SignOutEverywhere {}).await,
+            Some(Action::SignOutEverywhere(asked)) => {
+                self.act(order, SignOutEverywhere { revokes_tokens: asked.revokes_tokens }).await
+            }
             Some(Action::DeleteAccount(_)) => self.act(order, DeleteAccount {}).await,
-            Some(Action::EnableTotp(asked)) => self.act(order, accounts::enable_totp(asked)).await,
-            Some(Action::DisableTotp(_)) => self.act(order, DisableTotp {}).await,
-            Some(Action::UseTotp(asked)) => self.act(order, UseTotp { user_id: asked.user_id, step: asked.step }).await,
+            Some(Action::EnableTotp(asked)) => self.act(order, accounts::enable_totp(asked, public_url)).await,
+            Some(Action::DisableTotp(_)) => self.act(order, DisableTotp { public_url }).await,
+            Some(Action::UseTotp(asked)) => {
+                self.act(order, UseTotp { user_id: asked.user_id, step: asked.step, public_url }).await
+            }
             Some(Action::UseRecoveryCode(asked)) => {
-                self.act(order, UseRecoveryCode { user_id: asked.user_id, code_sha256: asked.code_sha256 }).await
+                let (user_id, code_sha256) = (asked.user_id, asked.code_sha256);
+                self.act(order, UseRecoveryCode { user_id, code_sha256, public_url }).await
             }
             Some(Action::ChangeProject(asked)) => self.act(order, accounts::change_project(asked)).await,
             Some(Action::DeleteProject(asked)) => self.act(order, DeleteProject { slug: asked.slug }).await,
             Some(Action::CreateKey(_)) => self.act(order, CreateKey {}).await,
             Some(Action::RevokeKey(asked)) => self.act(order, RevokeKey { key_sha256: asked.key_sha256 }).await,
             Some(Action::SetProjectMember(asked)) => self.act(order, accounts::set_project_member(&asked)?).await,
-            Some(Action::CreateToken(asked)) => self.act(order, accounts::create_token(asked)).await,
+            Some(Action::CreateToken(asked)) => self.act(order, accounts::create_token(asked, public_url)).await,
             Some(Action::RevokeToken(asked)) => self.act(order, RevokeToken { token_id: asked.token_id }).await,
             Some(Action::RenameOrganization(asked)) => {
                 let (organization_id, name) = (asked.organization_id, asked.name);

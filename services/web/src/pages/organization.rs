@@ -157,7 +157,8 @@ pub(crate) async fn act(
         ),
         "take-out" => {
             let out = SetOrganizationMember { organization_id, user_id, role: String::new() };
-            (Action::SetOrganizationMember(out), "They see nothing of it any more.")
+            let done = "They see nothing of it any more. Tokens of its projects that they made are revoked.";
+            (Action::SetOrganizationMember(out), done)
         }
         "invite" => {
             let (email, team_id) = (sent.text("email").to_owned(), sent.number("team_id"));

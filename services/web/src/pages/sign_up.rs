@@ -28,7 +28,7 @@ use crate::visitor::Theme;
 
 /// An answer comes so long after its question, however soon it is known: how long the worker took could tell whether an
 /// address has an account.
-const ANSWERED_AFTER: Duration = Duration::from_millis(200);
+pub(super) const ANSWERED_AFTER: Duration = Duration::from_millis(200);
 
 /// What somebody asks a mail for.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -145,6 +145,8 @@ impl Act for SetPassword {
         let user_id = match link.user_id {
             Some(user_id) => {
                 change_password(transaction, user_id, &self.password_hash, self.public_url.as_deref()).await?;
+                // Whoever had the account may have left themselves other ways in.
+                revoke_own(transaction, user_id).await?;
                 user_id
             }
             None => {
@@ -181,6 +183,8 @@ pub struct ChangePassword {
     /// Argon2id, as a PHC string.
     #[serde(serialize_with = "fingerprint")]
     pub password_hash: String,
+    /// Whether their tokens and feeds end with it.
+    pub revokes_tokens: bool,
     /// Where the pages are.
     #[serde(skip)]
     pub public_url: Option<String>,
@@ -193,6 +197,9 @@ impl Act for ChangePassword {
 
     async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
         change_password(transaction, order.actor_id, &self.password_hash, self.public_url.as_deref()).await?;
+        if self.revokes_tokens {
+            revoke_own(transaction, order.actor_id).await?;
+        }
         note(transaction, order, None, "account.password_changed", "").await?;
         Ok(Outcome::done("Your password is changed."))
     }
@@ -244,8 +251,9 @@ impl Act for AskEmail {
         };
         let asked = sqlx::query!(
             r#"select u.email, exists (select from user_account where email = $2) as "is_taken!",
-                   (select count(*) from account_link where (user_id = $1 and purpose = 'email' or email = $2)
-                       and made_at > now() - interval '1 hour') as "link_count!"
+                   (select count(*) from account_link where user_id = $1 and purpose = 'email'
+                       and made_at > now() - interval '1 hour') as "link_count!",
+                   (select count(*) from account_link where email = $2 and made_at > now() - interval '1 hour') as "mail_count!"
                from user_account u where u.id = $1"#,
             order.actor_id,
             email
@@ -256,10 +264,11 @@ impl Act for AskEmail {
             return Ok(Outcome::ended(CommandStatus::Missing, "There is no such account."));
         };
         if asked.link_count < LINKS_PER_HOUR_MAX {
-            // An address that has an account is sent nothing, and the answer does not tell.
-            if !asked.is_taken {
-                let token = token::generate_link();
-                make_link(transaction, &token, "email", SIGN_UP_HOURS, &email, Some(order.actor_id)).await?;
+            // An address that has an account is sent nothing, and the answer does not tell; nor does how often may be asked, so the
+            // link is made all the same.
+            let token = token::generate_link();
+            make_link(transaction, &token, "email", SIGN_UP_HOURS, &email, Some(order.actor_id)).await?;
+            if !asked.is_taken && asked.mail_count < LINKS_PER_HOUR_MAX {
                 let mail = letters::new_address(&email, public_url, &token);
                 mail::queue(transaction, "account.new_address", None, &mail).await?;
             }
@@ -277,6 +286,9 @@ pub struct ConfirmEmail {
     /// SHA-256 of the link's token.
     #[serde(serialize_with = "hex")]
     pub token_sha256: Vec<u8>,
+    /// Where the pages are.
+    #[serde(skip)]
+    pub public_url: Option<String>,
 }
 
 impl Act for ConfirmEmail {
@@ -297,23 +309,25 @@ impl Act for ConfirmEmail {
         let Some(link) = followed else {
             return Ok(Outcome::ended(CommandStatus::Invalid, LINK_IS_OVER));
         };
-        let changed = sqlx::query!(
-            "update user_account set email = $2
-             where id = $1 and not exists (select from user_account where email = $2)",
+        let left = sqlx::query_scalar!(
+            "update user_account u set email = $2 from user_account before
+             where u.id = $1 and before.id = u.id and not exists (select from user_account where email = $2)
+             returning before.email",
             link.user_id,
             link.email
         )
-        .execute(&mut **transaction)
-        .await?
-        .rows_affected();
-        if changed == 0 {
+        .fetch_optional(&mut **transaction)
+        .await?;
+        let Some(left) = left else {
             let told = "There is another account with this address.";
             return Ok(Outcome::ended(CommandStatus::Conflict, told));
-        }
+        };
         // What was sent to the old address leads nowhere any more.
-        sqlx::query!("update account_link set used_at = now() where user_id = $1 and used_at is null", link.user_id)
-            .execute(&mut **transaction)
-            .await?;
+        end_links(transaction, link.user_id).await?;
+        if let Some(public_url) = &self.public_url {
+            let mail = letters::address_changed(&left, public_url);
+            mail::queue(transaction, "account.address_changed", None, &mail).await?;
+        }
         note(transaction, &Order { actor_id: link.user_id, ..*order }, None, "account.address_changed", "").await?;
         Ok(Outcome::done("Your address is changed."))
     }
@@ -321,7 +335,10 @@ impl Act for ConfirmEmail {
 
 /// Somebody ends all their sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct SignOutEverywhere {}
+pub struct SignOutEverywhere {
+    /// Whether their tokens and feeds end as well.
+    pub revokes_tokens: bool,
+}
 
 impl Act for SignOutEverywhere {
     fn kind(&self) -> &'static str {
@@ -329,9 +346,10 @@ impl Act for SignOutEverywhere {
     }
 
     async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
-        sqlx::query!("update user_account set session_epoch = session_epoch + 1 where id = $1", order.actor_id)
-            .execute(&mut **transaction)
-            .await?;
+        sign_out(transaction, order.actor_id).await?;
+        if self.revokes_tokens {
+            revoke_own(transaction, order.actor_id).await?;
+        }
         note(transaction, order, None, "account.signed_out_everywhere", "").await?;
         Ok(Outcome::done("You are signed out everywhere."))
     }
@@ -365,6 +383,16 @@ impl Act for DeleteAccount {
             return Ok(Outcome::ended(CommandStatus::Invalid, told));
         }
         note(transaction, order, None, "account.deleted", "").await?;
+        // Afterwards nobody can tell whose they were.
+        sqlx::query!(
+            "update api_token set revoked_at = now() where created_by = $1 and project_id is not null and revoked_at is null",
+            order.actor_id
+        )
+        .execute(&mut **transaction)
+        .await?;
+        sqlx::query!("delete from invitation where invited_by = $1 and accepted_at is null", order.actor_id)
+            .execute(&mut **transaction)
+            .await?;
         sqlx::query!("delete from user_account where id = $1", order.actor_id).execute(&mut **transaction).await?;
         let empty: Vec<i64> = owned.iter().map(|owned| owned.id).collect();
         // One whose deleted projects housekeep has not taken away yet stays, and belongs to nobody.
@@ -379,15 +407,16 @@ impl Act for DeleteAccount {
     }
 }
 
-/// Gives an account another password, ends its sessions, and tells its owner by mail.
+/// Gives an account another password, ends its sessions and links, and tells its owner by mail.
 pub(super) async fn change_password(
     transaction: &mut Transaction<'_, Postgres>,
     user_id: i64,
     password_hash: &str,
     public_url: Option<&str>,
 ) -> Result<(), StoreError> {
+    sign_out(transaction, user_id).await?;
     let email = sqlx::query_scalar!(
-        "update user_account set password_hash = $2, session_epoch = session_epoch + 1 where id = $1 returning email",
+        "update user_account set password_hash = $2 where id = $1 returning email",
         user_id,
         password_hash
     )
@@ -397,6 +426,38 @@ pub(super) async fn change_password(
         let mail = letters::password_changed(&email, public_url);
         mail::queue(transaction, "account.password_changed", None, &mail).await?;
     }
+    Ok(())
+}
+
+/// Ends the sessions of an account, and what mails still lead to: whoever had it may have asked for another address.
+pub(super) async fn sign_out(transaction: &mut Transaction<'_, Postgres>, user_id: i64) -> Result<(), StoreError> {
+    // The same turn as who follows a link takes.
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtextextended('croak account ' || email, 0)) from user_account where id = $1",
+        user_id
+    )
+    .fetch_optional(&mut **transaction)
+    .await?;
+    sqlx::query!("update user_account set session_epoch = session_epoch + 1 where id = $1", user_id)
+        .execute(&mut **transaction)
+        .await?;
+    end_links(transaction, user_id).await
+}
+
+/// Uses up every link that was mailed for an account.
+async fn end_links(transaction: &mut Transaction<'_, Postgres>, user_id: i64) -> Result<(), StoreError> {
+    sqlx::query!("update account_link set used_at = now() where user_id = $1 and used_at is null", user_id)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// Ends somebody's own tokens and feeds.
+async fn revoke_own(transaction: &mut Transaction<'_, Postgres>, user_id: i64) -> Result<(), StoreError> {
+    sqlx::query!("update api_token set revoked_at = now() where user_id = $1 and revoked_at is null", user_id)
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query!("delete from feed where user_id = $1", user_id).execute(&mut **transaction).await?;
     Ok(())
 }
 
@@ -434,6 +495,14 @@ async fn make_link(
     .execute(&mut **transaction)
     .await?;
     Ok(())
+}
+
+/// The address of an account; empty when there is none.
+pub(super) async fn email_of(transaction: &mut Transaction<'_, Postgres>, user_id: i64) -> Result<String, StoreError> {
+    let email = sqlx::query_scalar!("select email from user_account where id = $1", user_id)
+        .fetch_optional(&mut **transaction)
+        .await?;
+    Ok(email.unwrap_or_default())
 }
 
 /// An e-mail address as accounts have it, if it is one: something on both sides of one @, and nothing that ends a line.

@@ -73,6 +73,63 @@ pub(super) fn address_leaves(to: &str, public_url: &str) -> Mail {
     letter(to, "Another address for your account", public_url, &text)
 }
 
+/// To the address that an account had until now.
+pub(super) fn address_changed(to: &str, public_url: &str) -> Mail {
+    let text = format!(
+        "Your account at {public_url} has another address from now on: no more mail about it comes here.\n\n\
+         If it was not you, tell whoever runs it at once."
+    );
+    letter(to, "Your address was changed", public_url, &text)
+}
+
+/// To somebody whose account has a second factor from now on.
+pub(super) fn second_factor_on(to: &str, public_url: &str) -> Mail {
+    let text = format!(
+        "The second factor of your account at {public_url} was turned on, and you are signed out everywhere else.\n\n\
+         If it was not you, tell whoever runs it at once: they can turn it off. Then choose another password:\n\n  \
+         {public_url}/forgotten"
+    );
+    letter(to, "The second factor was turned on", public_url, &text)
+}
+
+/// To somebody whose account has no second factor any more.
+pub(super) fn second_factor_off(to: &str, public_url: &str) -> Mail {
+    let text = format!(
+        "The second factor of your account at {public_url} was turned off.\n\n\
+         If it was not you, choose another password at once:\n\n  {public_url}/forgotten"
+    );
+    letter(to, "The second factor was turned off", public_url, &text)
+}
+
+/// To somebody who signed in by a recovery code.
+pub(super) fn recovery_code_used(to: &str, public_url: &str, codes_left: i64) -> Mail {
+    let text = format!(
+        "Somebody, most likely you, signed in to your account at {public_url} with a recovery code. {codes_left} are left.\n\n\
+         If it was not you, choose another password at once:\n\n  {public_url}/forgotten"
+    );
+    letter(to, "A recovery code was used", public_url, &text)
+}
+
+/// To somebody whose second factor is being guessed.
+pub(super) fn codes_guessed(to: &str, public_url: &str, tries: i32) -> Mail {
+    let text = format!(
+        "Somebody knows the password of your account at {public_url}, and typed {tries} wrong codes of the second factor. \
+         They did not get in, and have to wait between further ones.\n\n\
+         If it was not you, choose another password at once:\n\n  {public_url}/forgotten"
+    );
+    letter(to, "Wrong codes of your second factor", public_url, &text)
+}
+
+/// To somebody in whose name a token was made.
+pub(super) fn token_made(to: &str, public_url: &str, name: &str) -> Mail {
+    let text = format!(
+        "A token for scripts was made by your account at {public_url}: {name}.\n\n\
+         If it was not you, choose another password at once, which ends your own tokens, too:\n\n  {public_url}/forgotten\n\n\
+         And look which tokens your projects have."
+    );
+    letter(to, "A token was made", public_url, &text)
+}
+
 /// To somebody who is invited to an organization.
 pub(super) fn invitation(to: &str, public_url: &str, token: &str, organization: &str, by: &str) -> Mail {
     let text = format!(

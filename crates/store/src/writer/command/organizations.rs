@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sqlx::{Postgres, Transaction};
 
-use super::accounts::{Registration, address};
+use super::accounts::{Registration, address, email_of};
 use super::projects::{named, unnamed};
 use super::{Act, CommandStatus, Order, Outcome, letters, note, role_in_organization};
 use crate::writer::mail;
@@ -13,6 +13,10 @@ use crate::{Role, StoreError, token};
 const INVITED_DAYS: i32 = 7;
 /// Invitations of one organization that wait.
 const INVITATIONS_MAX: i64 = 200;
+/// Mails of invitations to one address within an hour, whoever sends them.
+const MAILS_TO_ONE_PER_HOUR_MAX: i64 = 5;
+/// Invitations that one organization sends within a day, and one person.
+const INVITATIONS_PER_DAY_MAX: i64 = 200;
 /// Teams of one organization.
 const TEAMS_MAX: i64 = 200;
 
@@ -132,6 +136,14 @@ impl Act for SetOrganizationMember {
                 )
                 .execute(&mut **transaction)
                 .await?;
+                revoke_made_tokens(transaction, self.user_id).await?;
+                sqlx::query!(
+                    "delete from invitation where organization_id = $1 and invited_by = $2 and accepted_at is null",
+                    self.organization_id,
+                    self.user_id
+                )
+                .execute(&mut **transaction)
+                .await?;
             }
         }
         let email = email_of(transaction, self.user_id).await?;
@@ -139,6 +151,22 @@ impl Act for SetOrganizationMember {
         note(transaction, order, Some(self.organization_id), "member.changed", &about).await?;
         Ok(Outcome::done("Done."))
     }
+}
+
+/// Revokes the tokens that somebody made of projects which they do not see any more: whoever has the token would.
+pub(super) async fn revoke_made_tokens(
+    transaction: &mut Transaction<'_, Postgres>,
+    user_id: i64,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update api_token t set revoked_at = now()
+         where t.created_by = $1 and t.project_id is not null and t.revoked_at is null
+             and not exists (select from project_access a where a.user_id = $1 and a.project_id = t.project_id)",
+        user_id
+    )
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }
 
 /// Somebody invites an address; once more with the same address it is another link, and maybe another role.
@@ -180,11 +208,16 @@ impl Act for Invite {
                        where m.organization_id = o.id and u.email = $2) as "belongs!",
                    ($3::bigint is null or exists (select from team t where t.id = $3 and t.organization_id = o.id)) as "has_team!",
                    (select count(*) from invitation i where i.organization_id = o.id and i.email <> $2
-                       and i.accepted_at is null and i.expires_at > now()) as "waiting!"
+                       and i.accepted_at is null and i.expires_at > now()) as "waiting!",
+                   (select count(*) from outbox where recipient = $2 and kind = 'organization.invitation'
+                       and created_at > now() - interval '1 hour') as "mailed!",
+                   (select greatest(count(*) filter (where l.organization_id = $1), count(*) filter (where l.actor_id = $4))
+                    from audit_log l where l.kind = 'member.invited' and l.at > now() - interval '1 day') as "today!"
                from organization o where o.id = $1"#,
             self.organization_id,
             email,
-            self.team_id
+            self.team_id,
+            order.actor_id
         )
         .fetch_one(&mut **transaction)
         .await?;
@@ -197,6 +230,16 @@ impl Act for Invite {
         }
         if found.waiting >= INVITATIONS_MAX {
             return invalid(format!("{INVITATIONS_MAX} invitations wait already: take some back."));
+        }
+        if found.mailed >= MAILS_TO_ONE_PER_HOUR_MAX {
+            return invalid(format!(
+                "{email} was sent {MAILS_TO_ONE_PER_HOUR_MAX} invitations within an hour: wait for the next."
+            ));
+        }
+        if found.today >= INVITATIONS_PER_DAY_MAX {
+            return invalid(format!(
+                "{INVITATIONS_PER_DAY_MAX} invitations were sent within a day: wait for the next."
+            ));
         }
         let token = token::generate_link();
         let sha256 = token::sha256(&token);
@@ -493,12 +536,4 @@ impl Act for ChangeTeam {
         }
         Ok(Outcome::done("Done."))
     }
-}
-
-/// The address of an account; empty when there is none.
-async fn email_of(transaction: &mut Transaction<'_, Postgres>, user_id: i64) -> Result<String, StoreError> {
-    let email = sqlx::query_scalar!("select email from user_account where id = $1", user_id)
-        .fetch_optional(&mut **transaction)
-        .await?;
-    Ok(email.unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx::{Postgres, Transaction};
 
+use super::organizations::revoke_made_tokens;
 use super::{Act, CommandStatus, Order, Outcome, note, role_in_organization, role_in_project};
 use crate::{Role, StoreError, slug, token};
 
@@ -302,6 +303,7 @@ impl Act for SetProjectMember {
                 )
                 .execute(&mut **transaction)
                 .await?;
+                revoke_made_tokens(transaction, self.user_id).await?;
             }
         }
         let about = format!("{}: {}", found.email, self.role.map_or("no longer a direct member", Role::as_str));

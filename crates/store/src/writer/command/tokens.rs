@@ -3,8 +3,10 @@
 use serde::Serialize;
 use sqlx::{Postgres, Transaction};
 
+use super::accounts::email_of;
 use super::projects::{named, unnamed};
-use super::{Act, CommandStatus, Order, Outcome, note, role_in_project};
+use super::{Act, CommandStatus, Order, Outcome, letters, note, role_in_project};
+use crate::writer::mail;
 use crate::{Role, StoreError, token};
 
 /// Valid tokens of one person, or of one project.
@@ -13,7 +15,7 @@ const TOKENS_MAX: i64 = 50;
 pub const TOKEN_DAYS_MAX: i32 = 3_650;
 
 /// Somebody makes a token: of the order's project, or of their own where that is about none. It is made by the web, which
-/// shows it once.
+/// has compared the password and shows it once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CreateToken {
     /// What it is for.
@@ -25,6 +27,9 @@ pub struct CreateToken {
     /// SHA-256 of the token.
     #[serde(serialize_with = "super::accounts::hex")]
     pub token_sha256: Vec<u8>,
+    /// Where the pages are.
+    #[serde(skip)]
+    pub public_url: Option<String>,
 }
 
 impl Act for CreateToken {
@@ -71,6 +76,11 @@ impl Act for CreateToken {
         )
         .fetch_one(&mut **transaction)
         .await?;
+        if let Some(public_url) = &self.public_url {
+            let email = email_of(transaction, order.actor_id).await?;
+            let mail = letters::token_made(&email, public_url, &name);
+            mail::queue(transaction, "account.token_made", None, &mail).await?;
+        }
         let about = format!("{name}: {}", self.scopes.join(", "));
         note(transaction, order, owner.organization_id, "token.made", &about).await?;
         Ok(Outcome::done("The token is made.").with_made(id))

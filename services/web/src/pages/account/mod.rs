@@ -17,6 +17,7 @@ use store::reader::OwnOrganization;
 
 use super::order::{Ordered, order};
 use super::sent::{Sent, hidden};
+use super::sign_up::ANSWERED_AFTER;
 use super::{Page, Piece, rendered};
 use crate::app::App;
 use crate::attempts::Attempt;
@@ -84,7 +85,8 @@ pub(crate) async fn password(
         Ok(hash) => hash,
         Err(not_taken) => return Ok(back(&app, &headers, "/account", &not_taken.told())),
     };
-    let action = Action::ChangePassword(ChangePassword { password_hash });
+    let action =
+        Action::ChangePassword(ChangePassword { password_hash, revokes_tokens: sent.is_ticked("revokes_tokens") });
     let ordered = order(&app, &visitor, &sent.asked(0), action).await?;
     stay(&app, &visitor, &headers, ordered, "Your password is changed, and you are signed out everywhere else.").await
 }
@@ -99,8 +101,14 @@ pub(crate) async fn email(
     if let Err(told) = confirmed(&app, &visitor, address, sent.text("password")).await? {
         return Ok(back(&app, &headers, "/account", told));
     }
+    let due = tokio::time::Instant::now() + ANSWERED_AFTER;
     let action = Action::AskEmail(AskEmail { email: sent.text("email").to_owned() });
-    let ordered = order(&app, &visitor, &sent.asked(0), action).await?;
+    let mut ordered = order(&app, &visitor, &sent.asked(0), action).await?;
+    tokio::time::sleep_until(due).await;
+    // Neither the time nor how far the log moved tells whether somebody else has this address.
+    if let Some(result) = &mut ordered.result {
+        result.lsn.clear();
+    }
     let done = "A mail with a link is on its way to the new address. Until it is followed, the old one holds.";
     Ok(ordered.lead_to(&app, &headers, "/account", done))
 }
@@ -111,7 +119,8 @@ pub(crate) async fn sign_out_everywhere(
     headers: HeaderMap,
     Form(sent): Form<Sent>,
 ) -> Result<Response, Rejection> {
-    let ordered = order(&app, &visitor, &sent.asked(0), Action::SignOutEverywhere(SignOutEverywhere {})).await?;
+    let action = Action::SignOutEverywhere(SignOutEverywhere { revokes_tokens: sent.is_ticked("revokes_tokens") });
+    let ordered = order(&app, &visitor, &sent.asked(0), action).await?;
     stay(&app, &visitor, &headers, ordered, "You are signed out everywhere else.").await
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Form, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use service::http::ClientAddress;
 use service::proto::command::command::Action;
 use service::proto::command::{DisableTotp, EnableTotp};
@@ -17,7 +17,7 @@ use crate::pages::rendered;
 use crate::pages::sent::{Sent, hidden};
 use crate::rejection::Rejection;
 use crate::totp;
-use crate::visitor::Visitor;
+use crate::visitor::{Seen, Visitor};
 
 const PATH: &str = "/account/second-factor";
 
@@ -53,10 +53,15 @@ pub(crate) async fn page(State(app): State<App>, visitor: Visitor) -> Result<Res
 pub(crate) async fn turn_on(
     State(app): State<App>,
     visitor: Visitor,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     headers: HeaderMap,
     Form(sent): Form<Sent>,
 ) -> Result<Response, Rejection> {
     let id = visitor.account.id;
+    // Who only found a browser open must not lock its owner out.
+    if let Err(told) = confirmed(&app, &visitor, address, sent.text("password")).await? {
+        return Ok(back(&app, &headers, PATH, told));
+    }
     // The form brings the secret back as it was sealed for this account: nothing is kept of one that is not used.
     let sealed_secret = unhex(sent.text("sealed")).unwrap_or_default();
     let Some(secret) = app.sealer.open(id, &sealed_secret) else { return Err(Rejection::ForeignForm) };
@@ -64,14 +69,22 @@ pub(crate) async fn turn_on(
         let told = "This code is not the one of this minute. Scan the new picture, and try again.";
         return Ok(back(&app, &headers, PATH, told));
     };
-    let codes = totp::new_recovery_codes();
+    // Made of the form, so that sending it twice shows the codes that hold.
+    let asked = sent.asked(0);
+    let codes = totp::recovery_codes(|n| app.keys.secret_of(&format!("recovery {id} {} {n}", asked.command_id)));
     let recovery_sha256 = codes.iter().map(|code| totp::recovery_sha256(code)).collect();
     let action = Action::EnableTotp(EnableTotp { sealed_secret, step, recovery_sha256 });
-    let ordered = order(&app, &visitor, &sent.asked(0), action).await?;
-    if !ordered.is_done() {
+    let ordered = order(&app, &visitor, &asked, action).await?;
+    let Some(lsn) = ordered.result.as_ref().filter(|_| ordered.is_done()).map(|result| result.lsn.clone()) else {
         return Ok(ordered.lead_to(&app, &headers, PATH, ""));
+    };
+    app.reader.wait_for(&lsn, Seen::WAIT_MAX).await?;
+    let mut jar = app.keys.jar(&headers).add(app.keys.seen(Seen::write(&lsn)));
+    if let Some(account) = app.reader.account(id).await? {
+        jar = jar.add(visitor.session_again(&app.keys, &account));
     }
-    Ok(show(&app, &visitor, "Recovery codes", PATH, rendered(&RecoveryCodes { codes: &codes })))
+    let body = rendered(&RecoveryCodes { codes: &codes });
+    Ok((jar, show(&app, &visitor, "Recovery codes", PATH, body)).into_response())
 }
 
 pub(crate) async fn turn_off(

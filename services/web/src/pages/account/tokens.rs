@@ -1,14 +1,19 @@
 //! Tokens for scripts: somebody's own, or those of a project. One is shown once, on the page that answers its making.
 
+use std::net::IpAddr;
+
 use askama::Template;
+use axum::Extension;
 use axum::extract::{Form, Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use service::http::ClientAddress;
 use service::proto::command::command::Action;
 use service::proto::command::{CreateToken, RevokeToken};
 use store::reader::{Opened, TokenLine, Viewer};
 use time::OffsetDateTime;
 
+use super::confirmed;
 use crate::app::App;
 use crate::pages::order::{PAUSED, order};
 use crate::pages::rendered;
@@ -113,19 +118,21 @@ pub(crate) async fn of_project(
 pub(crate) async fn make(
     State(app): State<App>,
     visitor: Visitor,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     Form(sent): Form<Sent>,
 ) -> Result<Response, Rejection> {
-    make_for(&app, &visitor, &Owner::Visitor, &sent).await
+    make_for(&app, &visitor, address, &Owner::Visitor, &sent).await
 }
 
 pub(crate) async fn make_of_project(
     State(app): State<App>,
     visitor: Visitor,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     Path(project_id): Path<String>,
     Form(sent): Form<Sent>,
 ) -> Result<Response, Rejection> {
     let owner = Owner::of(&app, &visitor, Some(&project_id)).await?;
-    make_for(&app, &visitor, &owner, &sent).await
+    make_for(&app, &visitor, address, &owner, &sent).await
 }
 
 pub(crate) async fn revoke(
@@ -148,15 +155,28 @@ pub(crate) async fn revoke_of_project(
     revoke_of(&app, &visitor, &headers, &owner, &sent).await
 }
 
-async fn make_for(app: &App, visitor: &Visitor, owner: &Owner, sent: &Sent) -> Result<Response, Rejection> {
-    let token = store::token::generate();
+async fn make_for(
+    app: &App,
+    visitor: &Visitor,
+    address: IpAddr,
+    owner: &Owner,
+    sent: &Sent,
+) -> Result<Response, Rejection> {
+    // A token outlives the session in which it was made.
+    if let Err(told) = confirmed(app, visitor, address, sent.text("password")).await? {
+        return show(app, visitor, owner, None, Some(told)).await;
+    }
+    let asked = sent.asked(owner.project_id());
+    // Made of the form, so that sending it twice makes one token, and shows it.
+    let secret = app.keys.secret_of(&format!("token {} {}", visitor.account.id, asked.command_id));
+    let token = format!("{}{secret}", store::token::PREFIX);
     let action = Action::CreateToken(CreateToken {
         name: sent.text("name").to_owned(),
         scopes: sent.all("scope"),
         days: sent.number("days"),
         token_sha256: store::token::sha256(&token).to_vec(),
     });
-    let ordered = order(app, visitor, &sent.asked(owner.project_id()), action).await?;
+    let ordered = order(app, visitor, &asked, action).await?;
     if let Some(result) = ordered.result.as_ref().filter(|_| ordered.is_done()) {
         app.reader.wait_for(&result.lsn, crate::visitor::Seen::WAIT_MAX).await?;
         return show(app, visitor, owner, Some(&token), None).await;
