@@ -6,7 +6,7 @@ use std::time::Duration;
 use tests::browser::{Browser, Scheme, Scripts, Size};
 use tests::samples::XmlNotice;
 use tests::tour::{self, Stop};
-use tests::{Installation, axe, wire};
+use tests::{Installation, Visitor, axe, wire};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_found_and_every_notice_of_it_read_with_scripts() {
@@ -94,7 +94,9 @@ async fn every_page_fits_a_telephone_and_can_be_used_by_everybody_in_light_and_d
     let browser = Browser::start(Scripts::On).await;
     let axe = axe::script(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let mut faults = Vec::new();
-    look(&browser, &axe, &croak, &Stop { name: "sign-in", path: "/sign-in".into() }, &mut faults).await;
+    for stop in &tour::outside() {
+        look(&browser, &axe, &croak, stop, &mut faults).await;
+    }
     browser.sign_in(croak.web_address()).await;
     for stop in &stops {
         look(&browser, &axe, &croak, stop, &mut faults).await;
@@ -103,14 +105,39 @@ async fn every_page_fits_a_telephone_and_can_be_used_by_everybody_in_light_and_d
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Looks at a page in every size and scheme, and writes down what is wrong with it.
+/// Looks at a page in each size and in each scheme, and writes down what is wrong with it.
 async fn look(browser: &Browser, axe: &str, croak: &Installation, stop: &Stop, faults: &mut Vec<String>) {
-    for size in [Size::NARROW, Size::WIDE] {
-        for scheme in [Scheme::Light, Scheme::Dark] {
-            browser.view(size, scheme).await;
-            browser.open(&format!("http://{}{}", croak.web_address(), stop.path)).await;
-            let found = browser.faults().await.into_iter().chain(browser.accessibility_faults(axe).await);
-            faults.extend(found.map(|fault| format!("{} {} {}: {fault}", stop.name, size.width, scheme.name())));
-        }
+    for (size, scheme) in [(Size::NARROW, Scheme::Light), (Size::WIDE, Scheme::Dark)] {
+        browser.view(size, scheme).await;
+        browser.open(&format!("http://{}{}", croak.web_address(), stop.path)).await;
+        let found = browser.faults().await.into_iter().chain(browser.accessibility_faults(axe).await);
+        faults.extend(found.map(|fault| format!("{} {} {}: {fault}", stop.name, size.width, scheme.name())));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_command_worker_every_page_stands_and_says_that_changes_are_paused() {
+    let mut croak = Installation::running().await;
+    let stops = tour::prepare(&croak).await;
+    let mut visitor = Visitor::signed_in(croak.web_address()).await;
+    let mut statuses = Vec::new();
+    for stop in &stops {
+        let page = visitor.get(&stop.path).await;
+        assert!(!page.shows("Changes are paused"), "{}: a worker is there\n{}", stop.name, page.html);
+        statuses.push(page.status);
+    }
+    croak.workers[0].stop().await;
+    tests::wait_until("pages know that no worker is there", Duration::from_secs(30), async || {
+        visitor.get("/account").await.shows("Changes are paused").then_some(())
+    })
+    .await;
+    for (stop, status) in stops.iter().zip(statuses) {
+        let page = visitor.get(&stop.path).await;
+        assert_eq!(page.status, status, "{} stands:\n{}", stop.name, page.html);
+        let is_of_nothing = status == 404;
+        assert!(page.shows("Changes are paused") || is_of_nothing, "{} does not say so:\n{}", stop.name, page.html);
+    }
+    for stop in tour::outside() {
+        assert!(visitor.get(&stop.path).await.status < 500, "{}", stop.name);
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::captures::fixtures;
 use crate::samples::{KEY, XmlNotice, json_notice, json_request};
-use crate::{Installation, wire};
+use crate::{Installation, Visitor, wire};
 
 /// Everything that was sent is to be seen within this.
 const SEEN_LIMIT: Duration = Duration::from_secs(60);
@@ -20,8 +20,30 @@ pub struct Stop {
     pub path: String,
 }
 
+/// The pages for whoever has not signed in.
+pub fn outside() -> Vec<Stop> {
+    [
+        ("sign-in", "/sign-in"),
+        ("sign-up", "/sign-up"),
+        ("forgotten", "/forgotten"),
+        ("link-over", "/link/nobody-has-this"),
+        ("invitation-over", "/invitation/nobody-has-this"),
+        ("unsubscribe-over", "/unsubscribe/nobody-has-this"),
+    ]
+    .map(|(name, path)| Stop { name, path: path.into() })
+    .into()
+}
+
 /// Loads an installation and answers the pages to look at.
 pub async fn prepare(croak: &Installation) -> Vec<Stop> {
+    // Whoever may do everything sees everything.
+    sqlx::raw_sql(
+        "insert into organization_member (organization_id, user_id, role)
+         select o.id, u.id, 'owner' from organization o, user_account u where o.slug = 'acme'",
+    )
+    .execute(&croak.pool())
+    .await
+    .expect("the first user becomes an owner");
     let address = croak.gateway_address();
     let deploy = json!({"environment": "production", "username": "ada", "revision": "4f2c9e1", "version": "shop@1.4.2", "repository": "https://git.example/shop.git"});
     wire::exchange(
@@ -58,18 +80,94 @@ pub async fn prepare(croak: &Installation) -> Vec<Stop> {
     let group = by_count["items"][0]["id"].as_str().expect("the largest group").to_owned();
     let longest = api.read("/projects/1/groups?query=class%3AVendor&limit=1").await;
     let longest = longest["items"][0]["id"].as_str().map(str::to_owned);
-    let mut stops = vec![
-        Stop { name: "projects", path: "/projects".into() },
-        Stop { name: "groups", path: "/projects/1/groups".into() },
-        Stop { name: "group", path: format!("/projects/1/groups/{group}") },
-        Stop { name: "deploys", path: "/projects/1/deploys".into() },
-        Stop { name: "ingest", path: "/projects/1/ingest".into() },
-        Stop { name: "alerts", path: "/projects/1/settings/alerts".into() },
-        Stop { name: "destination", path: "/projects/1/settings/alerts/destinations/new".into() },
-        Stop { name: "rule", path: "/projects/1/settings/alerts/rules/new".into() },
-        Stop { name: "nothing-found", path: "/projects/1/groups?query=class:Nothing".into() },
-        Stop { name: "not-found", path: "/projects/1/groups/999999999".into() },
-    ];
-    stops.extend(longest.map(|id| Stop { name: "long-words", path: format!("/projects/1/groups/{id}") }));
+    let mut visitor = Visitor::signed_in(croak.web_address()).await;
+    let paths = Paths { group: format!("/projects/1/groups/{group}"), project: "/projects/1".into() };
+    act(&mut visitor, &paths).await;
+    let organization = organization_of(&mut visitor).await;
+
+    let of_project = |path: &str| format!("{}{path}", paths.project);
+    let mut stops: Vec<Stop> = [
+        ("projects", "/projects".into()),
+        ("new-project", "/projects/new".into()),
+        ("empty-project", "/projects/2/groups".into()),
+        ("all-groups", "/groups".into()),
+        ("groups", of_project("/groups")),
+        ("resolved", of_project("/groups?state=resolved")),
+        ("group", paths.group.clone()),
+        ("deploys", of_project("/deploys")),
+        ("ingest", of_project("/ingest")),
+        ("settings", of_project("/settings")),
+        ("keys", of_project("/settings/keys")),
+        ("members", of_project("/settings/members")),
+        ("tokens-of-project", of_project("/settings/tokens")),
+        ("scrubbing", of_project("/settings/scrubbing")),
+        ("alerts", of_project("/settings/alerts")),
+        ("destination", of_project("/settings/alerts/destinations/new")),
+        ("rule", of_project("/settings/alerts/rules/new")),
+        ("account", "/account".into()),
+        ("second-factor", "/account/second-factor".into()),
+        ("tokens", "/account/tokens".into()),
+        ("organization", organization.clone()),
+        ("audit-log", format!("{organization}/audit-log")),
+        ("nothing-found", of_project("/groups?query=class:Nothing")),
+        ("not-understood", of_project("/groups?query=class:")),
+        ("not-found", of_project("/groups/999999999")),
+    ]
+    .map(|(name, path)| Stop { name, path })
+    .into();
+    stops.extend(longest.map(|id| Stop { name: "long-words", path: of_project(&format!("/groups/{id}")) }));
     stops
+}
+
+struct Paths {
+    group: String,
+    project: String,
+}
+
+/// Does what people do, so that there is something of everything to see.
+async fn act(visitor: &mut Visitor, paths: &Paths) {
+    let page = visitor.get("/projects/new").await;
+    let made = visitor.submit(&page.form("/projects/new").with("name", "Warehouse")).await;
+    assert!(made.path.starts_with("/projects/2"), "the second project: {} {}", made.path, made.html);
+
+    let page = visitor.get(&paths.group).await;
+    let said = "Since the **deploy** of Monday; see `charge` in [the cart](https://git.example/shop).";
+    let page = visitor.submit(&page.form("/comment").with("body", said)).await;
+    assert!(page.html.contains("<strong>deploy</strong>"), "{}", page.html);
+
+    let alerts = format!("{}/settings/alerts", paths.project);
+    for (path, fields) in [
+        (
+            format!("{alerts}/destinations/new"),
+            vec![("name", "Shop on call"), ("kind", "webhook"), ("url", "https://hooks.shop.example/croak")],
+        ),
+        (format!("{alerts}/rules/new"), vec![("name", "New in production")]),
+        (format!("{}/settings/keys", paths.project), Vec::new()),
+        ("/account/tokens".to_owned(), vec![("name", "exports")]),
+    ] {
+        let page = visitor.get(&path).await;
+        let form = fields.iter().fold(page.form(&path), |form, (name, value)| form.with(name, value));
+        let answer = visitor.submit(&form).await;
+        assert!(answer.status == 200 && !answer.html.contains("class=\"told bad\""), "{path}: {}", answer.html);
+    }
+    let organization = organization_of(visitor).await;
+    let page = visitor.get(&organization).await;
+    let page = visitor.submit(&page.form("/invite").with("email", "grace@shop.example")).await;
+    assert!(page.shows("grace@shop.example"), "{}", page.html);
+    let page = visitor.submit(&page.form("/team").with("name", "Payments")).await;
+    assert!(page.shows("Payments"), "{}", page.html);
+    let page = visitor.submit(&page.form("/join-team")).await;
+    let page = visitor.submit(&page.form("/add-project")).await;
+    assert!(page.html.contains("/leave-team") && page.html.contains("/remove-project"), "{}", page.html);
+    let page = visitor.get(&format!("{}/groups", paths.project)).await;
+    let page = visitor.submit(&page.form("/searches").with("name", "Cards").with("query", "declined")).await;
+    let page = visitor.submit(&page.form("/feeds")).await;
+    assert_eq!(page.status, 200, "{}", page.html);
+}
+
+/// The path of the organization that the first project belongs to.
+async fn organization_of(visitor: &mut Visitor) -> String {
+    let account = visitor.get("/account").await;
+    let (_, rest) = account.html.split_once("href=\"/organizations/").expect("the account names its organizations");
+    format!("/organizations/{}", rest.split('"').next().expect("an address ends"))
 }

@@ -139,7 +139,7 @@ impl Page {
             });
             let fields =
                 inputs.filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value").unwrap_or_default())));
-            let mut fields: Vec<(String, String)> = fields.collect();
+            let mut fields: Vec<(String, String)> = fields.chain(choices(form)).collect();
             fields.dedup_by(|a, b| a.0 == b.0);
             forms.push(Form { action, fields });
         }
@@ -152,6 +152,18 @@ impl Page {
             self.html.split('<').map(|part| part.split_once('>').map_or(part, |(_, shown)| shown)).collect();
         unescaped(&shown).contains(text)
     }
+}
+
+/// What the lists of a form say as it is given.
+fn choices(form: &str) -> Vec<(String, String)> {
+    let lists = form.split("<select").skip(1).map(|rest| rest.split("</select").next().unwrap_or_default());
+    let chosen = lists.filter_map(|list| {
+        let options: Vec<&str> = list.split("<option").skip(1).collect();
+        let is_chosen = |option: &&&str| option.split('>').next().is_some_and(|tag| tag.ends_with(" selected"));
+        let option = options.iter().find(is_chosen).or(options.first())?;
+        Some((attribute(list, "name")?, attribute(option, "value")?))
+    });
+    chosen.collect()
 }
 
 impl Form {

@@ -23,6 +23,8 @@ pub(crate) struct Visitor {
     /// What the last change led to, to be told once.
     pub(crate) told: Option<Told>,
     pub(crate) theme: Theme,
+    /// Whether there is a worker that does what people ask for.
+    pub(crate) may_change: bool,
     nonce: String,
 }
 
@@ -65,6 +67,7 @@ impl FromRequestParts<App> for Visitor {
             seen,
             told: app.keys.read(&parts.headers, TOLD).and_then(|value| Told::read(&value)),
             theme: Theme::of(&app.keys, &parts.headers),
+            may_change: app.commands.are_taken().await,
             nonce: session.nonce,
         })
     }

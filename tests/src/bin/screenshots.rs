@@ -20,9 +20,12 @@ async fn main() -> ExitCode {
     let croak = Installation::running().await;
     let stops = tour::prepare(&croak).await;
     let browser = Browser::start(Scripts::On).await;
-    browser.sign_in(croak.web_address()).await;
     let mut fault_count = 0;
-    for stop in stops {
+    let outside = tour::outside();
+    for (number, stop) in outside.iter().chain(&stops).enumerate() {
+        if number == outside.len() {
+            browser.sign_in(croak.web_address()).await;
+        }
         for (size, scheme) in [
             (Size::WIDE, Scheme::Light),
             (Size::WIDE, Scheme::Dark),

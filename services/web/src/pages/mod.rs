@@ -99,6 +99,7 @@ struct Shell<'a> {
     path: &'a str,
     nav: Option<Nav<'a>>,
     told: Option<&'a Told>,
+    are_changes_paused: bool,
     refresh_seconds: Option<u32>,
     hears_news: bool,
     parts: &'a [&'a str],
@@ -131,6 +132,7 @@ impl Page<'_> {
             path: self.path,
             nav: self.project.map(|(project, tab)| Nav { project_id: project.id(), name: project.name(), tab }),
             told: self.visitor.told.as_ref(),
+            are_changes_paused: !self.visitor.may_change,
             refresh_seconds: self.piece.refresh_seconds,
             hears_news: self.piece.hears_news,
             parts: if self.piece.head.is_empty() {
@@ -168,6 +170,7 @@ pub(crate) fn plain_page(title: &str, theme: Theme, path: &str, body: &str) -> R
         path,
         nav: None,
         told: None,
+        are_changes_paused: false,
         refresh_seconds: None,
         hears_news: false,
         parts: &[body],

@@ -37,7 +37,6 @@ struct Organization<'a> {
     projects: Vec<(i64, String)>,
     roles: [Role; 4],
     may_manage: bool,
-    are_taken: bool,
     form_token: &'a str,
 }
 
@@ -100,7 +99,6 @@ pub(crate) async fn page(
         projects,
         roles: Role::ALL,
         may_manage,
-        are_taken: app.commands.are_taken().await,
         form_token: &visitor.form_token,
         own: &own,
     });

@@ -33,7 +33,6 @@ struct Account<'a> {
     /// Recovery codes that are left, where the second factor is on.
     codes_left: Option<i64>,
     chars_min: usize,
-    are_taken: bool,
 }
 
 impl Account<'_> {
@@ -48,7 +47,6 @@ pub(crate) async fn page(State(app): State<App>, visitor: Visitor) -> Result<Res
         organizations: app.reader.organizations_of(id).await?,
         codes_left: app.reader.second_factor(id).await?.map(|factor| factor.codes_left),
         chars_min: PASSWORD_CHARS_MIN,
-        are_taken: app.commands.are_taken().await,
         visitor: &visitor,
     });
     Ok(show(&app, &visitor, "Your account", "/account", body))
