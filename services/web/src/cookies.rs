@@ -86,8 +86,9 @@ impl Keys {
         self.cookie(THEME, value, THEME_MAX)
     }
 
-    fn cookie(&self, name: &'static str, value: String, age_max: Duration) -> Cookie<'static> {
-        Cookie::build((name, format!("{name}.{value}")))
+    fn cookie(&self, name: &'static str, mut value: String, age_max: Duration) -> Cookie<'static> {
+        value.insert_str(0, &format!("{name}."));
+        Cookie::build((name, value))
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
