@@ -689,3 +689,45 @@ fn only_what_the_application_wrote_in_rust_is_its_own() {
     );
     assert_eq!(other.errors[0].frames[0].in_app, Some(true));
 }
+
+#[test]
+fn compiled_code_without_symbols_is_told_by_where_it_lies() {
+    let event = json!({
+        "platform": "native",
+        "debug_meta": {"images": [
+            {"type": "elf", "code_file": "/opt/shop/libshop.so", "image_addr": "0x7f0000001000", "image_size": 65_536},
+            {"type": "elf", "code_file": "/lib/x86_64-linux-gnu/libc.so.6", "image_addr": "0x7f0000100000", "image_size": "0x10000"},
+            {"type": "sourcemap", "code_file": "app.js"},
+        ]},
+        "exception": {"values": [{"type": "SIGSEGV", "stacktrace": {"frames": [
+            {"instruction_addr": "0x7f0000100010", "package": "/lib/x86_64-linux-gnu/libc.so.6"},
+            {"instruction_addr": "0x1"},
+            {"instruction_addr": "0x7f0000001abc"},
+            {"instruction_addr": "0x104fa1a2b", "image_addr": "0x104fa0000", "package": "/private/var/App/Shop.app/Shop", "function": "<redacted>", "in_app": true},
+            {"instruction_addr": "0x7f0000001abd", "function": "charge", "filename": "cart.c"},
+        ]}}]},
+    });
+    let notice = notice_of(&event);
+    let error = &notice.errors[0];
+    assert_eq!(functions(error), ["charge", "Shop+0x1a2b", "libshop.so+0xabc", "", "libc.so.6+0x10"]);
+    let in_app: Vec<_> = error.frames.iter().map(|frame| frame.in_app).collect();
+    assert_eq!(in_app, [None, Some(true), None, None, Some(false)]);
+    let rest = &unmapped(&notice)["exception.values[0].stacktrace.frames"];
+    assert_eq!(rest[2]["instruction_addr"], "0x7f0000001abc");
+    assert_eq!([&rest[3]["function"], &rest[3]["image_addr"]], ["<redacted>", "0x104fa0000"]);
+    assert_eq!(json_of(notice.debug_images_json.as_ref()).as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn a_native_program_that_says_nothing_of_its_end_has_crashed() {
+    let crashed = notice_of(&json!({"platform": "native", "level": "fatal", "release": "shop@1"}));
+    assert_eq!(classes(&crashed), ["Minidump"]);
+    assert_eq!(crashed.errors[0].handled, Some(false));
+    for told in [
+        json!({"platform": "native", "level": "error"}),
+        json!({"platform": "python", "level": "fatal"}),
+        json!({"platform": "native", "level": "fatal", "logentry": {"message": "m"}}),
+    ] {
+        assert_eq!(classes(&notice_of(&told)), [""], "{told}");
+    }
+}

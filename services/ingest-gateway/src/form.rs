@@ -15,8 +15,11 @@ use protocol::ParseError;
 use crate::rejection::{Refusal, Rejection};
 use crate::stream::broken;
 
-/// Most fields of a form.
+/// Most fields of a form that are no files.
 const FIELDS_MAX: usize = 200;
+
+/// Most fields and files of a form that are looked at. What comes behind them is not read.
+const PARTS_MAX: usize = 5_000;
 
 /// What a field is.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -40,27 +43,34 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Option<String> {
     multer::parse_boundary(headers.get(CONTENT_TYPE)?.to_str().ok()?).ok()
 }
 
-/// Reads all fields of a form, piece by piece: no field is in memory whole.
+/// Reads the fields of a form, piece by piece: no field is in memory whole. Says how many were left out because there are too many.
 pub(crate) fn read(
     reader: &mut dyn BufRead,
     boundary: String,
     mut take: impl FnMut(Piece<'_>) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
+) -> Result<usize, Refusal> {
     let arriving = Arriving::default();
     let mut form = Multipart::new(arriving.clone(), boundary);
-    for _ in 0..FIELDS_MAX {
-        let Some(mut field) = arriving.while_reading(reader, form.next_field())? else { return Ok(()) };
+    let mut text_count = 0_usize;
+    for _ in 0..PARTS_MAX {
+        let Some(mut field) = arriving.while_reading(reader, form.next_field())? else {
+            return Ok(text_count.saturating_sub(FIELDS_MAX));
+        };
         let head = FieldHead {
             name: field.name().unwrap_or_default().to_owned(),
             file_name: field.file_name().map(str::to_owned),
             content_type: field.content_type().map(ToString::to_string),
         };
+        text_count += usize::from(head.file_name.is_none());
+        if head.file_name.is_none() && text_count > FIELDS_MAX {
+            continue;
+        }
         while let Some(bytes) = arriving.while_reading(reader, field.chunk())? {
             take(Piece::Content(&head, &bytes))?;
         }
         take(Piece::End(&head))?;
     }
-    Err(malformed(format_args!("it has more than {FIELDS_MAX} fields")))
+    Ok(text_count.saturating_sub(FIELDS_MAX).max(1))
 }
 
 /// What the parser is given: it asks for more in the manner of something that waits, and here nobody waits but the reader.
@@ -129,8 +139,8 @@ mod tests {
 
     use super::*;
 
-    /// Fields by name, with what is in them.
-    fn fields(form: &str, piece_bytes: usize) -> Result<Vec<(FieldHead, String)>, String> {
+    /// Fields by name, with what is in them, and how many were left out.
+    fn read_all(form: &str, piece_bytes: usize) -> Result<(Vec<(FieldHead, String)>, usize), String> {
         let mut fields: Vec<(FieldHead, String)> = Vec::new();
         let mut content = Vec::new();
         let taken = read(&mut BufReader::with_capacity(piece_bytes, form.as_bytes()), "b".to_owned(), |piece| {
@@ -142,7 +152,7 @@ mod tests {
             }
             Ok(())
         });
-        taken.map(|()| fields).map_err(|refusal| refusal.rejection.told())
+        taken.map(|left_out| (fields, left_out)).map_err(|refusal| refusal.rejection.told())
     }
 
     #[test]
@@ -150,7 +160,8 @@ mod tests {
         let form = "--b\r\nContent-Disposition: form-data; name=\"sentry[release]\"\r\n\r\n1.0\r\n--b\r\n\
              Content-Disposition: form-data; name=\"x\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\na\r\n--\r\nb\r\n--b--\r\n";
         for piece_bytes in [1, 2, 3, 7, 64, 4_096] {
-            let fields = fields(form, piece_bytes).unwrap();
+            let (fields, left_out) = read_all(form, piece_bytes).unwrap();
+            assert_eq!(left_out, 0);
             let [(release, first), (file, second)] = fields.as_slice() else { panic!("{fields:?}") };
             assert_eq!((release.name.as_str(), &release.file_name, first.as_str()), ("sentry[release]", &None, "1.0"));
             assert_eq!((file.file_name.as_deref(), second.as_str()), (Some("a.txt"), "a\r\n--\r\nb"));
@@ -162,9 +173,18 @@ mod tests {
     fn what_is_no_form_or_breaks_off_is_refused() {
         let begun = "--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n";
         for form in ["", "nothing of the kind", begun, &format!("{begun}abc"), &format!("{begun}abc\r\n--b")] {
-            assert!(fields(form, 16).is_err(), "{form:?}");
+            assert!(read_all(form, 16).is_err(), "{form:?}");
         }
-        let many = format!("{}--b--", format!("{begun}a\r\n").repeat(FIELDS_MAX + 1));
-        assert!(fields(&many, 4_096).unwrap_err().contains("more than 200 fields"));
+    }
+
+    #[test]
+    fn of_too_many_fields_the_first_are_read_and_every_file() {
+        let field = "--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\na\r\n";
+        let file = "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\na\r\n";
+        let (fields, left_out) = read_all(&format!("{}{file}--b--", field.repeat(FIELDS_MAX + 7)), 4_096).unwrap();
+        assert_eq!((fields.len(), left_out), (FIELDS_MAX + 1, 7));
+        assert_eq!(fields[FIELDS_MAX].0.file_name.as_deref(), Some("f"));
+        let (fields, left_out) = read_all(&format!("{}--b--", file.repeat(PARTS_MAX + 1)), 4_096).unwrap();
+        assert_eq!((fields.len(), left_out), (PARTS_MAX, 1));
     }
 }

@@ -5,9 +5,12 @@ use std::borrow::Cow;
 use notice::json_tree::Tree;
 use notice::{Error, Notice, Server, Trace};
 
+use super::images::Images;
 use super::message::Message;
 use super::user::Inference;
-use super::{debug_meta, event_id, exception, fingerprint, level, pairs, request, sdk, stacktrace, threads, user};
+use super::{
+    debug_meta, event_id, exception, fingerprint, level, minidump, pairs, request, sdk, stacktrace, threads, user,
+};
 use crate::json::{part, read, set, text_of};
 use crate::unmapped::Unmapped;
 use crate::{ParseError, Parsed, breadcrumbs, timestamp};
@@ -183,8 +186,9 @@ impl<'a> Event<'a> {
     /// The errors: of the exceptions, else one of the message; with the stack of a thread where they have none of their own.
     fn errors(&mut self) {
         let unmapped = &mut self.unmapped;
+        let images = Images::new(self.notice.debug_images_json.take());
         let mut errors = match self.exception.take() {
-            Some(exception) => exception::read(exception, unmapped),
+            Some(exception) => exception::read(exception, &images, unmapped),
             None => Vec::new(),
         };
         if errors.is_empty() {
@@ -203,18 +207,23 @@ impl<'a> Event<'a> {
             let mut wants_stack = !has_frames;
             if let Some(Named { key, value }) = self.stacktrace.take() {
                 match wants_stack {
-                    true => raised.frames = stacktrace::read(value, &key, unmapped),
+                    true => raised.frames = stacktrace::read(value, &key, &images, unmapped),
                     false => unmapped.add(key, value),
                 }
                 wants_stack &= raised.frames.is_empty();
             }
             if let Some(threads) = self.threads.take() {
-                let stack = threads::read(threads, wants_stack, &mut self.notice, unmapped);
+                let stack = threads::read(threads, wants_stack, &images, &mut self.notice, unmapped);
                 if wants_stack {
                     raised.frames = stack;
                 }
             }
+            let said = [&self.notice.platform, &self.notice.severity].map(|field| field.as_deref().unwrap_or_default());
+            if *raised == Error::default() && said == [minidump::PLATFORM, "fatal"] {
+                *raised = minidump::error();
+            }
         }
+        self.notice.debug_images_json = images.into_json();
         self.notice.errors = errors;
     }
 }

@@ -7,17 +7,18 @@ use notice::json_tree::Tree;
 
 use super::chain::{self, Link};
 use super::event::{Named, values};
+use super::images::Images;
 use super::stacktrace;
 use crate::json::set;
 use crate::unmapped::Unmapped;
 
 /// Reads the errors, the raised one first. On the wire it is the last.
-pub(super) fn read<'a>(exception: Named<'a>, unmapped: &mut Unmapped<'a>) -> Vec<Error> {
+pub(super) fn read<'a>(exception: Named<'a>, images: &Images, unmapped: &mut Unmapped<'a>) -> Vec<Error> {
     let (path, exceptions) = match values(&exception.key, exception.value, unmapped) {
         Ok((path, exceptions)) => (path, exceptions),
         // The oldest clients had no list.
         Err(Tree::Map(entries)) => {
-            return vec![read_exception(entries, &exception.key, unmapped).error];
+            return vec![read_exception(entries, &exception.key, images, unmapped).error];
         }
         Err(other) => {
             unmapped.add(exception.key, other);
@@ -27,7 +28,7 @@ pub(super) fn read<'a>(exception: Named<'a>, unmapped: &mut Unmapped<'a>) -> Vec
     let mut links = Vec::with_capacity(exceptions.len());
     for (at, exception) in exceptions.into_iter().enumerate() {
         match exception {
-            Tree::Map(entries) => links.push(read_exception(entries, &format!("{path}[{at}]"), unmapped)),
+            Tree::Map(entries) => links.push(read_exception(entries, &format!("{path}[{at}]"), images, unmapped)),
             other => unmapped.add(format!("{path}[{at}]"), other),
         }
     }
@@ -56,6 +57,7 @@ fn say_how_many(links: &mut [Link], path: &str, unmapped: &mut Unmapped<'_>) {
 fn read_exception<'a>(
     entries: Vec<(std::borrow::Cow<'a, str>, Tree<'a>)>,
     path: &str,
+    images: &Images,
     unmapped: &mut Unmapped<'a>,
 ) -> Link {
     let mut link = Link::default();
@@ -81,7 +83,7 @@ fn read_exception<'a>(
                 true
             }
             "stacktrace" => {
-                error.frames = stacktrace::read(value, &format!("{path}.stacktrace"), unmapped);
+                error.frames = stacktrace::read(value, &format!("{path}.stacktrace"), images, unmapped);
                 continue;
             }
             _ => false,

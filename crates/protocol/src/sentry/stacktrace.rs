@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use notice::json_tree::Tree;
 use notice::{CodeLine, Frame};
 
+use super::images::{Images, address, place as place_in};
 use crate::json::{number, set};
 use crate::unmapped::Unmapped;
 
 /// Reads the frames, the innermost first.
-pub(super) fn read<'a>(stacktrace: Tree<'a>, path: &str, unmapped: &mut Unmapped<'a>) -> Vec<Frame> {
+pub(super) fn read<'a>(stacktrace: Tree<'a>, path: &str, images: &Images, unmapped: &mut Unmapped<'a>) -> Vec<Frame> {
     let entries = match stacktrace {
         Tree::Map(entries) => entries,
         other => {
@@ -22,7 +23,7 @@ pub(super) fn read<'a>(stacktrace: Tree<'a>, path: &str, unmapped: &mut Unmapped
         match value {
             Tree::List(list) if key == "frames" && frames.is_empty() => {
                 let rest;
-                (frames, rest) = read_frames(list);
+                (frames, rest) = read_frames(list, images);
                 unmapped.add(format!("{path}.frames"), rest);
             }
             other => unmapped.add(format!("{path}.{key}"), other),
@@ -32,7 +33,7 @@ pub(super) fn read<'a>(stacktrace: Tree<'a>, path: &str, unmapped: &mut Unmapped
 }
 
 /// The frames, and what none of their fields takes: a list of as many objects as there are frames on the wire.
-fn read_frames(list: Vec<Tree<'_>>) -> (Vec<Frame>, Tree<'_>) {
+fn read_frames<'a>(list: Vec<Tree<'a>>, images: &Images) -> (Vec<Frame>, Tree<'a>) {
     let is_rust = list.iter().any(is_of_rustc);
     let mut frames = Vec::with_capacity(list.len());
     let mut all_rest = Vec::with_capacity(list.len());
@@ -40,6 +41,7 @@ fn read_frames(list: Vec<Tree<'_>>) -> (Vec<Frame>, Tree<'_>) {
         match value {
             Tree::Map(entries) => {
                 let (mut frame, mut rest) = read_frame(entries);
+                tell_by_address(&mut frame, &mut rest, images);
                 if is_rust && frame.in_app != Some(false) && is_of_rust_library(&frame) {
                     let said = frame.in_app.replace(false);
                     rest.extend(said.map(|said| (Cow::Borrowed("in_app"), Tree::Bool(said))));
@@ -114,6 +116,52 @@ fn place<'a>(field: &mut Option<Cow<'a, str>>, value: &Tree<'a>) -> bool {
         }
         _ => value.is_empty(),
     }
+}
+
+/// What Apple's system writes for the names of its functions, and of those that have lost theirs.
+const REDACTED: &str = "<redacted>";
+
+/// Folders of libraries that come with a system.
+const SYSTEM_FOLDERS: [&str; 10] = [
+    "/lib/",
+    "/lib64/",
+    "/usr/lib",
+    "/system/",
+    "/apex/",
+    "/vendor/",
+    "/System/",
+    "/private/preboot/",
+    "C:\\Windows\\",
+    "C:\\WINDOWS\\",
+];
+
+/// A frame of compiled code without symbols is told by where it lies in its library or program. Whether that is the system's its path says.
+fn tell_by_address(frame: &mut Frame, rest: &mut Entries<'_>, images: &Images) {
+    let package = text(rest, "package").map(str::to_owned);
+    if let Some(package) = &package
+        && frame.in_app.is_none()
+        && SYSTEM_FOLDERS.iter().any(|folder| package.starts_with(folder))
+    {
+        frame.in_app = Some(false);
+    }
+    let is_nameless = frame.function.as_deref().is_none_or(|function| function == REDACTED);
+    if !is_nameless || frame.file.is_some() {
+        return;
+    }
+    let Some(at) = text(rest, "instruction_addr").and_then(address) else { return };
+    let in_image = text(rest, "image_addr").and_then(address).and_then(|from| at.checked_sub(from));
+    let place = match (&package, in_image) {
+        (Some(package), Some(offset)) => Some(place_in(package, offset)),
+        _ => images.place(at),
+    };
+    if let Some(place) = place {
+        let said = frame.function.replace(place);
+        rest.extend(said.map(|said| (Cow::Borrowed("function"), Tree::Text(Cow::Owned(said)))));
+    }
+}
+
+fn text<'t>(entries: &'t Entries<'_>, name: &str) -> Option<&'t str> {
+    entries.iter().find(|(key, _)| key == name)?.1.scalar()
 }
 
 /// Functions of Rust that are not the application's, where they have no file, or one of the C library's.

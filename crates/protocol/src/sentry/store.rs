@@ -20,7 +20,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The JSON of a body that is JSON, base64 of JSON, or base64 of zlib of JSON; of which no more than `bytes_max` are unpacked.
 pub fn decode_store_body(body: &[u8], bytes_max: usize) -> Result<Cow<'_, [u8]>, ParseError> {
-    let body = body.trim_ascii();
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
     if body.first().is_none_or(|first| *first == b'{') {
         return Ok(Cow::Borrowed(body));
     }
@@ -82,6 +82,7 @@ mod tests {
         for body in [
             JSON.to_vec(),
             [b" \n", JSON, b"\n"].concat(),
+            [b"\xef\xbb\xbf", JSON].concat(),
             base64.clone().into_bytes(),
             base64.trim_end_matches('=').into(),
             packed.clone().into_bytes(),

@@ -4,6 +4,7 @@ use notice::json_tree::Tree;
 use notice::{Frame, Notice};
 
 use super::event::{Named, values};
+use super::images::Images;
 use super::stacktrace;
 use crate::unmapped::Unmapped;
 
@@ -11,6 +12,7 @@ use crate::unmapped::Unmapped;
 pub(super) fn read<'a>(
     threads: Named<'a>,
     is_stack_wanted: bool,
+    images: &Images,
     notice: &mut Notice,
     unmapped: &mut Unmapped<'a>,
 ) -> Vec<Frame> {
@@ -25,7 +27,7 @@ pub(super) fn read<'a>(
     let stack = at.and_then(|at| threads[at].take("stacktrace").map(|stack| (at, stack)));
     notice.threads_json = threads.iter().any(|thread| !thread.is_empty()).then(|| Tree::List(threads).to_text());
     match stack {
-        Some((at, stack)) => stacktrace::read(stack, &format!("{path}[{at}].stacktrace"), unmapped),
+        Some((at, stack)) => stacktrace::read(stack, &format!("{path}[{at}].stacktrace"), images, unmapped),
         None => Vec::new(),
     }
 }

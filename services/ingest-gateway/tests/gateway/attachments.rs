@@ -329,3 +329,40 @@ async fn a_dump_of_a_crashed_process_is_a_fatal_error_with_a_file() {
     }
     assert!(uploads(&records).values().all(|upload| upload.end.is_some() || upload.is_given_up));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_clients_send_beside_a_dump_is_in_its_event() {
+    const DUMP: &str = r#"name="upload_file_minidump"; filename="crash.dmp""#;
+    let gateway = ready(&[]).await;
+    let kind = [("Content-Type", "multipart/form-data; boundary=xyz")];
+    let target = format!("/api/1/minidump/?sentry_key={KEY}");
+    let packed = [&b"\x82\xa8event_id\xd9\x20"[..], ID.as_bytes(), b"\xa7release\xa6shop@3"].concat();
+    let mut fields = vec![
+        (r#"name="sentry___initialScope""#, &br#"{"environment":"beta"}"#[..]),
+        (r#"name="ptype""#, b"renderer"),
+        (r#"name="__sentry-event"; filename="__sentry-event""#, &packed),
+    ];
+    // More than anybody looks at, before the dump.
+    fields.extend(vec![(r#"name="key""#, &b"x"[..]); 250]);
+    fields.push((DUMP, b"MDMP and the rest"));
+    let answer = gateway.send("POST", &target, &kind, &form(&fields)).await;
+    assert_eq!((answer.status, Uuid::parse_str(&answer.body).ok()), (200, Uuid::parse_str(ID).ok()), "{answer:?}");
+
+    let wrapped = [&b"\x1f\x8b\x08 gzip"[..], b"\x28\xb5\x2f\xfd zstd", b"--inner\r\n\r\nform"];
+    for dump in wrapped {
+        let answer = gateway.send("POST", &target, &kind, &form(&[(DUMP, dump)])).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let records = gateway.stop().await;
+    let notices: Vec<Notice> = of_kind(&records, Kind::Notice).into_iter().map(body).collect();
+    let named = notices.iter().find(|notice| notice.client_id.as_deref() == Some(ID)).expect("has its client's id");
+    assert_eq!((named.release.as_deref(), named.environment.as_deref()), (Some("shop@3"), Some("beta")));
+    let extra: serde_json::Value = serde_json::from_str(named.extra_json.as_deref().unwrap()).unwrap();
+    assert_eq!((&extra["ptype"], &extra["key"], &extra["key#198"]), (&"renderer".into(), &"x".into(), &"x".into()));
+    assert_eq!(named.notes, ["the form has too many fields: 52 were left out"]);
+    for note in
+        ["the minidump came packed by gzip", "the minidump came packed by zstd", "the minidump came in another form"]
+    {
+        assert!(notices.iter().any(|notice| notice.notes == [note]), "{note}");
+    }
+}

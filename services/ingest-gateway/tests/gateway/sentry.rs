@@ -115,6 +115,26 @@ async fn all_of_an_envelope_is_taken_or_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_wrote_may_come_with_all_that_an_event_has() {
+    let gateway = ready(&[]).await;
+    let crumbs = vec![r#"{"message":"clicked on a button of the page"}"#; 8_000].join(",");
+    let written = format!(
+        r#"{{"breadcrumbs":[{crumbs}],"contexts":{{"feedback":{{"message":"It froze.","associated_event_id":"{ID}"}}}}}}"#
+    );
+    assert!(written.len() > 300_000 && written.len() < 1 << 20);
+    let whole = envelope(&format!(r#"{{"event_id":"{ID}"}}"#), &[(r#"{"type":"feedback"}"#, &written)]);
+    let answer = gateway.send("POST", ENVELOPE, &[("X-Sentry-Auth", &auth(KEY))], whole.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let long = format!(r#"{{"contexts":{{"feedback":{{"message":"{}"}}}}}}"#, "a".repeat(1 << 20));
+    let whole = envelope(&format!(r#"{{"event_id":"{ID}"}}"#), &[(r#"{"type":"feedback"}"#, &long)]);
+    let answer = gateway.send("POST", ENVELOPE, &[("X-Sentry-Auth", &auth(KEY))], whole.as_bytes()).await;
+    assert_eq!(answer.status, 413, "{answer:?}");
+    let records = gateway.stop().await;
+    let [feedback] = of_kind(&records, Kind::Stats)[..] else { panic!("one feedback") };
+    assert!(body::<Stats>(feedback).json.contains("It froze."));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_say_what_these_clients_look_for() {
     let gateway = ready(&[]).await;
     let good = event_envelope();

@@ -21,7 +21,7 @@ use crate::projects::Project;
 use crate::rejection::{Refusal, Rejection};
 use crate::stream;
 
-/// Most bytes of a client report, of what somebody wrote, of a report of a browser.
+/// Most bytes of a client report, of what somebody wrote about an event, of a report of a browser.
 const SMALL_ITEM_BYTES_MAX: usize = 64 * 1024;
 
 /// Most bytes of an envelope, before and after it is unpacked.
@@ -172,8 +172,9 @@ fn read_items<R: BufRead>(envelope: &mut Envelope<R>, hold: &mut Hold, taken: &m
 /// How much of an item is needed.
 fn bytes_max(head: &ItemHead) -> usize {
     match head.kind.as_str() {
-        "event" => EVENT_BYTES_MAX,
-        "client_report" | "user_report" | "feedback" | "raw_security" | "nel" => SMALL_ITEM_BYTES_MAX,
+        // What somebody wrote comes with all that an event has.
+        "event" | "feedback" => EVENT_BYTES_MAX,
+        "client_report" | "user_report" | "raw_security" | "nel" => SMALL_ITEM_BYTES_MAX,
         _ => 0,
     }
 }

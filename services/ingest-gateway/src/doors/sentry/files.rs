@@ -32,6 +32,15 @@ const DUMP_FIELD: &str = "upload_file_minidump";
 const DUMP_BEGINNINGS: [&[u8]; 2] = [b"MDMP", b"PMDM"];
 const BEGINNING_BYTES: usize = 4;
 
+/// What a dump may be in: packed, or in a form of its own. It is kept as it came.
+const WRAPPED_BEGINNINGS: [(&[u8], &str); 5] = [
+    (b"\x1f\x8b", "packed by gzip"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd"),
+    (b"\xfd7zX", "packed by xz"),
+    (b"BZh", "packed by bzip2"),
+    (b"--", "in another form"),
+];
+
 /// What a dump is as an attachment.
 const DUMP: &str = "event.minidump";
 const DUMP_NAME: &str = "minidump.dmp";
@@ -58,7 +67,7 @@ pub(in crate::doors) async fn attachments(
                 take_file(&mut files, &piece, hold);
                 Ok(())
             });
-            keep(read, files, Some(&event_id))
+            keep(read.map(|_| ()), files, Some(&event_id))
         };
         let drafts = gateway.read_through(parts, body, ENVELOPE_BYTES_MAX, read).await?;
         gateway.keep_all(&intake, drafts).await
@@ -113,10 +122,10 @@ pub(in crate::doors) async fn minidump(
             return Err(Rejection::from(ParseError::Malformed("the form's boundary is missing".to_owned())).into());
         }
         let read = move |reader: &mut dyn BufRead, hold: &mut Hold, waiting: Option<&Handle>| {
-            let mut crash = Crash { files: desk.attachments(waiting), fields: Vec::new(), beginning: Vec::new() };
+            let mut crash = Crash::new(desk.attachments(waiting));
             let read = match boundary {
                 Some(boundary) => form::read(reader, boundary, |piece| crash.take(piece, hold)),
-                None => crash.take_dump(reader, hold),
+                None => crash.take_dump(reader, hold).map(|()| 0),
             };
             crash.into_event(read, &desk)
         };
@@ -132,14 +141,34 @@ pub(in crate::doors) async fn minidump(
 /// What came of a crashed process.
 struct Crash {
     files: Attachments,
-    /// Fields that are no files.
+    /// Fields that are no files, and files that have a part of the event.
     fields: Vec<(String, Vec<u8>)>,
+    files_of_event: Vec<(String, Vec<u8>)>,
+    /// Whether the last of them goes on.
+    is_field_open: bool,
     /// How the dump begins.
     beginning: Vec<u8>,
+    notes: Vec<String>,
 }
 
 impl Crash {
+    fn new(files: Attachments) -> Crash {
+        Crash {
+            files,
+            fields: Vec::new(),
+            files_of_event: Vec::new(),
+            is_field_open: false,
+            beginning: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
     fn take(&mut self, piece: Piece<'_>, hold: &mut Hold) -> Result<(), Refusal> {
+        if let Piece::Content(FieldHead { name, file_name: Some(_), .. }, bytes) = &piece
+            && sentry::is_part_of_event(name)
+        {
+            self.take_part_of_event(name, bytes, hold);
+        }
         match piece {
             Piece::Content(FieldHead { name, .. }, bytes) if name == DUMP_FIELD => self.write(bytes, hold),
             Piece::End(FieldHead { name, file_name, .. }) if name == DUMP_FIELD => {
@@ -148,6 +177,7 @@ impl Crash {
             Piece::Content(FieldHead { name, file_name: None, .. }, bytes) => {
                 self.take_field(name, bytes, hold)?;
             }
+            Piece::End(FieldHead { file_name: None, .. }) => self.is_field_open = false,
             piece => take_file(&mut self.files, &piece, hold),
         }
         Ok(())
@@ -160,10 +190,23 @@ impl Crash {
         }
         hold.grow(bytes.len())?;
         match self.fields.last_mut() {
-            Some((last, said)) if last == name => said.extend_from_slice(bytes),
+            Some((_, said)) if self.is_field_open => said.extend_from_slice(bytes),
             _ => self.fields.push((name.to_owned(), bytes.to_vec())),
         }
+        self.is_field_open = true;
         Ok(())
+    }
+
+    /// A part of the event is a file, too: what cannot be read of it is there to be looked at.
+    fn take_part_of_event(&mut self, name: &str, bytes: &[u8], hold: &mut Hold) {
+        let at = self.files_of_event.iter().position(|(there, _)| there == name).unwrap_or_else(|| {
+            self.files_of_event.push((name.to_owned(), Vec::new()));
+            self.files_of_event.len() - 1
+        });
+        let (_, part) = &mut self.files_of_event[at];
+        if part.len() + bytes.len() <= EVENT_BYTES_MAX && hold.grow(bytes.len()).is_ok() {
+            part.extend_from_slice(bytes);
+        }
     }
 
     /// The whole body is the dump.
@@ -194,8 +237,13 @@ impl Crash {
     }
 
     /// The event of the crash and its files; says by which id the event is known.
-    fn into_event(self, read: Result<(), Refusal>, desk: &Desk) -> Result<(String, Vec<Drafted>), Refusal> {
-        let noticed = read.and_then(|()| self.notice(desk));
+    fn into_event(mut self, read: Result<usize, Refusal>, desk: &Desk) -> Result<(String, Vec<Drafted>), Refusal> {
+        let noticed = read.and_then(|left_out| {
+            if left_out > 0 {
+                self.notes.push(format!("the form has too many fields: {left_out} were left out"));
+            }
+            self.notice(desk)
+        });
         match noticed {
             Ok((client_id, draft)) => {
                 let mut drafts = vec![draft];
@@ -209,14 +257,20 @@ impl Crash {
         }
     }
 
-    fn notice(&self, desk: &Desk) -> Result<(String, Drafted), Refusal> {
+    fn notice(&mut self, desk: &Desk) -> Result<(String, Drafted), Refusal> {
         if !DUMP_BEGINNINGS.contains(&self.beginning.as_slice()) {
-            let what = "there is no minidump: it begins with MDMP or PMDM".to_owned();
-            return Err(Rejection::from(ParseError::Malformed(what)).into());
+            let wrapped = WRAPPED_BEGINNINGS.iter().find(|(beginning, _)| self.beginning.starts_with(beginning));
+            let Some((_, wrapped)) = wrapped else {
+                let what = "there is no minidump: it begins with MDMP or PMDM".to_owned();
+                return Err(Rejection::from(ParseError::Malformed(what)).into());
+            };
+            self.notes.push(format!("the minidump came {wrapped}"));
         }
         let text = |(name, said): &(String, Vec<u8>)| (name.clone(), String::from_utf8_lossy(said).into_owned());
-        let event = sentry::minidump_event(&self.fields.iter().map(text).collect::<Vec<_>>());
+        let event = sentry::minidump_event(&self.fields.iter().map(text).collect::<Vec<_>>(), &self.files_of_event);
         let context = EventContext { event_id: None, peer_ip: Some(&desk.peer_ip) };
-        desk.notice(sentry::parse_event(event.as_bytes(), &context).map_err(Rejection::from)?.notice)
+        let mut notice = sentry::parse_event(event.as_bytes(), &context).map_err(Rejection::from)?.notice;
+        notice.notes.append(&mut self.notes);
+        desk.notice(notice)
     }
 }
