@@ -77,6 +77,24 @@ pub(crate) fn rollbar_json() -> Vec<Vec<u8>> {
     bodies("/api/1/item")
 }
 
+pub(crate) fn deploy() -> Vec<Vec<u8>> {
+    let seeds = [
+        r#"{"access_token":"k","environment":"production","revision":"8f2c1de9a7","local_username":"ann","comment":"faster"}"#,
+        r#"{"deploy":{"environment":"production","revision":"8f2c1de9a7","repository":"git@git.shop.example:shop.git","local_username":"ann"}}"#,
+        r#"{"apiKey":"k","appVersion":"1.4.2","releaseStage":"production","sourceControl":{"revision":"8f2c1de9a7"}}"#,
+        "deploy[environment]=production&deploy[revision]=8f2c1de9a7&api_key=k",
+        "app=shop&user=ann%40shop.example&head_long=8f2c1de9a7&git_log=fix",
+    ];
+    seeds.map(|seed| seed.as_bytes().to_vec()).to_vec()
+}
+
+/// An event with an entry of each kind, and fields that say the same in other ways.
+pub(crate) fn sentry_crash() -> Vec<Vec<u8>> {
+    let event = b"\x86\xa8event_id\xd9\x208d1c2cbc5e4e4fac89924a67464ceb58\xa7release\xa6shop@3\xa4user\x81\xa2id\x07\xa9timestamp\xcb\x41\xda\xc0\x00\x00\x00\x00\x00\xabbreadcrumbs\x91\x81\xa7message\xa1a\xa5extra\x82\xa1b\xc3\xa1c\xd1\xff\x00";
+    let fields = "\nsentry={\"release\":\"a\"}\nsentry___initialScope={\"tags\":{\"a\":\"b\"}}\nsentry__1={\"dist\":\nsentry__2=\"1\"}\nsentry[tags][c]=d\nptype=renderer";
+    vec![[&event[..], fields.as_bytes()].concat(), fields.as_bytes().to_vec()]
+}
+
 pub(crate) fn bugsnag_json() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/bugsnag-written");
     let files = fs::read_dir(folder).expect("there are bodies").flatten();

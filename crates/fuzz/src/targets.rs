@@ -70,7 +70,36 @@ pub(crate) fn honeybadger_json(bytes: &[u8]) {
 }
 
 pub(crate) fn rollbar_json(bytes: &[u8]) {
-    if let Ok(parsed) = rollbar::parse_item(bytes) {
+    if let Ok(items) = rollbar::parse_items(bytes, Some("203.0.113.7")) {
+        assert!(!items.is_empty(), "a request that is taken has an item");
+        items.into_iter().for_each(|parsed| accept(parsed.notice));
+    }
+}
+
+/// Deploys in JSON and as forms, of all clients that send them so.
+pub(crate) fn deploy(bytes: &[u8]) {
+    for parse in [rollbar::parse_deploy, honeybadger::parse_deploy, bugsnag::parse_build] {
+        if let Ok((_, deploy)) = parse(bytes) {
+            assert!(deploy.encode_to_vec().len() <= 2 * bytes.len() + 100, "it says no more than the body");
+        }
+    }
+    let _ = rollbar::parse_deploy_update(bytes);
+}
+
+/// What stands beside a dump: the first line in MessagePack, each other a field of the form.
+pub(crate) fn sentry_crash(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let text = String::from_utf8_lossy(bytes.get(end + 1..).unwrap_or_default());
+    let fields: Vec<_> = text
+        .lines()
+        .take(200)
+        .map(|line| line.split_once('=').unwrap_or((line, "")))
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .collect();
+    let files = ["__sentry-event", "__sentry-breadcrumb1"].map(|name| (name.to_owned(), bytes[..end].to_vec()));
+    let event = sentry::minidump_event(&fields, &files);
+    if let Ok(parsed) = sentry::parse_event(event.as_bytes(), &EventContext::default()) {
+        assert!(!parsed.notice.errors.is_empty(), "a crash is an error, whatever else it says");
         accept(parsed.notice);
     }
 }

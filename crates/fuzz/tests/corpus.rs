@@ -37,7 +37,7 @@ fn seeds_are_what_they_should_be() {
     assert!(all("hoptoad_xml").iter().filter(|body| protocol::hoptoad::parse(body).is_ok()).count() > 20);
     assert!(all("airbrake_json").iter().filter(|body| protocol::airbrake::parse_notice(body).is_ok()).count() >= 10);
     assert!(all("honeybadger_json").iter().any(|body| protocol::honeybadger::parse_notice(body).is_ok()));
-    assert!(all("rollbar_json").iter().all(|body| protocol::rollbar::parse_item(body).is_ok()));
+    assert!(all("rollbar_json").iter().all(|body| protocol::rollbar::parse_items(body, None).is_ok()));
     assert_eq!(all("bugsnag_json").iter().filter(|body| protocol::bugsnag::parse_notify(body).is_ok()).count(), 3);
     let event = |body: &[u8]| protocol::sentry::parse_event(body, &Default::default()).is_ok();
     assert!(all("sentry_event").iter().filter(|body| event(body)).count() > 20);

@@ -9,6 +9,7 @@ pub mod airbrake;
 mod breadcrumbs;
 pub mod bugsnag;
 mod code;
+mod deploy;
 pub mod honeybadger;
 pub mod hoptoad;
 mod json;

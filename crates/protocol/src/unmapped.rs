@@ -27,6 +27,12 @@ impl<'a> Unmapped<'a> {
         }
     }
 
+    /// Keeps all that another has.
+    pub(crate) fn append(&mut self, other: Unmapped<'a>) {
+        self.dropped += other.dropped;
+        other.entries.into_iter().for_each(|(path, value)| self.add(path, value));
+    }
+
     /// The entries of an object; anything else is kept under its path.
     pub(crate) fn entries(&mut self, path: &str, value: Tree<'a>) -> Vec<(Cow<'a, str>, Tree<'a>)> {
         match value {

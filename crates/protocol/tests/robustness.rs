@@ -95,10 +95,11 @@ fn put_through(body: &[u8]) {
     let xml = quickly(body, || hoptoad::parse(body));
     let json = quickly(body, || airbrake::parse_notice(body));
     let honeybadger = quickly(body, || honeybadger::parse_notice(body));
-    let rollbar = quickly(body, || rollbar::parse_item(body));
+    let rollbar = quickly(body, || rollbar::parse_items(body, None));
+    let rollbar = rollbar.into_iter().flatten();
     let bugsnag = quickly(body, || bugsnag::parse_notify(body)).into_iter().flatten();
-    let one = [xml, json, honeybadger, rollbar].into_iter().flatten();
-    let parsed = one.chain(bugsnag).chain(put_through_sentry(body));
+    let one = [xml, json, honeybadger].into_iter().flatten();
+    let parsed = one.chain(rollbar).chain(bugsnag).chain(put_through_sentry(body));
     parsed.for_each(|parsed| quickly(body, || prepare(parsed.notice)));
 }
 
@@ -374,11 +375,12 @@ fn whatever_stands_in_any_place_is_kept() {
             for value in ["\"mark 7\"", "[\"mark 7\"]", "{\"k\":\"mark 7\"}", "[[{\"k\":\"mark 7\"}]]"] {
                 let body = place.replace("KEY", key).replace("VALUE", value);
                 let count = body.matches("mark 7").count();
-                let one = [honeybadger::parse_notice(body.as_bytes()), rollbar::parse_item(body.as_bytes())];
+                let one = honeybadger::parse_notice(body.as_bytes());
+                let items = rollbar::parse_items(body.as_bytes(), Some("203.0.113.7")).into_iter().flatten();
                 let more = bugsnag::parse_notify(body.as_bytes()).into_iter().flatten();
                 let kept: usize = one
                     .into_iter()
-                    .flatten()
+                    .chain(items)
                     .chain(more)
                     .map(|parsed| capture::json_of(&parsed.notice).to_string().matches("mark 7").count())
                     .sum();
@@ -424,12 +426,12 @@ fn what_is_no_notice_is_refused_with_a_reason() {
     for (refused, reason) in [
         (honeybadger::parse_notice(b"{}").err(), "`error` is missing: a notice needs one"),
         (honeybadger::parse_notice(b"{\"error\":{}}").err(), "`error` is missing: a notice needs one"),
-        (rollbar::parse_item(b"").err(), "the body is empty"),
-        (rollbar::parse_item(b"payload=").err(), "the body is empty"),
-        (rollbar::parse_item(b"{\"data\":5}").err(), "`data` is missing"),
-        (rollbar::parse_item(b"{\"data\":{}}").err(), "`data.body` is missing"),
+        (rollbar::parse_items(b"", None).err(), "the body is empty"),
+        (rollbar::parse_items(b"payload=", None).err(), "the body is empty"),
+        (rollbar::parse_items(b"{\"data\":5}", None).err(), "`data` is missing"),
+        (rollbar::parse_items(b"{\"data\":{}}", None).err(), "`data.body` is missing"),
         (
-            rollbar::parse_item(b"{\"data\":{\"body\":{\"trace_chain\":[]}}}").err(),
+            rollbar::parse_items(b"{\"data\":{\"body\":{\"trace_chain\":[]}}}", None).err(),
             "`data.body` has no `trace`, `trace_chain`, `message` or `crash_report`: an item needs one",
         ),
         (

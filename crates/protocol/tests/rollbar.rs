@@ -6,11 +6,18 @@ mod capture;
 
 use capture::{captures_or_fixtures, fixtures};
 use notice::Notice;
-use protocol::rollbar::{accepted, parse_item, refused};
+use protocol::Parsed;
+use protocol::rollbar::{accepted, deploy_updated, deployed, parse_items, refused};
 use serde_json::{Value, json};
 
+fn item_of(body: &[u8]) -> Parsed {
+    let mut items = parse_items(body, None).expect("is read");
+    assert_eq!(items.len(), 1);
+    items.remove(0)
+}
+
 fn notice_of(body: &str) -> Notice {
-    parse_item(body.as_bytes()).expect("is read").notice
+    item_of(body.as_bytes()).notice
 }
 
 fn json_of(text: Option<&String>) -> Value {
@@ -163,6 +170,48 @@ fn an_address_that_only_the_receiver_knows_is_not_invented() {
 }
 
 #[test]
+fn the_address_that_a_browser_asks_for_is_filled_in() {
+    let ip = |asked: &str, peer_ip: &str| {
+        let body = format!(r#"{{"data":{{"body":{{"message":{{"body":"m"}}}},"request":{{"user_ip":"{asked}"}}}}}}"#);
+        let notice = parse_items(body.as_bytes(), Some(peer_ip)).unwrap().remove(0).notice;
+        assert_eq!(notice.unmapped_json, None);
+        notice.user.and_then(|user| user.ip).unwrap()
+    };
+    assert_eq!(ip("$remote_ip", "203.0.113.7"), "203.0.113.7");
+    assert_eq!(ip("$remote_ip_anonymize", "203.0.113.7"), "203.0.113.0");
+    assert_eq!(ip("$remote_ip_anonymize", "2001:db8:1:2::7"), "2001:db8:1::");
+    assert_eq!(ip("198.51.100.9", "203.0.113.7"), "198.51.100.9");
+}
+
+#[test]
+fn a_list_of_items_is_a_notice_each() {
+    let item = |text: &str| format!(r#"{{"body":{{"message":{{"body":"{text}"}}}}}}"#);
+    let body = format!(r#"{{"access_token":"k","more":1,"data":[{},{{"title":"none"}},7,{}]}}"#, item("a"), item("b"));
+    let items = parse_items(body.as_bytes(), None).unwrap();
+    let told: Vec<_> =
+        items.iter().map(|item| (item.api_key.as_deref(), item.notice.errors[0].message.as_deref())).collect();
+    assert_eq!(told, [(Some("k"), Some("a")), (Some("k"), Some("b"))]);
+    let rest = json!({"more": 1, "data[1]": {"title": "none"}, "data[2]": 7});
+    assert_eq!(json_of(items[0].notice.unmapped_json.as_ref()), rest);
+    assert_eq!(items[1].notice.unmapped_json, None);
+    for body in [r#"{"data":[]}"#, r#"{"data":[{}]}"#, r#"{"data":[7]}"#] {
+        assert!(parse_items(body.as_bytes(), None).is_err(), "{body}");
+    }
+    let many = format!(r#"{{"data":[{}]}}"#, vec![item("a"); 501].join(","));
+    assert!(parse_items(many.as_bytes(), None).is_err());
+}
+
+#[test]
+fn deploys_are_answered_with_a_number() {
+    let id = notice::NoticeId::new(1_795_316_388_564_789, 5, 42);
+    let told: Value = serde_json::from_str(&deployed(&id)).unwrap();
+    let number = told["data"]["deploy_id"].as_u64().unwrap();
+    assert!(number > 0 && number < 1 << 53, "a double holds it");
+    assert_eq!(deploy_updated("17"), r#"{"err":0,"result":{"id":17}}"#);
+    assert_eq!(deploy_updated("x"), r#"{"err":0,"result":{"id":"x"}}"#);
+}
+
+#[test]
 fn the_text_of_a_crash_is_its_message() {
     let notice = notice_of(r#"{"data":{"body":{"crash_report":{"raw":"Incident 1\nThread 0","x":1}}}}"#);
     assert_eq!(notice.errors[0].message.as_deref(), Some("Incident 1\nThread 0"));
@@ -171,10 +220,9 @@ fn the_text_of_a_crash_is_its_message() {
 
 #[test]
 fn an_item_in_a_form_is_read() {
-    let parsed = parse_item(
+    let parsed = item_of(
         b"payload=%7B%22access_token%22%3A%22k%22%2C%22data%22%3A%7B%22body%22%3A%7B%22message%22%3A%22a+b%22%7D%7D%7D",
-    )
-    .unwrap();
+    );
     assert_eq!(parsed.api_key.as_deref(), Some("k"));
     assert_eq!(parsed.notice.errors[0].message.as_deref(), Some("a b"));
 }

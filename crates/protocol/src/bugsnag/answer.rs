@@ -1,7 +1,8 @@
 //! What Bugsnag's clients want to hear: the right status, hardly more.
 //!
 //! Older ones (Go's, Java's, Python's) take nothing but [`ACCEPTED_STATUS`] for a success where events go, and nothing but
-//! [`COUNTED_STATUS`] where sessions go. None of them sends anything again.
+//! [`COUNTED_STATUS`] where sessions go. Those of phones and of Unity keep what got no answer, a 408, a 429 or a 5xx, and send it again; events have no
+//! id of their own, so one whose answer was lost counts twice.
 
 use notice::NoticeId;
 use serde_json::json;
@@ -16,6 +17,9 @@ pub const COUNTED_STATUS: u16 = 202;
 pub fn accepted(id: &NoticeId) -> String {
     json!({"id": id.to_string()}).to_string()
 }
+
+/// The answer to a report of a build.
+pub const BUILT: &str = r#"{"status":"ok"}"#;
 
 /// The answer to what was refused.
 pub fn refused(message: &str) -> String {

@@ -1,13 +1,15 @@
-//! Bugsnag: events of payload versions 4 and 5 (and what older ones have otherwise), and sessions that are only counted.
+//! Bugsnag: events of payload versions 4 and 5 (and what older ones have otherwise), sessions that are only counted, and reports of builds.
 
 mod answer;
+mod build;
 mod event;
 mod exceptions;
 mod meta_data;
 mod request;
 mod sessions;
 
-pub use answer::{ACCEPTED_STATUS, COUNTED_STATUS, accepted, refused};
+pub use answer::{ACCEPTED_STATUS, BUILT, COUNTED_STATUS, accepted, refused};
+pub use build::parse_build;
 pub use sessions::count_sessions;
 
 use notice::json_tree::Tree;

@@ -8,6 +8,9 @@ pub fn accepted(id: &NoticeId) -> String {
     json!({"id": id.to_string()}).to_string()
 }
 
+/// The answer to a deploy that was recorded, with status 201.
+pub const DEPLOYED: &str = r#"{"status":"OK"}"#;
+
 /// The answer to what was refused. The clients log it.
 pub fn refused(message: &str) -> String {
     json!({"error": message}).to_string()

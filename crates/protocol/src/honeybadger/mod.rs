@@ -1,12 +1,14 @@
-//! Honeybadger: notices, and events that are only counted.
+//! Honeybadger: notices, deploys, and events that are only counted.
 
 mod answer;
+mod deploy;
 mod errors;
 mod events;
 mod request;
 mod server;
 
-pub use answer::{accepted, refused};
+pub use answer::{DEPLOYED, accepted, refused};
+pub use deploy::parse_deploy;
 pub use events::count_events;
 
 use std::borrow::Cow;

@@ -12,7 +12,12 @@ use crate::unmapped::Unmapped;
 use crate::{ParseError, timestamp};
 
 /// Reads the item into the notice.
-pub(super) fn read<'a>(mut data: Tree<'a>, notice: &mut Notice, unmapped: &mut Unmapped<'a>) -> Result<(), ParseError> {
+pub(super) fn read<'a>(
+    mut data: Tree<'a>,
+    peer_ip: Option<&str>,
+    notice: &mut Notice,
+    unmapped: &mut Unmapped<'a>,
+) -> Result<(), ParseError> {
     let Some(body) = data.take("body") else {
         return Err(ParseError::MissingKey("data.body".to_owned()));
     };
@@ -25,7 +30,7 @@ pub(super) fn read<'a>(mut data: Tree<'a>, notice: &mut Notice, unmapped: &mut U
     notice.extra_json = part(Some(Tree::map(extra)));
 
     if let Some(value) = data.take("request") {
-        request::read(value, notice, unmapped);
+        request::read(value, peer_ip, notice, unmapped);
     }
     let mut of_script = None;
     let Tree::Map(entries) = data else { return Ok(()) };

@@ -23,12 +23,17 @@ const PARSERS: &[(&str, Parser)] = &[
     ("/notifier_api/v2/notices", protocol::hoptoad::parse),
     ("/api/v3/", protocol::airbrake::parse_notice),
     ("/v1/notices", protocol::honeybadger::parse_notice),
-    ("/api/1/item", protocol::rollbar::parse_item),
+    ("/api/1/item", first_of_rollbar),
 ];
 
 /// The first event of a request, which has one unless a client was offline.
 fn first_of_bugsnag(body: &[u8]) -> Result<Parsed, ParseError> {
     protocol::bugsnag::parse_notify(body).map(|mut events| events.swap_remove(0))
+}
+
+/// The first item of a request, which has one.
+fn first_of_rollbar(body: &[u8]) -> Result<Parsed, ParseError> {
+    protocol::rollbar::parse_items(body, None).map(|mut items| items.swap_remove(0))
 }
 
 /// One request of one client.

@@ -77,10 +77,20 @@ enum Door<'a> {
     HoneybadgerNotice,
     /// Events of Honeybadger's clients.
     HoneybadgerEvents,
+    /// A deploy of Honeybadger's clients.
+    HoneybadgerDeploy,
+    /// A check-in, with the key if the address has it.
+    HoneybadgerCheckIn(Option<&'a str>),
     /// An item of Rollbar's clients.
     RollbarItem,
+    /// A deploy of Rollbar's clients.
+    RollbarDeploy,
+    /// What became of this deploy.
+    RollbarDeployUpdate(&'a str),
     /// Events of Bugsnag's clients.
     BugsnagEvents,
+    /// A report of a build.
+    BugsnagBuild,
     /// Sessions of Bugsnag's clients.
     BugsnagSessions,
     /// Traces, logs or metrics of OpenTelemetry's exporters, with the project if the address names it.
@@ -134,9 +144,15 @@ impl Door<'_> {
             ["api", "embed", "error-page"] => Door::SentryFeedback,
             ["v1", "notices"] | ["v1", "notices", _] => Door::HoneybadgerNotice,
             ["v1", "events"] => Door::HoneybadgerEvents,
+            ["v1", "deploys"] | ["v1", "deploys", "heroku"] => Door::HoneybadgerDeploy,
+            ["v1", "check_in", _] => Door::HoneybadgerCheckIn(None),
+            ["v1", "check_in", key, _] => Door::HoneybadgerCheckIn(Some(key)),
             ["api", "1", "item" | "items"] => Door::RollbarItem,
+            ["api", "1", "deploy"] => Door::RollbarDeploy,
+            ["api", "1", "deploy", deploy] => Door::RollbarDeployUpdate(deploy),
             ["" | "notify"] => Door::BugsnagEvents,
             ["sessions"] => Door::BugsnagSessions,
+            ["builds" | "deploy"] => Door::BugsnagBuild,
             ["v1", name] => signal(name).map_or(Door::Nowhere, |signal| Door::Otlp(signal, None)),
             ["api", project, "integration", "otlp", "v1", name] => {
                 signal(name).map_or(Door::Nowhere, |signal| Door::Otlp(signal, Some(project)))
@@ -158,6 +174,9 @@ impl Door<'_> {
             // Whoever balances load asks for the root of an address, to see whether somebody is there.
             Door::BugsnagEvents => "GET, HEAD, POST, OPTIONS",
             Door::BugsnagSessions | Door::Otlp(..) => "POST, OPTIONS",
+            Door::HoneybadgerDeploy | Door::RollbarDeploy | Door::BugsnagBuild => "POST, OPTIONS",
+            Door::HoneybadgerCheckIn(_) => "GET, HEAD, POST, OPTIONS",
+            Door::RollbarDeployUpdate(_) => "PATCH, OPTIONS",
             Door::SentryEnvelope(_) | Door::SentrySecurity(_) | Door::SentryNel(_) => "POST, OPTIONS",
             Door::SentryAttachments(..) | Door::SentryMinidump(_) | Door::SentryUnreal(..) => "POST, OPTIONS",
             Door::SentryUserFeedback => "POST, OPTIONS",
@@ -195,9 +214,12 @@ impl Door<'_> {
             | Door::SentryFeedback
             | Door::SentryUserFeedback
             | Door::SentryApi => Client::Sentry,
-            Door::HoneybadgerNotice | Door::HoneybadgerEvents => Client::Honeybadger,
-            Door::RollbarItem => Client::Rollbar,
-            Door::BugsnagEvents | Door::BugsnagSessions => Client::Bugsnag,
+            Door::HoneybadgerNotice
+            | Door::HoneybadgerEvents
+            | Door::HoneybadgerDeploy
+            | Door::HoneybadgerCheckIn(_) => Client::Honeybadger,
+            Door::RollbarItem | Door::RollbarDeploy | Door::RollbarDeployUpdate(_) => Client::Rollbar,
+            Door::BugsnagEvents | Door::BugsnagSessions | Door::BugsnagBuild => Client::Bugsnag,
             _ => Client::Plain,
         }
     }
@@ -223,9 +245,13 @@ impl Door<'_> {
             Door::SentryApi => "sentry_api",
             Door::HoneybadgerNotice => "honeybadger_notice",
             Door::HoneybadgerEvents => "honeybadger_events",
+            Door::HoneybadgerDeploy => "honeybadger_deploy",
+            Door::HoneybadgerCheckIn(_) => "honeybadger_check_in",
             Door::RollbarItem => "rollbar_item",
+            Door::RollbarDeploy | Door::RollbarDeployUpdate(_) => "rollbar_deploy",
             Door::BugsnagEvents => "bugsnag_events",
             Door::BugsnagSessions => "bugsnag_sessions",
+            Door::BugsnagBuild => "bugsnag_build",
             Door::Otlp(..) => "otlp",
             Door::Locate(_) => "locate",
             Door::KeyTester => "key_tester",
@@ -296,10 +322,15 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
         Door::SentryApi => sentry::api(gateway, parts, body).await,
         Door::HoneybadgerNotice => keyed::honeybadger_notice(gateway, parts, body).await,
         Door::HoneybadgerEvents => keyed::honeybadger_events(gateway, parts, body).await,
+        Door::HoneybadgerDeploy => keyed::honeybadger_deploy(gateway, parts, body).await,
+        Door::HoneybadgerCheckIn(key) => keyed::honeybadger_check_in(gateway, parts, key),
         Door::RollbarItem => keyed::rollbar_item(gateway, parts, body).await,
+        Door::RollbarDeploy => keyed::rollbar_deploy(gateway, parts, body).await,
+        Door::RollbarDeployUpdate(deploy) => keyed::rollbar_deploy_update(gateway, parts, body, deploy).await,
         Door::BugsnagEvents if parts.method != Method::POST => Ok(scripts::up(gateway)),
         Door::BugsnagEvents => keyed::bugsnag_events(gateway, parts, body).await,
         Door::BugsnagSessions => keyed::bugsnag_sessions(gateway, parts, body).await,
+        Door::BugsnagBuild => keyed::bugsnag_build(gateway, parts, body).await,
         Door::Otlp(signal, project) => otlp::export(gateway, parts, body, signal, project).await,
         Door::Locate(id) => scripts::locate(gateway, id),
         Door::KeyTester => scripts::key_tester(gateway, parts),
@@ -311,7 +342,8 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
 /// The last part of an address to which exporters send.
 fn signal(name: &str) -> Option<Signal> {
     match name {
-        "traces" => Some(Signal::Traces),
+        // Until 2021 JavaScript's exporter sent there.
+        "traces" | "trace" => Some(Signal::Traces),
         "logs" => Some(Signal::Logs),
         "metrics" => Some(Signal::Metrics),
         _ => None,
@@ -402,7 +434,14 @@ mod tests {
             ("/v1/traces", Door::Otlp(Signal::Traces, None)),
             ("/v1/profiles", Door::Nowhere),
             ("/api/1/integration/otlp/v1/logs/", Door::Otlp(Signal::Logs, Some("1"))),
+            ("/v1/trace", Door::Otlp(Signal::Traces, None)),
             ("/api/1/item/", Door::RollbarItem),
+            ("/api/1/deploy/", Door::RollbarDeploy),
+            ("/api/1/deploy/17", Door::RollbarDeployUpdate("17")),
+            ("/v1/deploys", Door::HoneybadgerDeploy),
+            ("/v1/check_in/1MqIo1", Door::HoneybadgerCheckIn(None)),
+            ("/v1/check_in/abc/nightly", Door::HoneybadgerCheckIn(Some("abc"))),
+            ("/builds", Door::BugsnagBuild),
             ("/api/v3/projects/1/notices/2/3/4/5", Door::Nowhere),
         ] {
             assert_eq!(Door::at(path), door, "{path}");

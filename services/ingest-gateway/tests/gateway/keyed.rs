@@ -1,7 +1,7 @@
 //! The doors of Honeybadger's, Rollbar's and Bugsnag's clients.
 
 use journal::{Kind, Record};
-use notice::{Ledger, Notice, ledger_line::Ending};
+use notice::{Deploy, Ledger, Notice, ledger_line::Ending};
 
 use crate::harness::{Answer, DISABLED_KEY, KEY, LIMITED_KEY, body, of_kind, ready};
 
@@ -98,11 +98,95 @@ async fn what_has_nothing_to_be_shown_by_is_counted() {
     let answer = gateway.send("POST", "/sessions", &[("Bugsnag-Api-Key", KEY)], sessions.as_bytes()).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     let records = gateway.stop().await;
-    let lines: Vec<_> =
-        of_kind(&records, Kind::Ledger).into_iter().flat_map(|record| body::<Ledger>(record).lines).collect();
-    let count = |reason: &str| {
-        let named = lines.iter().filter(|line| line.ending() == Ending::NotKept && line.reason == reason);
-        named.map(|line| line.count).sum::<u64>()
-    };
-    assert_eq!((count("honeybadger_event"), count("bugsnag_session")), (2, 3));
+    assert_eq!(["honeybadger_event", "bugsnag_session"].map(|what| not_kept(&records, what)), [2, 3]);
+}
+
+fn not_kept(records: &[Record], reason: &str) -> u64 {
+    let lines = of_kind(records, Kind::Ledger).into_iter().flat_map(|record| body::<Ledger>(record).lines);
+    lines.filter(|line| line.ending() == Ending::NotKept && line.reason == reason).map(|line| line.count).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deploys_are_recorded_however_they_are_told() {
+    let gateway = ready(&[]).await;
+    let json = ("Content-Type", "application/json");
+    let parts = ("Content-Type", "multipart/form-data; boundary=xyz");
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let rollbar =
+        format!(r#"{{"access_token":"{KEY}","environment":"production","revision":"abc","local_username":"ann"}}"#);
+    let rollbar_form = format!("access_token={KEY}&environment=production&revision=abc&local_username=ann");
+    let rollbar_parts: String =
+        [("access_token", KEY), ("environment", "production"), ("revision", "abc"), ("local_username", "ann")]
+            .map(|(name, text)| format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n"))
+            .concat()
+            + "--xyz--\r\n";
+    let honeybadger = r#"{"deploy":{"environment":"production","revision":"abc","local_username":"ann"}}"#;
+    let hook = format!("/v1/deploys/heroku?environment=production&api_key={KEY}&user=ann&head=abc");
+    let bugsnag = format!(
+        r#"{{"apiKey":"{KEY}","appVersion":"1.4.2","releaseStage":"production","builderName":"ann","sourceControl":{{"revision":"abc"}}}}"#
+    );
+    let deploys = [
+        ("/api/1/deploy/", json, rollbar.as_str()),
+        ("/api/1/deploy", form, &rollbar_form),
+        ("/api/1/deploy/", parts, &rollbar_parts),
+        ("/v1/deploys", ("X-API-Key", KEY), honeybadger),
+        (&hook, form, ""),
+        ("/", json, &bugsnag),
+        ("/builds", json, &bugsnag),
+    ];
+    for (target, header, body) in deploys {
+        let answer = gateway.send("POST", target, &[header], body.as_bytes()).await;
+        let told = told(&answer);
+        match target {
+            target if target.contains("/api/1") => {
+                assert_eq!((answer.status, told["err"].as_u64()), (200, Some(0)), "{answer:?}");
+                assert!(told["data"]["deploy_id"].is_u64(), "{answer:?}");
+            }
+            target if target.contains("/v1/") => {
+                assert_eq!((answer.status, told["status"].as_str()), (201, Some("OK")));
+            }
+            _ => assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"ok"}"#)),
+        }
+    }
+    let records = gateway.stop().await;
+    let recorded: Vec<Deploy> = of_kind(&records, Kind::Deploy).into_iter().map(body).collect();
+    assert_eq!(recorded.len(), deploys.len());
+    for deploy in &recorded {
+        let said = [&deploy.environment, &deploy.revision, &deploy.username].map(|field| field.as_deref());
+        assert_eq!(said, [Some("production"), Some("abc"), Some("ann")]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_becomes_of_a_deploy_and_check_ins_are_counted() {
+    let gateway = ready(&["--ledger-every-ms", "100"]).await;
+    let update = format!("/api/1/deploy/17?access_token={KEY}");
+    let updated = gateway.send("PATCH", &update, &[], b"status=succeeded").await;
+    assert_eq!((updated.status, told(&updated)["err"].as_u64()), (200, Some(0)), "{updated:?}");
+    assert_eq!(gateway.send("PATCH", "/api/1/deploy/17", &[], b"status=succeeded").await.status, 401);
+    let named = format!("/v1/check_in/{KEY}/nightly");
+    for (method, target, status) in [
+        ("GET", named.as_str(), 200),
+        ("HEAD", &named, 200),
+        ("POST", &named, 200),
+        // Somebody else gave this one out: nothing says which project it is of.
+        ("GET", "/v1/check_in/1MqIo1", 200),
+        ("POST", "/v1/check_in/00000000000000000000000000000000/nightly", 403),
+    ] {
+        assert_eq!(gateway.send(method, target, &[], b"").await.status, status, "{method} {target}");
+    }
+    assert_eq!(gateway.send("POST", "/v1/check_in/1MqIo1", &[("X-API-Key", KEY)], b"").await.status, 200);
+    let records = gateway.stop().await;
+    assert_eq!(["deploy_update", "check_in"].map(|what| not_kept(&records, what)), [1, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_does_not_know_its_address_has_the_one_that_it_came_from() {
+    let gateway = ready(&[]).await;
+    let item = r#"{"data":[{"body":{"message":{"body":"a"}},"request":{"user_ip":"$remote_ip"}},{"body":{"message":{"body":"b"}}}]}"#;
+    let answer = gateway.send("POST", "/api/1/item/", &[("X-Rollbar-Access-Token", KEY)], item.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let notices = notices(&gateway.stop().await);
+    let ips: Vec<_> = notices.iter().map(|notice| notice.user.as_ref().and_then(|user| user.ip.as_deref())).collect();
+    assert!(ips == [Some("127.0.0.1"), None] || ips == [None, Some("127.0.0.1")], "{ips:?}");
 }
