@@ -121,6 +121,67 @@ fn captured_requests_are_the_same_in_json() {
     assert!(count > 0);
 }
 
+/// The same JSON under the names that the definition of the messages has for everything.
+fn as_defined(json: Value) -> Value {
+    match json {
+        Value::Array(items) => items.into_iter().map(as_defined).collect(),
+        Value::Object(entries) => entries
+            .into_iter()
+            .map(|(key, value)| {
+                let value = match (key.as_str(), &value) {
+                    ("kind", value) if *value == 2 => "SPAN_KIND_SERVER".into(),
+                    ("code", value) if *value == 2 => "STATUS_CODE_ERROR".into(),
+                    ("severityNumber", value) if *value == 18 => "SEVERITY_NUMBER_ERROR2".into(),
+                    _ => as_defined(value),
+                };
+                let name = key.chars().flat_map(|letter| {
+                    letter.is_ascii_uppercase().then_some('_').into_iter().chain(letter.to_lowercase())
+                });
+                (name.collect::<String>(), value)
+            })
+            .collect(),
+        other => other,
+    }
+}
+
+#[test]
+fn names_of_the_definition_and_of_older_versions_say_the_same() {
+    let mut attributes = texts(&[("url.path", "/a"), ("http.request.method", "GET")]);
+    attributes.push(attribute("count", 7));
+    attributes.push(attribute("list", AnyValue { value: Some(Any::Array(ArrayValue { values: vec![1.into()] })) }));
+    let mut span = span(attributes, exception("E", "m", PYTHON));
+    span.status = Some(otlp_message::Status { code: 2, message: "failed".to_owned() });
+    let request = traces(texts(&[("host.name", "a")]), vec![span]);
+    let read = |json: &str| without_lone_ids(read_traces(json.as_bytes(), Encoding::Json).unwrap());
+    let json = traces_json(&request);
+    let usual = read(&json.to_string());
+    assert_eq!(usual.3.len(), 1);
+    let defined = as_defined(json.clone());
+    assert_eq!(read(&defined.to_string()), usual, "{defined}");
+    let of_2021 = json
+        .to_string()
+        .replace("scopeSpans", "instrumentationLibrarySpans")
+        .replace("\"scope\":", "\"instrumentationLibrary\":");
+    assert_eq!(read(&of_2021), usual, "{of_2021}");
+    let base64 =
+        json.to_string().replace(&"5b".repeat(16), "W1tbW1tbW1tbW1tbW1tbWw==").replace(&"af".repeat(8), "r6+vr6+vr68=");
+    assert_eq!(read(&base64), usual, "{base64}");
+
+    let mut logged = record(exception("E", "m", ""));
+    logged.severity_number = 18;
+    let request = logs(Vec::new(), vec![logged]);
+    let read = |json: &str| without_lone_ids(read_logs(json.as_bytes(), Encoding::Json).unwrap());
+    let json = logs_json(&request);
+    let usual = read(&json.to_string());
+    assert_eq!(usual.3.len(), 1);
+    let defined = as_defined(json.clone());
+    assert_eq!(read(&defined.to_string()), usual, "{defined}");
+    let of_2021 = json.to_string().replace("scopeLogs", "instrumentationLibraryLogs").replace("logRecords", "logs");
+    assert_eq!(read(&of_2021), usual, "{of_2021}");
+    let metrics = r#"{"resource_metrics":[{"instrumentation_library_metrics":[{"metrics":[{"gauge":{"data_points":[{},{}]}}]}]}]}"#;
+    assert_eq!(read_metrics(metrics.as_bytes(), Encoding::Json).unwrap().data_point_count, 2);
+}
+
 #[test]
 fn what_is_sent_again_has_the_same_id_and_nothing_else_has() {
     let mut ids: BTreeMap<String, BTreeSet<Vec<u8>>> = BTreeMap::new();

@@ -157,16 +157,16 @@ pub(super) fn plain(value: Tree<'_>) -> Tree<'_> {
     }
     let Some((kind, value)) = entries.pop() else { return Tree::Null };
     match (&*kind, value) {
-        ("stringValue" | "bytesValue", value @ Tree::Text(_)) => value,
-        ("boolValue", value @ Tree::Bool(_)) => value,
-        ("intValue" | "doubleValue", value @ Tree::Number(_)) => value,
-        ("intValue", Tree::Text(text)) if text.parse::<i64>().is_ok() => Tree::Number(text),
-        ("doubleValue", value @ Tree::Text(_)) => value,
-        ("arrayValue", mut array @ Tree::Map(_)) => match array.take("values") {
+        ("stringValue" | "bytesValue" | "string_value" | "bytes_value", value @ Tree::Text(_)) => value,
+        ("boolValue" | "bool_value", value @ Tree::Bool(_)) => value,
+        ("intValue" | "doubleValue" | "int_value" | "double_value", value @ Tree::Number(_)) => value,
+        ("intValue" | "int_value", Tree::Text(text)) if text.parse::<i64>().is_ok() => Tree::Number(text),
+        ("doubleValue" | "double_value", value @ Tree::Text(_)) => value,
+        ("arrayValue" | "array_value", mut array @ Tree::Map(_)) => match array.take("values") {
             Some(Tree::List(items)) => Tree::List(items.into_iter().map(plain).collect()),
             _ => Tree::List(Vec::new()),
         },
-        ("kvlistValue", mut list @ Tree::Map(_)) => {
+        ("kvlistValue" | "kvlist_value", mut list @ Tree::Map(_)) => {
             let mut entries = Vec::new();
             if let Some(rest) = list.take("values").and_then(|pairs| of_json(pairs, &mut entries)) {
                 entries.push((Cow::Borrowed(""), rest));

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use notice::json_tree::{self, Tree};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,19 +20,38 @@ use super::resource::{Origin, Sender};
 use super::taken::{Taken, Taking};
 use crate::ParseError;
 
+/// What the definition calls the values that the protocol numbers.
+const KINDS: [&str; 6] = [
+    "SPAN_KIND_UNSPECIFIED",
+    "SPAN_KIND_INTERNAL",
+    "SPAN_KIND_SERVER",
+    "SPAN_KIND_CLIENT",
+    "SPAN_KIND_PRODUCER",
+    "SPAN_KIND_CONSUMER",
+];
+const STATUSES: [&str; 3] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
+const SEVERITIES: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+
 /// What stands in every record that is an exception.
 const EXCEPTION: &str = "exception";
 
-/// The outline of a request, under the names that it has for each kind of record.
+/// The outline of a request, under the names that it has for each kind of record: first those of the protocol, then those of its
+/// definition, which some that write JSON take as they are. Until 2022 a scope was a library.
 macro_rules! outline {
-    ($module:ident, $resources:literal, $scopes:literal, $records:literal) => {
+    (
+        $module:ident,
+        resources: $resources:literal | $plain_resources:literal,
+        scopes: $scopes:literal | $plain_scopes:literal,
+        libraries: $libraries:literal | $plain_libraries:literal,
+        records: $records:literal $(| $plain_records:literal)*
+    ) => {
         mod $module {
             use serde::Deserialize;
             use serde_json::value::RawValue;
 
             #[derive(Deserialize)]
             pub(super) struct Request<'a> {
-                #[serde(borrow, rename = $resources)]
+                #[serde(borrow, rename = $resources, alias = $plain_resources)]
                 pub(super) resources: Option<Vec<ResourceGroup<'a>>>,
             }
 
@@ -38,19 +59,21 @@ macro_rules! outline {
             pub(super) struct ResourceGroup<'a> {
                 #[serde(borrow)]
                 pub(super) resource: Option<&'a RawValue>,
-                #[serde(borrow, rename = $scopes)]
+                #[serde(borrow, rename = $scopes, alias = $plain_scopes)]
                 pub(super) scopes: Option<Vec<ScopeGroup<'a>>>,
-                #[serde(borrow, rename = "schemaUrl")]
+                #[serde(borrow, rename = $libraries, alias = $plain_libraries)]
+                pub(super) libraries: Option<Vec<ScopeGroup<'a>>>,
+                #[serde(borrow, rename = "schemaUrl", alias = "schema_url")]
                 pub(super) schema_url: Option<&'a RawValue>,
             }
 
             #[derive(Deserialize)]
             pub(super) struct ScopeGroup<'a> {
-                #[serde(borrow)]
+                #[serde(borrow, alias = "instrumentationLibrary", alias = "instrumentation_library")]
                 pub(super) scope: Option<&'a RawValue>,
-                #[serde(borrow, rename = $records)]
+                #[serde(borrow, rename = $records $(, alias = $plain_records)*)]
                 pub(super) records: Option<Vec<&'a RawValue>>,
-                #[serde(borrow, rename = "schemaUrl")]
+                #[serde(borrow, rename = "schemaUrl", alias = "schema_url")]
                 pub(super) schema_url: Option<&'a RawValue>,
             }
 
@@ -64,7 +87,7 @@ macro_rules! outline {
                 for resource in request.resources.unwrap_or_default() {
                     let sender = std::cell::OnceCell::new();
                     let of_resource = super::Shared::new(resource.resource, resource.schema_url);
-                    for scope in resource.scopes.unwrap_or_default() {
+                    for scope in [resource.scopes, resource.libraries].into_iter().flatten().flatten() {
                         let mut group = super::Group {
                             resource: of_resource,
                             sender: &sender,
@@ -80,9 +103,27 @@ macro_rules! outline {
     };
 }
 
-outline!(spans, "resourceSpans", "scopeSpans", "spans");
-outline!(log_records, "resourceLogs", "scopeLogs", "logRecords");
-outline!(metrics, "resourceMetrics", "scopeMetrics", "metrics");
+outline!(
+    spans,
+    resources: "resourceSpans" | "resource_spans",
+    scopes: "scopeSpans" | "scope_spans",
+    libraries: "instrumentationLibrarySpans" | "instrumentation_library_spans",
+    records: "spans"
+);
+outline!(
+    log_records,
+    resources: "resourceLogs" | "resource_logs",
+    scopes: "scopeLogs" | "scope_logs",
+    libraries: "instrumentationLibraryLogs" | "instrumentation_library_logs",
+    records: "logRecords" | "log_records" | "logs"
+);
+outline!(
+    metrics,
+    resources: "resourceMetrics" | "resource_metrics",
+    scopes: "scopeMetrics" | "scope_metrics",
+    libraries: "instrumentationLibraryMetrics" | "instrumentation_library_metrics",
+    records: "metrics"
+);
 
 fn outline_of<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ParseError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -200,17 +241,17 @@ fn take_span(text: &str, group: &mut Group<'_>, taking: &mut Taking) -> Option<(
     let mut span = Span::default();
     let mut events = Vec::new();
     for (key, value) in entries(text, &mut span.notes)? {
-        let number = integer(&value);
-        let rest = match (&*key, value) {
+        let number = integer(&value).or_else(|| position(&KINDS, &value));
+        let rest = match (field_name(&key), value) {
             ("traceId", Tree::Text(id)) => {
-                span.trace_id = identity(&id);
+                span.trace_id = identity(&hexadecimal(&id));
                 None
             }
             ("spanId", Tree::Text(id)) => {
-                span.span_id = identity(&id);
+                span.span_id = identity(&hexadecimal(&id));
                 None
             }
-            ("parentSpanId", Tree::Text(id)) => identity(&id).map(|id| Tree::Text(Cow::Owned(id))),
+            ("parentSpanId", Tree::Text(id)) => identity(&hexadecimal(&id)).map(|id| Tree::Text(Cow::Owned(id))),
             ("kind", value) => match number {
                 Some(kind) => {
                     span.set_kind(kind);
@@ -239,7 +280,8 @@ fn take_span(text: &str, group: &mut Group<'_>, taking: &mut Taking) -> Option<(
             ("status", Tree::Map(mut status)) => {
                 let mut take = |name| Some(status.remove(status.iter().position(|(key, _)| key == name)?).1);
                 let (code, message) = (take("code"), take("message"));
-                let code = code.as_ref().and_then(integer).unwrap_or_default();
+                let code = code.as_ref().and_then(|code| integer(code).or_else(|| position(&STATUSES, code)));
+                let code = code.unwrap_or_default();
                 span.set_status(code, message.filter(|message| !message.is_empty()));
                 Some(Tree::Map(status))
             }
@@ -266,7 +308,7 @@ fn read_event(event: Tree<'_>) -> Event<'_> {
     let Tree::Map(entries) = event else { return read };
     for (key, value) in entries {
         let number = integer(&value);
-        let rest = match (&*key, value) {
+        let rest = match (field_name(&key), value) {
             ("timeUnixNano", value) => number.map_or(Some(value), |nanos| {
                 read.at_us = micros(nanos);
                 None
@@ -303,8 +345,8 @@ fn read_link(link: Tree<'_>) -> Tree<'_> {
 fn take_log(text: &str, group: &mut Group<'_>, taking: &mut Taking) -> Option<()> {
     let mut record = LogRecord::default();
     for (key, value) in entries(text, &mut record.notes)? {
-        let number = integer(&value);
-        let rest = match (&*key, value) {
+        let number = integer(&value).or_else(|| severity_number(&value));
+        let rest = match (field_name(&key), value) {
             ("timeUnixNano", value) => number.map_or(Some(value), |nanos| {
                 record.at_us = micros(nanos);
                 None
@@ -323,11 +365,11 @@ fn take_log(text: &str, group: &mut Group<'_>, taking: &mut Taking) -> Option<()
                 None
             }
             ("traceId", Tree::Text(id)) => {
-                record.trace_id = identity(&id);
+                record.trace_id = identity(&hexadecimal(&id));
                 None
             }
             ("spanId", Tree::Text(id)) => {
-                record.span_id = identity(&id);
+                record.span_id = identity(&hexadecimal(&id));
                 None
             }
             ("attributes", value) => of_json(value, &mut record.attributes),
@@ -356,12 +398,56 @@ fn keep<'a>(name: Cow<'a, str>, value: Option<Tree<'a>>, facts: &mut Entries<'a>
     }
 }
 
+/// The name that the protocol has for a field that was written under the name of its definition.
+fn field_name(key: &str) -> &str {
+    match key {
+        "trace_id" => "traceId",
+        "span_id" => "spanId",
+        "parent_span_id" => "parentSpanId",
+        "start_time_unix_nano" => "startTimeUnixNano",
+        "end_time_unix_nano" => "endTimeUnixNano",
+        "time_unix_nano" => "timeUnixNano",
+        "observed_time_unix_nano" => "observedTimeUnixNano",
+        "severity_number" => "severityNumber",
+        "severity_text" => "severityText",
+        key => key,
+    }
+}
+
+/// The place of the value among these names.
+fn position(names: &[&str], value: &Tree<'_>) -> Option<u64> {
+    let Tree::Text(text) = value else { return None };
+    names.iter().position(|name| name == text).map(|at| at as u64)
+}
+
+/// `SEVERITY_NUMBER_ERROR2` → 18
+fn severity_number(value: &Tree<'_>) -> Option<u64> {
+    let Tree::Text(text) = value else { return None };
+    let name = text.strip_prefix("SEVERITY_NUMBER_")?;
+    let kind = name.trim_end_matches(|last: char| last.is_ascii_digit());
+    let of_kind = match &name[kind.len()..] {
+        "" => 1,
+        step => step.parse().ok().filter(|step| (2..=4).contains(step))?,
+    };
+    let at = SEVERITIES.iter().position(|severity| *severity == kind)?;
+    Some(at as u64 * 4 + of_kind)
+}
+
+/// An id as the protocol writes it. JSON that knows nothing of it has base64 there, as for all bytes.
+fn hexadecimal(id: &str) -> Cow<'_, str> {
+    let bytes = match id.trim().len() {
+        12 | 24 => STANDARD.decode(id.trim()).ok().filter(|bytes| matches!(bytes.len(), 8 | 16)),
+        _ => None,
+    };
+    bytes.map_or(Cow::Borrowed(id), |bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+}
+
 /// What a field of the wire is called among facts.
 fn fact_name(key: Cow<'_, str>) -> Cow<'_, str> {
     let name = match &*key {
-        "droppedAttributesCount" => "dropped_attributes",
-        "droppedEventsCount" => "dropped_events",
-        "droppedLinksCount" => "dropped_links",
+        "droppedAttributesCount" | "dropped_attributes_count" => "dropped_attributes",
+        "droppedEventsCount" | "dropped_events_count" => "dropped_events",
+        "droppedLinksCount" | "dropped_links_count" => "dropped_links",
         "entityRefs" => "entity_refs",
         "eventName" => "event_name",
         "parentSpanId" => "parent_span_id",

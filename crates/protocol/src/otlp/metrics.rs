@@ -42,6 +42,7 @@ struct Metric {
     gauge: Option<Data>,
     sum: Option<Data>,
     histogram: Option<Data>,
+    #[serde(alias = "exponential_histogram")]
     exponential_histogram: Option<Data>,
     summary: Option<Data>,
 }
@@ -49,6 +50,7 @@ struct Metric {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Data {
+    #[serde(alias = "data_points")]
     data_points: Option<Vec<IgnoredAny>>,
 }
 
