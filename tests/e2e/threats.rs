@@ -64,6 +64,7 @@ async fn the_webs_role_changes_nothing_and_reads_no_secret_that_it_does_not_need
             "alter table project add column mine int",
             "select partition_ensure(current_date)",
             "select day_expire(current_date)",
+            "select day_drop('stats_record', current_date)",
             "select pg_read_file('/etc/passwd')",
             "copy project to program 'true'",
         ],

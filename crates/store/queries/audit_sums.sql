@@ -1,5 +1,5 @@
 -- Where the sums that are shown differ from the counters by day. Minutes and hours of a day add up to the day as long
--- as either is kept; a project's total and its groups' totals are sums of days.
+-- as they are kept; a project's total and its groups' totals are sums of days.
 with day as (
     select project_id, fingerprint_id, day, notice_count
     from fingerprint_day
@@ -21,12 +21,15 @@ with day as (
            coalesce(d.notice_count, 0) as expected, coalesce(f.notice_count, 0) as found
     from day d
     full join fine_day f using (project_id, fingerprint_id, day)
+    -- Hours are kept for a fortnight: what is older may be gone.
+    where day >= (now() at time zone 'utc')::date - 14
     union all
     select g.project_id, 'notice_count of group ' || g.id, coalesce(sum(d.notice_count), 0), g.notice_count
     from grp g
     left join fingerprint f on f.project_id = g.project_id and f.group_id = g.id
     left join day d on d.project_id = f.project_id and d.fingerprint_id = f.id
-    where $1::bigint is null or g.project_id = $1
+    -- A deleted group loses its fingerprints one by one, and its own row last.
+    where ($1::bigint is null or g.project_id = $1) and g.deleted_at is null
     group by g.project_id, g.id, g.notice_count
     union all
     select project_id, 'project_tally', coalesce(d.total, 0), coalesce(t.total, 0)

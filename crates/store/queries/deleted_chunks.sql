@@ -1,14 +1,14 @@
 -- One slice of the chunks of fingerprints that were deleted, written down as expired in the same statement.
 with old as (
-    select c.tableoid, c.ctid, c.last_at
+    select c.project_id, c.fingerprint_id, c.last_id, c.id, c.last_at
     from chunk c
     where c.project_id = $1 and c.fingerprint_id = any($2::bigint[])
     limit $3
 ), gone as (
-    delete from chunk
-    where (tableoid, ctid) in (select tableoid, ctid from old)
-        and last_at between (select min(last_at) from old) and (select max(last_at) from old)
-    returning project_id, fingerprint_id, (last_at at time zone 'utc')::date as day, notice_count, codec, body
+    delete from chunk d using old
+    where d.project_id = old.project_id and d.fingerprint_id = old.fingerprint_id and d.last_id = old.last_id and d.id = old.id
+        and d.last_at = old.last_at
+    returning d.project_id, d.fingerprint_id, (d.last_at at time zone 'utc')::date as day, d.notice_count, d.codec, d.body
 ), noted as (
     insert into expired (project_id, fingerprint_id, day, notice_count)
     select project_id, fingerprint_id, day, sum(notice_count)

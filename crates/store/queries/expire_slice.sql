@@ -1,14 +1,21 @@
--- One slice of the chunks that one project no longer needs, written down as expired in the same statement.
+-- One slice of the chunks that their projects no longer need, written down as expired in the same statement. Those of days that nobody
+-- needs any more have gone with the days.
 with old as (
-    select tableoid, ctid
-    from chunk
-    where project_id = $1 and last_at < ((now() at time zone 'utc')::date - $2::int)::timestamp at time zone 'utc'
-    limit $3
+    select c.*
+    from project p
+    cross join lateral (
+        select c.project_id, c.lane, c.last_id, c.id, c.last_at
+        from chunk c
+        where c.project_id = p.id and c.last_at < ((now() at time zone 'utc')::date - p.retention_days)::timestamp at time zone 'utc'
+        order by c.lane, c.last_id
+        limit $1
+    ) c
+    where p.deleted_at is null
+    limit $1
 ), gone as (
-    delete from chunk
-    where (tableoid, ctid) in (select tableoid, ctid from old)
-      and last_at < ((now() at time zone 'utc')::date - $2::int)::timestamp at time zone 'utc'
-    returning project_id, fingerprint_id, (last_at at time zone 'utc')::date as day, notice_count
+    delete from chunk d using old
+    where d.project_id = old.project_id and d.lane = old.lane and d.last_id = old.last_id and d.id = old.id and d.last_at = old.last_at
+    returning d.project_id, d.fingerprint_id, (d.last_at at time zone 'utc')::date as day, d.notice_count
 ), noted as (
     insert into expired (project_id, fingerprint_id, day, notice_count)
     select project_id, fingerprint_id, day, sum(notice_count)

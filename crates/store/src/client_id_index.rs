@@ -11,49 +11,33 @@ use time::{Date, OffsetDateTime};
 
 use crate::StoreError;
 use crate::client_ids::{ClientIdEntry, decode, encode};
-use crate::housekeeper::Housekeeper;
+use crate::housekeeper::{Housekeeper, Progress, Turn};
 
 /// Entries that are taken into memory at once: 16 MiB.
 const ENTRIES_MAX: usize = 1 << 20;
 
-/// How long what a batch brought is kept after that, for whoever stores more of the project. More than the two days in which it is asked.
-const RUN_HOURS: f64 = 49.0;
-
 impl Housekeeper {
     /// Adds what batches of hours that are over have brought to the index; how many notices.
-    pub async fn index_client_ids(&mut self) -> Result<u64, StoreError> {
+    pub async fn index_client_ids(&mut self, turn: Turn) -> Result<Progress, StoreError> {
         let projects = sqlx::query_scalar!(
             "select distinct project_id from client_id_run where not indexed and at < date_trunc('hour', now()) order by 1"
         )
         .fetch_all(&mut self.connection)
         .await?;
-        let mut indexed = 0;
+        let mut progress = Progress::default();
         for project_id in projects {
             loop {
                 let entry_count = self.index_some(project_id).await?;
-                indexed += entry_count as u64;
+                progress.count += entry_count as u64;
+                if turn.is_over() {
+                    return Ok(progress);
+                }
                 if entry_count < ENTRIES_MAX {
                     break;
                 }
             }
         }
-        Ok(indexed)
-    }
-
-    /// Forgets what batches brought once it is in the index and no repeat of it is recognised any more, and what the index has of
-    /// days whose notices are gone.
-    pub(crate) async fn sweep_client_ids(&mut self) -> Result<u64, StoreError> {
-        let runs =
-            sqlx::query!("delete from client_id_run where indexed and at < now() - $1 * interval '1 hour'", RUN_HOURS)
-                .execute(&mut self.connection)
-                .await?;
-        let days = sqlx::query!(
-            "delete from client_id_index i using project p
-             where p.id = i.project_id and i.day < (now() at time zone 'utc')::date - p.retention_days"
-        )
-        .execute(&mut self.connection)
-        .await?;
-        Ok(runs.rows_affected() + days.rows_affected())
+        Ok(progress.done())
     }
 
     async fn index_some(&mut self, project_id: i64) -> Result<usize, StoreError> {

@@ -4,19 +4,19 @@ use notice::Notice;
 use notice::prost::Message as _;
 use sqlx::Connection as _;
 
-use crate::housekeeper::Housekeeper;
+use crate::housekeeper::{Housekeeper, Progress, Turn};
 use crate::{StoreError, chunk};
 
 /// Chunks that are taken away by one statement, and opened for the files that came with their notices.
-const CHUNKS: i64 = 100;
+const CHUNKS: i64 = 50;
 
 /// Groups that are looked for at a time.
 const GROUPS: i64 = 100;
 
 impl Housekeeper {
     /// Takes away deleted groups: bodies first, then what was counted, the group's own row last; how many groups.
-    pub async fn sweep_deleted_groups(&mut self) -> Result<u64, StoreError> {
-        let mut swept = 0;
+    pub async fn sweep_deleted_groups(&mut self, turn: Turn) -> Result<Progress, StoreError> {
+        let mut progress = Progress::default();
         loop {
             let groups = sqlx::query!(
                 "select project_id, id from grp where deleted_at is not null order by project_id, id limit $1",
@@ -25,22 +25,31 @@ impl Housekeeper {
             .fetch_all(&mut self.connection)
             .await?;
             if groups.is_empty() {
-                return Ok(swept);
+                return Ok(progress.done());
             }
             for group in groups {
-                self.sweep_deleted_group(group.project_id, group.id).await?;
-                swept += 1;
+                if !self.sweep_deleted_group(group.project_id, group.id, turn).await? {
+                    return Ok(progress);
+                }
+                progress.count += 1;
             }
         }
     }
 
-    async fn sweep_deleted_group(&mut self, project_id: i64, group_id: i64) -> Result<(), StoreError> {
+    /// Whether nothing of it is left.
+    async fn sweep_deleted_group(&mut self, project_id: i64, group_id: i64, turn: Turn) -> Result<bool, StoreError> {
         let fingerprints = sqlx::query_scalar!(
             "select id from fingerprint where project_id = $1 and group_id = $2 order by id",
             project_id,
             group_id
         )
         .fetch_all(&mut self.connection)
+        .await?;
+        let has_files = sqlx::query_scalar!(
+            r#"select exists (select from attachment where project_id = $1) as "has_files!""#,
+            project_id
+        )
+        .fetch_one(&mut self.connection)
         .await?;
         loop {
             let mut transaction = self.connection.begin().await?;
@@ -50,6 +59,7 @@ impl Housekeeper {
             let is_over = (gone.len() as i64) < CHUNKS;
             let client_ids: Vec<String> = gone
                 .into_iter()
+                .filter(|_| has_files)
                 .filter_map(|row| chunk::decode(row.codec, &row.body).ok())
                 .flatten()
                 .filter_map(|item| Notice::decode(item.body.as_slice()).ok()?.client_id)
@@ -63,30 +73,40 @@ impl Housekeeper {
             if is_over {
                 break;
             }
+            if turn.is_over() {
+                return Ok(false);
+            }
         }
-        sqlx::query!(
-            "delete from user_met where project_id = $1 and fingerprint_id = any($2::bigint[])",
-            project_id,
-            &fingerprints
-        )
-        .execute(&mut self.connection)
-        .await?;
         for fingerprint_id in fingerprints {
+            if !self.delete_slices(USERS, &[project_id, fingerprint_id], turn, &mut 0).await? {
+                return Ok(false);
+            }
             sqlx::query_file!("queries/deleted_counts.sql", project_id, fingerprint_id)
                 .execute(&mut self.connection)
                 .await?;
+            if turn.is_over() {
+                return Ok(false);
+            }
         }
         for statement in GROUP_ROWS {
-            sqlx::query(statement).bind(project_id).bind(group_id).execute(&mut self.connection).await?;
+            if !self.delete_slices(statement, &[project_id, group_id], turn, &mut 0).await? {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }
 
-/// What hangs on a group. `$1` is the project, `$2` the group.
-const GROUP_ROWS: [&str; 4] = [
-    "delete from comment where project_id = $1 and group_id = $2",
-    "delete from grp_history where project_id = $1 and group_id = $2",
-    "delete from grp_text where project_id = $1 and group_id = $2",
-    "delete from grp where project_id = $1 and id = $2",
+/// One slice of who met a fingerprint. `$1` is the project, `$2` the fingerprint, `$3` the most rows.
+const USERS: &str = "delete from user_met where ctid in
+    (select ctid from user_met where project_id = $1 and fingerprint_id = $2 limit $3)";
+
+/// One slice of what hangs on a group. `$1` is the project, `$2` the group, `$3` the most rows.
+const GROUP_ROWS: [&str; 5] = [
+    "delete from alert where (rule_id, id) in (select a.rule_id, a.id from alert_rule r join alert a on a.rule_id = r.id
+     where r.project_id = $1 and a.group_id = $2 and a.kind in ('group.count', 'group.users') limit $3)",
+    "delete from comment where ctid in (select ctid from comment where project_id = $1 and group_id = $2 limit $3)",
+    "delete from grp_history where ctid in (select ctid from grp_history where project_id = $1 and group_id = $2 limit $3)",
+    "delete from grp_text where ctid in (select ctid from grp_text where project_id = $1 and group_id = $2 limit $3)",
+    "delete from grp where ctid in (select ctid from grp where project_id = $1 and id = $2 limit $3)",
 ];

@@ -21,6 +21,9 @@ pub enum StoreError {
     /// Somebody merged groups, or took a merge back, while a batch waited for their locks.
     #[error("groups were merged while a batch waited for them")]
     MergedMeanwhile,
+    /// Releases have lost their places since this process saw them, as after the database was set back.
+    #[error("releases that were known have no place any more")]
+    PlacesLost,
     /// The migrations could not be applied.
     #[error("the schema could not be brought up to date")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -64,11 +67,17 @@ impl StoreError {
         match self {
             Self::Fenced { .. } => ErrorClass::Fenced,
             Self::StoredMeanwhile => ErrorClass::OutOfDate,
-            Self::MergedMeanwhile => ErrorClass::Retry,
+            Self::MergedMeanwhile | Self::PlacesLost => ErrorClass::Retry,
             Self::Database(error) => class_of(error),
             Self::Invalid(_) | Self::Chunk(_) | Self::NotJson(_) => ErrorClass::Refused,
             Self::CommitUnknown(_) | Self::Migrate(_) | Self::Read(_) | Self::TaskDied(_) => ErrorClass::Unknown,
         }
+    }
+
+    /// Whether there was no answer of the database at all: the connection is of no use any more.
+    pub fn is_connection_lost(&self) -> bool {
+        let (Self::Database(error) | Self::CommitUnknown(error)) = self else { return false };
+        !matches!(error, sqlx::Error::Database(_) | sqlx::Error::Encode(_) | sqlx::Error::Decode(_))
     }
 }
 

@@ -75,7 +75,7 @@ impl Housekeeper {
     }
 }
 
-async fn read(executor: impl sqlx::PgExecutor<'_>) -> Result<Vec<EpochRow>, StoreError> {
+pub(crate) async fn read(executor: impl sqlx::PgExecutor<'_>) -> Result<Vec<EpochRow>, StoreError> {
     let rows = sqlx::query!(
         r#"select epoch, first_lane, lane_count, retired_at is not null as "is_retired!" from lane_epoch order by epoch"#
     )

@@ -25,7 +25,9 @@ mod migrate;
 pub mod reader;
 mod role;
 mod slug;
+mod snapshot;
 pub mod source_maps;
+mod sweeps;
 pub mod token;
 pub mod writer;
 

@@ -9,6 +9,7 @@ mod scene;
 
 use notice::{Notice, User};
 use scene::{Scene, sample};
+use store::housekeeper::Turn;
 use store::reader::{GroupFilter, GroupState};
 use store::writer::{
     Act, ChangeFound, ChangeTicked, Comeback, CommandStatus, DeleteComment, DeleteGroup, EditComment, GroupAct,
@@ -160,10 +161,31 @@ async fn a_mute_ends_when_its_limit_is_reached() {
 
     stage.change(group, mute(MuteUntil { at_s: Some(now_us() / 1_000_000 - 1), ..MuteUntil::default() })).await;
     let mut housekeeper = stage.writer.housekeeper().await.unwrap().unwrap();
-    assert_eq!((housekeeper.end_mutes().await.unwrap(), housekeeper.end_mutes().await.unwrap()), (1, 0));
+    assert_eq!(
+        (
+            housekeeper.end_mutes(Turn::WHOLE).await.unwrap().count,
+            housekeeper.end_mutes(Turn::WHOLE).await.unwrap().count
+        ),
+        (1, 0)
+    );
     assert_eq!(stage.state(group).await, GroupState::Unresolved, "or by the housekeeper");
     let bad = mute(MuteUntil { notices: Some(0), ..MuteUntil::default() });
     assert_eq!(stage.change(group, bad).await.status, CommandStatus::Invalid);
+}
+
+#[tokio::test]
+async fn a_release_that_lost_its_place_gets_a_new_one() {
+    let stage = Stage::new().await;
+    stage.write("A", "production", "1", 1).await;
+    stage.write("A", "production", "2", 2).await;
+    let group = stage.scene.group_id("A").await;
+    // A standby has taken over that did not hear of release 2.
+    sqlx::raw_sql("delete from project_release where version = '2'").execute(&stage.scene.database.pool).await.unwrap();
+    stage.change(group, GroupChange::Resolve { unless: Comeback::NextRelease }).await;
+    stage.write("A", "production", "1", 3).await;
+    assert_eq!(stage.state(group).await, GroupState::Resolved);
+    stage.write("A", "production", "2", 4).await;
+    assert_eq!(stage.state(group).await, GroupState::Unresolved);
 }
 
 #[tokio::test]
@@ -292,7 +314,7 @@ async fn a_deleted_group_is_hidden_at_once_and_leaves_nothing_but_right_sums() {
     stage.assert_audited().await;
 
     let mut housekeeper = stage.writer.housekeeper().await.unwrap().unwrap();
-    assert_eq!(housekeeper.sweep_deleted_groups().await.unwrap(), 1);
+    assert_eq!(housekeeper.sweep_deleted_groups(Turn::WHOLE).await.unwrap().count, 1);
     stage.assert_audited().await;
     let database = &stage.scene.database;
     assert_eq!(database.number("select count(*) from grp").await, 2);

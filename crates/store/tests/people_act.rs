@@ -9,6 +9,7 @@ use std::time::Duration;
 use database::Database;
 use store::admin::{NewProject, ServiceRole};
 use store::alert::DestinationKind;
+use store::housekeeper::Turn;
 use store::writer::{
     AttemptReport, Attempted, Comeback, CommandStatus, GroupAct, GroupChange, MuteUntil, Order, Outcome,
 };
@@ -222,9 +223,9 @@ async fn a_change_to_projects_reaches_the_snapshot_and_only_valid_keys_are_in_it
     let mut housekeeper = scene.writer.housekeeper().await.unwrap().expect("nobody else keeps house here");
     assert!(scene.writer.housekeeper().await.unwrap().is_none(), "one at a time");
 
-    let before = housekeeper.snapshot_version().await.unwrap();
+    let before = scene.writer.snapshot_version().await.unwrap();
     let key = admin.rotate_key(1).await.unwrap();
-    assert!(housekeeper.snapshot_version().await.unwrap() > before);
+    assert!(scene.writer.snapshot_version().await.unwrap() > before);
     let snapshot = housekeeper.snapshot().await.unwrap();
     assert_eq!(snapshot.lane_count, 64);
     assert_eq!(snapshot.projects.len(), 1);
@@ -232,7 +233,16 @@ async fn a_change_to_projects_reaches_the_snapshot_and_only_valid_keys_are_in_it
 
     admin.delete_project(1).await.unwrap();
     assert!(housekeeper.snapshot().await.unwrap().projects.is_empty());
-    assert!(housekeeper.sweep_deleted_projects().await.unwrap() >= 2);
+    assert_eq!(
+        housekeeper.sweep_deleted_projects(Turn::WHOLE).await.unwrap().count,
+        0,
+        "what is under way may still be written"
+    );
+    sqlx::raw_sql("update project set deleted_at = now() - interval '11 minutes'")
+        .execute(&scene.database.pool)
+        .await
+        .unwrap();
+    assert!(housekeeper.sweep_deleted_projects(Turn::WHOLE).await.unwrap().count >= 2);
     assert_eq!(scene.database.number("select (select count(*) from grp) + (select count(*) from project)").await, 0);
 }
 
@@ -250,9 +260,9 @@ async fn partitions_are_made_ahead_and_minutes_become_hours_without_losing_one()
     .await
     .unwrap();
     let mut housekeeper = scene.writer.housekeeper().await.unwrap().unwrap();
-    assert_eq!(housekeeper.roll_up_minutes().await.unwrap(), 1);
+    assert_eq!(housekeeper.roll_up_minutes(Turn::WHOLE).await.unwrap().count, 1);
     assert_eq!(scene.database.number("select sum(notice_count) from fingerprint_hour").await, 300);
     assert_eq!(scene.database.number("select count(*) from fingerprint_minute").await, 0);
-    assert_eq!(housekeeper.roll_up_minutes().await.unwrap(), 0, "nothing is rolled up twice");
+    assert_eq!(housekeeper.roll_up_minutes(Turn::WHOLE).await.unwrap().count, 0, "nothing is rolled up twice");
     assert_eq!(housekeeper.ensure_partitions().await.unwrap(), 0, "today and the days ahead are there already");
 }

@@ -1,13 +1,16 @@
 //! Role housekeep: partitions ahead and behind, roll-ups, retention, merging of small chunks, and the snapshot of projects for
 //! the gateways.
 //!
-//! Any number of workers may have the role; the one that holds the lock in PostgreSQL does the work.
+//! Any number of workers may have the role; the one that holds the lock in PostgreSQL does the work. Everything there is to do has its
+//! turns, a moment long, and fails by itself: a project that takes hours to be taken away, or a table that a dump holds, keeps nothing
+//! else waiting. Gateways hear of projects beside all that.
 
 use std::time::Duration;
 
 use queue::Queue;
-use store::housekeeper::Housekeeper;
-use store::{StoreError, Writer};
+use store::housekeeper::{Housekeeper, Progress, Turn};
+use store::{ErrorClass, StoreError, Writer};
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -19,14 +22,26 @@ use crate::training::{Training, restore_published};
 /// Pause between looks at the version of the snapshot: a new project is accepted by gateways within a second.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 
-/// Pause between rounds of everything else.
-const ROUND_EVERY: Duration = Duration::from_secs(60);
+/// Pause between turns when nothing is left to do.
+const TURN_EVERY: Duration = Duration::from_millis(200);
 
-/// Pause between looks for uploads that are too old: who has many of them has them looked through each time.
-const UPLOADS_EVERY: Duration = Duration::from_secs(600);
+/// What one turn of a chore may take, give or take a step.
+const TURN: Duration = Duration::from_millis(50);
+
+/// Pause after a chore failed, or could not have a lock: partitions are made three days ahead, and dropped late without harm.
+const AFTER_ERROR: Duration = Duration::from_secs(180);
 
 /// Pause before the next try to become housekeeper, or after an error.
 const STANDBY: Duration = Duration::from_secs(2);
+
+/// Says what each metric tells.
+pub(crate) fn describe() {
+    use metrics::describe_gauge;
+    describe_gauge!(
+        "worker_house_kept_timestamp_seconds",
+        "When this worker last kept house, in seconds since 1970; absent where another one does."
+    );
+}
 
 /// Keeps house until told to stop.
 pub(crate) async fn run(writer: Writer, queue: Queue, times: HouseTimes, shutdown: CancellationToken) {
@@ -34,7 +49,7 @@ pub(crate) async fn run(writer: Writer, queue: Queue, times: HouseTimes, shutdow
         match writer.housekeeper().await {
             Ok(Some(housekeeper)) => {
                 tracing::info!("this worker keeps house");
-                if let Err(error) = keep(housekeeper, &queue, times, &shutdown).await {
+                if let Err(error) = keep(housekeeper, &writer, &queue, times, &shutdown).await {
                     tracing::warn!(error = service::causes(&error), "housekeeping interrupted");
                 }
             }
@@ -49,41 +64,192 @@ pub(crate) async fn run(writer: Writer, queue: Queue, times: HouseTimes, shutdow
 
 async fn keep(
     mut housekeeper: Housekeeper,
+    writer: &Writer,
     queue: &Queue,
     times: HouseTimes,
     shutdown: &CancellationToken,
 ) -> Result<(), StoreError> {
-    let mut next_round = Instant::now();
-    let mut next_uploads = Instant::now();
-    let mut is_silent = false;
-    let mut training = Training::new();
+    // What was published and is not in the database any more is put back before anything is published.
     restore_published(&mut housekeeper, queue).await?;
     lanes::restore_published(&mut housekeeper, queue).await?;
+    let stop = shutdown.child_token();
+    let keeping = async {
+        let kept = do_chores(housekeeper, queue, times, &stop).await;
+        stop.cancel();
+        kept
+    };
+    let ((), kept) = tokio::join!(publish_changes(writer, queue, &stop), keeping);
+    kept
+}
+
+async fn do_chores(
+    mut housekeeper: Housekeeper,
+    queue: &Queue,
+    times: HouseTimes,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let mut chores = What::ALL.map(Chore::new);
+    let mut training = Training::new();
     let mut retiring = Retiring::begin(times.lanes_quiet, &mut housekeeper).await?;
     let mut compacting = Compacting::new(times.compact_after);
-    while !shutdown.is_cancelled() {
-        publish(&mut housekeeper, queue, &mut is_silent).await?;
-        if Instant::now() >= next_round {
-            round(&mut housekeeper).await?;
-            next_round = Instant::now() + ROUND_EVERY;
+    while !stop.is_cancelled() {
+        let mut is_more = false;
+        for chore in &mut chores {
+            is_more |= chore.look(&mut housekeeper, times).await?;
         }
-        if Instant::now() >= next_uploads {
-            let swept = housekeeper.expire_artifacts(times.artifact_days).await?;
-            tracing::debug!(swept, "old uploads taken away");
-            next_uploads = Instant::now() + UPLOADS_EVERY;
+        by_itself("training", training.look(&mut housekeeper).await)?;
+        by_itself("lanes", retiring.look(&mut housekeeper, queue).await)?;
+        by_itself("compaction", compacting.look(&mut housekeeper).await)?;
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        metrics::gauge!("worker_house_kept_timestamp_seconds").set(now as f64);
+        if !is_more {
+            let _ = tokio::time::timeout(TURN_EVERY, stop.cancelled()).await;
         }
-        training.look(&mut housekeeper).await?;
-        retiring.look(&mut housekeeper, queue).await?;
-        compacting.look(&mut housekeeper).await?;
-        let _ = tokio::time::timeout(SNAPSHOT_EVERY, shutdown.cancelled()).await;
     }
     Ok(())
 }
 
+/// Something that is done from time to time.
+#[derive(Clone, Copy)]
+enum What {
+    Partitions,
+    Minutes,
+    Retention,
+    Mutes,
+    ClientIds,
+    DeletedGroups,
+    DeletedProjects,
+    Finished,
+    Uploads,
+}
+
+impl What {
+    const ALL: [What; 9] = [
+        What::Partitions,
+        What::Minutes,
+        What::Retention,
+        What::Mutes,
+        What::ClientIds,
+        What::DeletedGroups,
+        What::DeletedProjects,
+        What::Finished,
+        What::Uploads,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            What::Partitions => "partitions",
+            What::Minutes => "minutes",
+            What::Retention => "retention",
+            What::Mutes => "mutes",
+            What::ClientIds => "client ids",
+            What::DeletedGroups => "deleted groups",
+            What::DeletedProjects => "deleted projects",
+            What::Finished => "what is finished and old",
+            What::Uploads => "old uploads",
+        }
+    }
+
+    /// Pause after all of it is done.
+    fn every(self) -> Duration {
+        Duration::from_secs(match self {
+            What::Finished => 3_600,
+            What::Retention | What::Uploads => 600,
+            _ => 60,
+        })
+    }
+
+    async fn turn(self, housekeeper: &mut Housekeeper, times: HouseTimes) -> Result<Progress, StoreError> {
+        let turn = Turn::of(TURN);
+        match self {
+            What::Partitions => {
+                let made = housekeeper.ensure_partitions().await?;
+                Ok(Progress { count: made.unsigned_abs(), is_done: true })
+            }
+            What::Minutes => housekeeper.roll_up_minutes(turn).await,
+            What::Retention => {
+                let expired = housekeeper.expire(turn).await?;
+                Ok(Progress { count: expired.notices.unsigned_abs(), is_done: expired.is_done })
+            }
+            What::Mutes => housekeeper.end_mutes(turn).await,
+            What::ClientIds => housekeeper.index_client_ids(turn).await,
+            What::DeletedGroups => housekeeper.sweep_deleted_groups(turn).await,
+            What::DeletedProjects => housekeeper.sweep_deleted_projects(turn).await,
+            What::Finished => housekeeper.sweep(turn).await,
+            What::Uploads => housekeeper.expire_artifacts(times.artifact_days, turn).await,
+        }
+    }
+}
+
+/// When something is done next, and what was done since it began.
+struct Chore {
+    what: What,
+    next_at: Instant,
+    count: u64,
+}
+
+impl Chore {
+    fn new(what: What) -> Self {
+        Self { what, next_at: Instant::now(), count: 0 }
+    }
+
+    /// Has a turn when it is time; whether there is more to do.
+    async fn look(&mut self, housekeeper: &mut Housekeeper, times: HouseTimes) -> Result<bool, StoreError> {
+        if Instant::now() < self.next_at {
+            return Ok(false);
+        }
+        let Some(progress) = by_itself(self.what.name(), self.what.turn(housekeeper, times).await)? else {
+            self.next_at = Instant::now() + AFTER_ERROR;
+            return Ok(false);
+        };
+        self.count += progress.count;
+        if progress.is_done {
+            if self.count > 0 {
+                tracing::info!(chore = self.what.name(), count = self.count, "house kept");
+            }
+            *self = Self { next_at: Instant::now() + self.what.every(), ..Self::new(self.what) };
+        }
+        Ok(!progress.is_done)
+    }
+}
+
+/// What came of a chore; nothing if it failed, which is told here. An error means that the connection is lost, and the house with it.
+fn by_itself<T>(chore: &'static str, done: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.is_connection_lost() => Err(error),
+        Err(error) if error.class() == ErrorClass::Retry => {
+            tracing::info!(chore, error = service::causes(&error), "not now: somebody is in the way");
+            Ok(None)
+        }
+        Err(error) => {
+            tracing::warn!(chore, error = service::causes(&error), "a part of the house is not kept");
+            Ok(None)
+        }
+    }
+}
+
+/// Publishes the snapshot whenever it changes, until told to stop.
+async fn publish_changes(writer: &Writer, queue: &Queue, stop: &CancellationToken) {
+    let mut is_silent = false;
+    let mut is_blind = false;
+    while !stop.is_cancelled() {
+        match publish(writer, queue, &mut is_silent).await {
+            Ok(()) => is_blind = false,
+            Err(error) => {
+                if !std::mem::replace(&mut is_blind, true) {
+                    tracing::warn!(error = service::causes(&error), "gateways hear nothing new of projects");
+                }
+            }
+        }
+        let _ = tokio::time::timeout(SNAPSHOT_EVERY, stop.cancelled()).await;
+    }
+}
+
 /// Publishes the snapshot when it changed, or when Redis no longer has it. `is_silent` says whether Redis did not answer
 /// the last time: that is told once.
-async fn publish(housekeeper: &mut Housekeeper, queue: &Queue, is_silent: &mut bool) -> Result<(), StoreError> {
-    let version = housekeeper.snapshot_version().await?;
+async fn publish(writer: &Writer, queue: &Queue, is_silent: &mut bool) -> Result<(), StoreError> {
+    let version = writer.snapshot_version().await?;
     let published = match queue.snapshot_version().await {
         Ok(published) => published,
         Err(error) => {
@@ -97,32 +263,10 @@ async fn publish(housekeeper: &mut Housekeeper, queue: &Queue, is_silent: &mut b
     if published == Some(version) {
         return Ok(());
     }
-    let snapshot = housekeeper.snapshot().await?;
+    let snapshot = writer.snapshot().await?;
     match queue.put_snapshot(&snapshot).await {
         Ok(()) => tracing::info!(version = snapshot.version, projects = snapshot.projects.len(), "snapshot published"),
         Err(error) => tracing::warn!(error = service::causes(&error), "snapshot not published"),
     }
-    Ok(())
-}
-
-async fn round(housekeeper: &mut Housekeeper) -> Result<(), StoreError> {
-    let made = housekeeper.ensure_partitions().await?;
-    let rolled_up_days = housekeeper.roll_up_minutes().await?;
-    let expired = housekeeper.expire().await?;
-    let ended_mutes = housekeeper.end_mutes().await?;
-    let indexed_ids = housekeeper.index_client_ids().await?;
-    let deleted_groups = housekeeper.sweep_deleted_groups().await?;
-    let swept = housekeeper.sweep().await? + housekeeper.sweep_deleted_projects().await?;
-    tracing::info!(
-        made,
-        rolled_up_days,
-        expired_days = expired.days,
-        expired_notices = expired.notices,
-        ended_mutes,
-        deleted_groups,
-        indexed_ids,
-        swept,
-        "house kept"
-    );
     Ok(())
 }

@@ -63,6 +63,7 @@ pub async fn run(
     config.check()?;
     fold::describe();
     compaction::describe();
+    housekeep::describe();
     let health = Health::new();
     let worker_id = config.worker_id();
     let about = serde_json::json!({ "worker_id": worker_id, "roles": config.role_names() });

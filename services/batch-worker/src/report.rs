@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use rand::seq::SliceRandom as _;
 use store::writer::{DueReport, Mail, MailReader, WeekGroup, WeekReport};
 use store::{StoreError, Writer};
 use time::{Date, OffsetDateTime, Weekday};
@@ -36,15 +37,37 @@ pub(crate) async fn run(writer: Writer, public_url: Option<String>, shutdown: Ca
 async fn make(writer: &Writer, public_url: Option<&str>, now: OffsetDateTime) -> Result<u64, StoreError> {
     let week = reported_week(now);
     let mut made = 0;
-    for project in writer.reports_due(week).await? {
-        let report = writer.week_report(project.project_id, week).await?;
-        let key = writer.unsubscribe_key().await?;
-        let readers = writer.report_readers(project.project_id).await?;
-        let mails: Vec<Mail> =
-            readers.iter().map(|reader| compose(public_url, &key, &project, week, &report, reader)).collect();
-        made += u64::from(writer.file_report(project.project_id, week, &mails).await?);
+    let mut projects = writer.reports_due(week).await?;
+    // Workers begin in different places, so that they seldom make the same report at the same time.
+    projects.shuffle(&mut rand::rng());
+    for project in projects {
+        match make_one(writer, public_url, week, &project).await {
+            Ok(is_made) => made += u64::from(is_made),
+            Err(error) => {
+                let project_id = project.project_id;
+                tracing::warn!(project_id, error = service::causes(&error), "a weekly report waits");
+            }
+        }
     }
     Ok(made)
+}
+
+/// Whether it was this worker that made it.
+async fn make_one(
+    writer: &Writer,
+    public_url: Option<&str>,
+    week: Date,
+    project: &DueReport,
+) -> Result<bool, StoreError> {
+    if writer.is_report_made(project.project_id, week).await? {
+        return Ok(false);
+    }
+    let report = writer.week_report(project.project_id, week).await?;
+    let key = writer.unsubscribe_key().await?;
+    let readers = writer.report_readers(project.project_id).await?;
+    let mails: Vec<Mail> =
+        readers.iter().map(|reader| compose(public_url, &key, project, week, &report, reader)).collect();
+    writer.file_report(project.project_id, week, &mails).await
 }
 
 /// The Monday of the last week that is over.

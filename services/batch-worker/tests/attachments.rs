@@ -10,6 +10,7 @@ use notice::{AttachmentEnd, AttachmentPart, NoticeId};
 use queue::body;
 use sha2::{Digest as _, Sha256};
 use store::Writer;
+use store::housekeeper::Turn;
 use store::reader::{Attachment, Reader, Viewer};
 use support::{Bench, PROJECT, now_us, record_at};
 use uuid::Uuid;
@@ -262,18 +263,18 @@ async fn files_go_by_their_projects_retention_and_with_the_project() {
     bench
         .run("update project set retention_days = 3 where id = 1; update project set retention_days = 90 where id = 2")
         .await;
-    housekeeper.expire().await.unwrap();
+    housekeeper.expire(Turn::WHOLE).await.unwrap();
     assert_eq!((shown(&bench).await.len(), part_count(&bench).await), (4, 8));
     bench.audit().await;
     // By whole days.
     bench.run("update project set retention_days = 1").await;
-    housekeeper.expire().await.unwrap();
+    housekeeper.expire(Turn::WHOLE).await.unwrap();
     assert_eq!((shown(&bench).await.len(), part_count(&bench).await), (2, 4));
     assert_eq!(bench.number("select count(*) from attachment").await, 2);
     bench.audit().await;
 
-    bench.run("update project set deleted_at = now() where id = 1").await;
-    housekeeper.sweep_deleted_projects().await.unwrap();
+    bench.run("update project set deleted_at = now() - interval '1 hour' where id = 1").await;
+    housekeeper.sweep_deleted_projects(Turn::WHOLE).await.unwrap();
     assert_eq!(
         bench.number("select (select count(*) from attachment) + (select count(*) from attachment_part)").await,
         0

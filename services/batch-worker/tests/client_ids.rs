@@ -6,6 +6,7 @@ mod support;
 
 use journal::Record;
 use notice::{Notice, NoticeId};
+use store::housekeeper::Turn;
 use store::reader::{Reader, Viewer};
 use store::{Admin, Writer};
 use support::{Bench, PROJECT, notice, now_us, record, record_at};
@@ -192,11 +193,11 @@ async fn a_notice_is_found_by_its_clients_id_when_housekeep_has_put_it_into_the_
     let writer = store::Writer::connect(&bench.worker_url()).await.unwrap();
     let mut housekeeper = writer.housekeeper().await.unwrap().unwrap();
     // The run is as old as its newest notice.
-    assert_eq!(housekeeper.index_client_ids().await.unwrap(), 300);
-    assert_eq!(housekeeper.index_client_ids().await.unwrap(), 0);
+    assert_eq!(housekeeper.index_client_ids(Turn::WHOLE).await.unwrap().count, 300);
+    assert_eq!(housekeeper.index_client_ids(Turn::WHOLE).await.unwrap().count, 0);
     assert_eq!(bench.number("select sum(length(entries))::bigint from client_id_index").await, 300 * 16);
     bench.run("update client_id_run set at = at - interval '60 hours'").await;
-    housekeeper.sweep().await.unwrap();
+    housekeeper.sweep(Turn::WHOLE).await.unwrap();
     assert_eq!(bench.number("select count(*) from client_id_run").await, 0);
     for record in records.iter().step_by(7) {
         let id = id_of(record);
@@ -209,7 +210,7 @@ async fn a_notice_is_found_by_its_clients_id_when_housekeep_has_put_it_into_the_
 
     // What is older than the notices are kept goes.
     bench.run("update project set retention_days = 1").await;
-    housekeeper.sweep().await.unwrap();
+    housekeeper.sweep(Turn::WHOLE).await.unwrap();
     let old =
         bench.number("select count(*) from client_id_index where day < (now() at time zone 'utc')::date - 1").await;
     assert_eq!(old, 0);

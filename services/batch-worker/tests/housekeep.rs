@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use store::Writer;
-use store::housekeeper::Housekeeper;
+use store::housekeeper::{Housekeeper, Turn};
 use support::{Bench, notice, now_us, record_at};
 use uuid::Uuid;
 
@@ -41,10 +41,10 @@ async fn six_days() -> (Bench, Housekeeper) {
 #[tokio::test]
 async fn minutes_become_hours_and_nothing_is_lost() {
     let (bench, mut housekeeper) = six_days().await;
-    assert_eq!(housekeeper.roll_up_minutes().await.unwrap(), 4);
+    assert_eq!(housekeeper.roll_up_minutes(Turn::WHOLE).await.unwrap().count, 4);
     assert_eq!(bench.number("select sum(notice_count)::bigint from fingerprint_minute").await, 6);
     assert_eq!(bench.number("select sum(notice_count)::bigint from fingerprint_hour").await, 6);
-    assert_eq!(housekeeper.roll_up_minutes().await.unwrap(), 0);
+    assert_eq!(housekeeper.roll_up_minutes(Turn::WHOLE).await.unwrap().count, 0);
     bench.audit().await;
 }
 
@@ -54,21 +54,21 @@ async fn bodies_go_by_their_projects_retention_and_the_counts_stay() {
     bench
         .run("update project set retention_days = 4 where id = 1; update project set retention_days = 1 where id = 2")
         .await;
-    let expired = housekeeper.expire().await.unwrap();
+    let expired = housekeeper.expire(Turn::WHOLE).await.unwrap();
     assert_eq!(expired.notices, 1 + 1 + 3);
     assert_eq!(bench.number("select sum(notice_count)::bigint from chunk where project_id = 1").await, 5);
     assert_eq!(bench.number("select sum(notice_count)::bigint from chunk where project_id = 2").await, 2);
     assert_eq!(bench.number("select sum(notice_count)::bigint from expired").await, 5);
     assert_eq!(bench.number("select sum(notice_count)::bigint from grp").await, 12);
     bench.audit().await;
-    assert_eq!(housekeeper.expire().await.unwrap().notices, 0);
+    assert_eq!(housekeeper.expire(Turn::WHOLE).await.unwrap().notices, 0);
 }
 
 #[tokio::test]
 async fn a_deleted_project_goes_with_all_that_it_had() {
     let (bench, mut housekeeper) = six_days().await;
-    bench.run("insert into project_key (key, project_id) values ('a1b2c3d4e5f6', 2); update project set deleted_at = now() where id = 2").await;
-    assert!(housekeeper.sweep_deleted_projects().await.unwrap() > 0);
+    bench.run("insert into project_key (key, project_id) values ('a1b2c3d4e5f6', 2); update project set deleted_at = now() - interval '1 hour' where id = 2").await;
+    assert!(housekeeper.sweep_deleted_projects(Turn::WHOLE).await.unwrap().count > 0);
     let left = "select (select count(*) from project where id = 2) + (select count(*) from project_key)
         + (select count(*) from chunk where project_id = 2) + (select count(*) from grp where project_id = 2)
         + (select count(*) from facet where project_id = 2) + (select count(*) from fingerprint_day where project_id = 2)";
@@ -81,7 +81,7 @@ async fn a_deleted_project_goes_with_all_that_it_had() {
 async fn a_journal_that_is_long_gone_is_forgotten_and_the_sums_still_hold() {
     let (bench, mut housekeeper) = six_days().await;
     bench.run("update journal_cursor set updated_at = now() - interval '2 years'").await;
-    housekeeper.sweep().await.unwrap();
+    housekeeper.sweep(Turn::WHOLE).await.unwrap();
     assert_eq!(bench.number("select count(*) from journal_cursor").await, 0);
     assert_eq!(bench.number("select forgotten_records from lane_state where lane = 5").await, 12);
     bench.audit().await;
@@ -113,6 +113,69 @@ async fn gateways_hear_of_a_new_project_within_a_second() {
     assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
     bench.forget("snapshot").await;
     bench.until("Redis knows it again", async || knows(9).await).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn gateways_hear_of_a_new_project_while_a_large_one_is_taken_away() {
+    let bench = Bench::new().await;
+    bench
+        .run(
+            "insert into project (id, slug, name, deleted_at) values (2, 'large', 'Large', now() - interval '1 hour');
+             insert into facet (project_id, fingerprint_id, key, value, notice_count, first_seen_at, last_seen_at)
+             select 2, n, 'release', '1', 1, now(), now() from generate_series(1, 300000) n",
+        )
+        .await;
+    let worker = bench.worker("housekeep").await;
+    let left = "select count(*) from (select from facet limit 300000) f";
+    bench.until("the large project is being taken away", async || bench.number(left).await < 300_000).await;
+    bench.run("insert into project (id, slug, name) values (9, 'new', 'New'); insert into project_key (key, project_id) values ('a1b2c3d4e5f6', 9)").await;
+    let since = Instant::now();
+    bench
+        .until("the new project", async || {
+            let snapshot = bench.queue.get_snapshot().await.unwrap();
+            snapshot.is_some_and(|snapshot| snapshot.projects.iter().any(|project| project.id == 9))
+        })
+        .await;
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    assert!(bench.number("select count(*) from (select from facet limit 1) f").await > 0, "it was not large enough");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_dump_at_midnight_keeps_nothing_waiting() {
+    let bench = Bench::new().await;
+    bench
+        .run(
+            "do $$ declare day text := to_char((now() at time zone 'utc')::date + 3, 'YYYYMMDD');
+             begin execute 'drop table chunk_' || day || ', fingerprint_minute_' || day; end $$;
+             select partition_ensure((now() at time zone 'utc')::date - 9);
+             insert into grp (project_id, id, state, mute_until, first_seen_at, last_seen_at, last_seen_bucket)
+             values (1, 7, 'muted', now(), now(), now(), 0);
+             insert into command (id, actor_id, project_id, kind, args, status, at)
+             values (gen_random_uuid(), 1, 1, 'x', '{}', 'done', now() - interval '40 days')",
+        )
+        .await;
+    let mut dump = bench.database.pool.begin().await.unwrap();
+    sqlx::raw_sql("lock table chunk, fingerprint_minute in access share mode").execute(&mut *dump).await.unwrap();
+    let worker = bench.worker("housekeep").await;
+    let days = "select count(*) from partition_days('chunk') d where d > (now() at time zone 'utc')::date + 2";
+    bench.until("the day is there", async || bench.number(days).await == 1).await;
+    bench
+        .until("mutes have ended", async || {
+            bench.number("select count(*) from grp where state = 'unresolved'").await == 1
+        })
+        .await;
+    bench.until("what is old has gone", async || bench.number("select count(*) from command").await == 0).await;
+    // The minutes that cannot be rolled up now are not tried again and again, with everybody else behind them.
+    let waits = "select count(*) from pg_locks where not granted";
+    let mut waited = 0;
+    for _ in 0..100 {
+        waited += bench.number(waits).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    assert!(waited <= 10, "{waited}");
+    dump.rollback().await.unwrap();
     worker.stop().await;
 }
 
@@ -165,11 +228,11 @@ async fn uploads_go_when_they_are_old_and_files_with_the_last_bundle_that_names_
         )
         .await;
     // A chunk, a bundle of a hundred days with its two files, and the file that only this one names.
-    assert_eq!(housekeeper.expire_artifacts(90).await.unwrap(), 1 + 2 + 1 + 1);
+    assert_eq!(housekeeper.expire_artifacts(90, Turn::WHOLE).await.unwrap().count, 1 + 2 + 1 + 1);
     assert_eq!(bench.number("select count(*) from upload_chunk").await, 1);
     assert_eq!(bench.number("select count(*) from artifact_bundle").await, 1);
     assert_eq!(bench.number("select count(*) from artifact").await, 2);
     assert_eq!(bench.number("select count(*) from artifact_blob").await, 2);
-    assert_eq!(housekeeper.expire_artifacts(90).await.unwrap(), 0);
-    assert_eq!(housekeeper.expire_artifacts(40).await.unwrap(), 2 + 1 + 2);
+    assert_eq!(housekeeper.expire_artifacts(90, Turn::WHOLE).await.unwrap().count, 0);
+    assert_eq!(housekeeper.expire_artifacts(40, Turn::WHOLE).await.unwrap().count, 2 + 1 + 2);
 }

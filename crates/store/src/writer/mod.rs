@@ -86,6 +86,12 @@ impl Writer {
             ("plan_cache_mode", "force_custom_plan"),
             // Compiling a plan takes longer than any of ours runs.
             ("jit", "off"),
+            // A machine that is lost closes nothing: its locks, and the house that it kept, are free after some seconds, not hours.
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "25s"),
+            ("idle_in_transaction_session_timeout", "30s"),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
@@ -122,4 +128,28 @@ async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::spawn(work).await.map_err(StoreError::TaskDied)?
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_machine_that_is_lost_gives_its_locks_back_soon() {
+        let server =
+            std::env::var("CROAK_TEST_DATABASE_URL").expect("CROAK_TEST_DATABASE_URL is set (script/test does)");
+        let writer = Writer::connect(&server).await.unwrap();
+        for (setting, value) in [
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("idle_in_transaction_session_timeout", "30s"),
+        ] {
+            let found: String =
+                sqlx::query_scalar("select current_setting($1)").bind(setting).fetch_one(&writer.pool).await.unwrap();
+            assert_eq!(found, value, "{setting}");
+        }
+    }
 }

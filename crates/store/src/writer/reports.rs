@@ -78,6 +78,18 @@ impl Writer {
         Ok(due)
     }
 
+    /// Whether a project has its report for the week that began on this Monday.
+    pub async fn is_report_made(&self, project_id: i64, week: Date) -> Result<bool, StoreError> {
+        let is_made = sqlx::query_scalar!(
+            r#"select exists (select from weekly_report where project_id = $1 and week = $2) as "is_made!""#,
+            project_id,
+            week
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(is_made)
+    }
+
     /// What a project met in the week that began on this Monday.
     pub async fn week_report(&self, project_id: i64, week: Date) -> Result<WeekReport, StoreError> {
         let figures = sqlx::query_file_as!(WeekFigures, "queries/report_figures.sql", project_id, week as Date)

@@ -49,6 +49,9 @@ impl Writer {
                 Err(error) => error,
             };
             tries += 1;
+            if matches!(error, StoreError::PlacesLost) {
+                self.releases.forget();
+            }
             match error.class() {
                 ErrorClass::NoPartition if tries == 1 => self.forget_live_days().await,
                 ErrorClass::Retry if tries <= RETRIES_MAX => {

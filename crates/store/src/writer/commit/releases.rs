@@ -37,6 +37,11 @@ impl Placed {
         }
     }
 
+    /// Forgets all: the database was set back and lacks some of them.
+    pub(in crate::writer) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn unknown(&self, releases: BTreeSet<(i64, String)>) -> BTreeSet<(i64, String)> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         releases.into_iter().filter(|release| known.get(release).is_none()).collect()
@@ -63,13 +68,15 @@ pub(super) async fn write(
     Ok(New(new))
 }
 
-/// The places of the releases of some fingerprints of a batch.
+/// The places of the releases of some fingerprints of a batch. All have one since [`write`], unless the database was set back since this
+/// process saw that: then the batch is written again, and gives them new ones.
 pub(super) async fn places(
     tx: &mut PgConnection,
     groups: &[&FingerprintBatch],
 ) -> Result<HashMap<(i64, String), i64>, StoreError> {
     let releases = groups.iter().flat_map(|group| of(group).map(|version| (group.project_id, version.to_owned())));
-    let (projects, versions): (Vec<i64>, Vec<String>) = releases.unzip();
+    let wanted: BTreeSet<(i64, String)> = releases.collect();
+    let (projects, versions): (Vec<i64>, Vec<String>) = wanted.iter().cloned().unzip();
     let rows = sqlx::query!(
         "select r.project_id, r.version, r.place
          from unnest($1::bigint[], $2::text[]) as given (project_id, version)
@@ -79,6 +86,9 @@ pub(super) async fn places(
     )
     .fetch_all(tx)
     .await?;
+    if rows.len() < wanted.len() {
+        return Err(StoreError::PlacesLost);
+    }
     Ok(rows.into_iter().map(|row| ((row.project_id, row.version), row.place)).collect())
 }
 
