@@ -71,7 +71,7 @@ pub struct AlertRule {
     pub version: i32,
     /// When it was last met.
     pub met_at: Option<OffsetDateTime>,
-    /// What it has not told yet.
+    /// What it has not told yet, up to [`WAITING_COUNTED_MAX`] and one more.
     pub waiting_count: i64,
 }
 
@@ -91,27 +91,40 @@ pub struct AlertMember {
     pub name: String,
 }
 
+/// What waits is counted up to here.
+pub const WAITING_COUNTED_MAX: i64 = 9_999;
+/// Messages of a destination whose attempts are looked at.
+const LOGGED_MAX: i64 = 100;
+
 impl Reader {
     /// Where alerts of a project go; `id` narrows to one.
     pub async fn destinations(&self, opened: &Opened, id: Option<i64>) -> Result<Vec<Destination>, ReadError> {
         let destinations = sqlx::query_as!(
             Destination,
             r#"select d.id, d.kind, d.name, d.host, d.member_ids, d.enabled, d.failure_count, d.resting_until, d.version,
-                   (select count(*) from outbox o
-                       where o.destination_id = d.id and o.done_at is null and o.gave_up_at is null) as "waiting_count!",
-                   (select max(o.done_at) from outbox o where o.destination_id = d.id) as reached_at
+                   -- Calls and mails have an index each of what waits.
+                   (select count(*) from (
+                       (select from outbox o where o.destination_id = d.id and o.recipient is null
+                           and o.done_at is null and o.gave_up_at is null limit $3::bigint + 1)
+                       union all
+                       (select from outbox o where o.destination_id = d.id and o.recipient is not null
+                           and o.done_at is null and o.gave_up_at is null limit $3::bigint + 1)
+                       limit $3::bigint + 1) few) as "waiting_count!",
+                   (select o.done_at from outbox o where o.destination_id = d.id and o.done_at is not null
+                       order by o.done_at desc limit 1) as reached_at
                from destination d
                where d.project_id = $1 and ($2::bigint is null or d.id = $2)
                order by d.id"#,
             opened.id(),
-            id
+            id,
+            WAITING_COUNTED_MAX
         )
         .fetch_all(&self.pool)
         .await?;
         Ok(destinations)
     }
 
-    /// The last attempts at a destination, newest first.
+    /// The last attempts at a destination, newest first: of its newest [`LOGGED_MAX`] messages.
     pub async fn delivery_log(
         &self,
         opened: &Opened,
@@ -123,14 +136,15 @@ impl Reader {
             r#"select l.at, o.kind, o.group_id, o.recipient, l.attempt, l.status, l.told, l.took_ms,
                    o.done_at is not null as "is_done!", o.gave_up_at is not null as "is_given_up!"
                from destination d
-               join outbox o on o.destination_id = d.id
+               cross join lateral (select * from outbox o where o.destination_id = d.id order by o.created_at desc limit $4) o
                join delivery l on l.outbox_id = o.id
                where d.project_id = $1 and d.id = $2
                order by l.id desc
                limit $3"#,
             opened.id(),
             destination_id,
-            limit
+            limit,
+            LOGGED_MAX
         )
         .fetch_all(&self.pool)
         .await?;
@@ -143,13 +157,18 @@ impl Reader {
             AlertRule,
             r#"select r.id, r.name, r.trigger, r.threshold, r.window_minutes, r.search, r.environments, r.severity_min,
                    r.destination_ids, r.quiet_from, r.quiet_until, r.time_zone, r.digest_minutes, r.enabled, r.version,
-                   (select max(a.at) from alert a where a.rule_id = r.id) as met_at,
-                   (select count(*) from alert a where a.rule_id = r.id and a.told_at is null) as "waiting_count!"
+                   (select a.at from alert a where a.rule_id = r.id order by a.id desc limit 1) as met_at,
+                   (select count(*) from (
+                       (select from alert a where a.rule_id = r.id and a.told_at is null and a.is_meant limit $3::bigint + 1)
+                       union all
+                       (select from alert a where a.rule_id = r.id and a.told_at is null and not a.is_meant limit $3::bigint + 1)
+                       limit $3::bigint + 1) few) as "waiting_count!"
                from alert_rule r
                where r.project_id = $1 and ($2::bigint is null or r.id = $2)
                order by r.id"#,
             opened.id(),
-            id
+            id,
+            WAITING_COUNTED_MAX
         )
         .fetch_all(&self.pool)
         .await?;

@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 
 use time::Duration;
 
-use super::frequencies::Frequencies;
+use super::frequencies::{Frequencies, RARE};
 use super::search::{Assignee, Place, Sign, Word};
 use super::{GroupFilter, GroupState, Opened, ReadError, Reader};
 
 /// Up to this many groups are looked up before the list is read; more are common enough to be met on the way through it.
 const FOUND_MAX: i64 = 5_000;
+/// Of a facet's value up to this many groups are listed: an index has them together, in an order that leads to their groups.
+const LISTED_MAX: i64 = 30_000;
 /// And at least up to this many.
 const FEW_MIN: i64 = 200;
 /// A word that a greater part of all groups has is not looked up.
@@ -33,6 +35,7 @@ pub(super) struct Conditions {
     pub(super) places: Vec<&'static str>,
     pub(super) texts: Vec<String>,
     pub(super) text_nots: Vec<bool>,
+    /// Facets that each group is asked for.
     pub(super) facet_keys: Vec<String>,
     pub(super) facet_values: Vec<String>,
     pub(super) facet_nots: Vec<bool>,
@@ -49,8 +52,12 @@ pub(super) struct Conditions {
     pub(super) assigned_not_to: Vec<i64>,
     /// The only groups that can be meant.
     pub(super) ids: Option<Vec<i64>>,
+    /// The same where it is many: not to be looked up, but to be compared on the way through the list.
+    pub(super) listed: Option<Vec<i64>>,
     /// Groups that are not meant.
     pub(super) ids_not: Vec<i64>,
+    /// About the part of those that can be meant which meets texts and facets, as far as it is known.
+    pub(super) share: f64,
 }
 
 impl Reader {
@@ -72,9 +79,6 @@ impl Reader {
             places: search.texts.iter().map(|(place, ..)| place.as_str()).collect(),
             texts: search.texts.iter().map(|(_, text, _)| text.clone()).collect(),
             text_nots: search.texts.iter().map(|(.., sign)| is_not(*sign)).collect(),
-            facet_keys: search.facets.iter().map(|(key, ..)| key.clone()).collect(),
-            facet_values: search.facets.iter().map(|(_, value, _)| value.clone()).collect(),
-            facet_nots: search.facets.iter().map(|(.., sign)| is_not(*sign)).collect(),
             first_seen_within: seconds(search.first_seen.within),
             first_seen_beyond: seconds(search.first_seen.beyond),
             last_seen_within: seconds(search.last_seen.within),
@@ -84,6 +88,7 @@ impl Reader {
             users_least: search.user_count.least,
             users_most: search.user_count.most,
             ids: filter.among.clone(),
+            share: 1.0,
             ..Conditions::default()
         };
         match names.as_slice() {
@@ -102,7 +107,12 @@ impl Reader {
             self.add_rare_facets(opened, filter, &known, few, &mut conditions).await?;
         }
         let nobody = conditions.assigned_to.as_ref().is_some_and(Vec::is_empty);
-        let nothing = conditions.ids.as_ref().is_some_and(Vec::is_empty);
+        if conditions.ids.is_some()
+            && let Some(listed) = conditions.listed.take()
+        {
+            narrow(&mut conditions.ids, listed);
+        }
+        let nothing = [&conditions.ids, &conditions.listed].into_iter().flatten().any(Vec::is_empty);
         Ok((!nobody && !nothing).then_some(conditions))
     }
 
@@ -177,7 +187,10 @@ impl Reader {
         let of_words = known.group_count * parts.iter().product::<f64>();
         let expected = of_words * classes.as_deref().map_or(1.0, |classes| known.part_of(classes));
         let are_expected = of_words <= READ_MAX && expected <= FOUND_MAX as f64;
-        let Some(query) = Word::all(&words).filter(|_| are_expected) else { return Ok(()) };
+        let Some(query) = Word::all(&words).filter(|_| are_expected) else {
+            conditions.share *= parts.iter().product::<f64>();
+            return Ok(());
+        };
         let groups = sqlx::query_scalar!(
             "select group_id from grp_text
              where project_id = $1 and words @@ to_tsquery('simple', $2) and ($3::text[] is null or class = any($3)) limit $4::bigint + 1",
@@ -190,6 +203,8 @@ impl Reader {
         .await?;
         if are_few(groups.len(), FOUND_MAX) {
             narrow(&mut conditions.ids, groups);
+        } else {
+            conditions.share *= parts.iter().product::<f64>();
         }
         Ok(())
     }
@@ -215,7 +230,9 @@ impl Reader {
             }
         }
         let Some(classes) = &meant else { return Ok(None) };
-        if !known.are_many_of(classes, few) {
+        if known.are_many_of(classes, few) {
+            conditions.share *= known.part_of(classes);
+        } else {
             let groups = sqlx::query_scalar!(
                 "select group_id from grp_text where project_id = $1 and class = any($2) limit $3::bigint + 1",
                 opened.id(),
@@ -231,7 +248,8 @@ impl Reader {
         Ok(meant)
     }
 
-    /// Values that few groups have: the list would have to be read far down until a page of them is found.
+    /// Values that few groups have: the list would have to be read far down until a page of them is found. Of those that more have it is
+    /// at least known which groups these are, and on the way down no group has to be asked for its facets.
     async fn add_rare_facets(
         &self,
         opened: &Opened,
@@ -240,29 +258,36 @@ impl Reader {
         few: i64,
         conditions: &mut Conditions,
     ) -> Result<(), ReadError> {
-        let wanted = filter.search.facets.iter().filter(|(.., sign)| *sign == Sign::Is);
-        for (key, value, _) in wanted.filter(|(_, value, _)| !known.is_frequent_value(value, few)) {
-            let fingerprints = sqlx::query_scalar!(
-                "select fingerprint_id from facet
-                 where project_id = $1 and key = $2 and value = $3 and not is_other limit $4::bigint + 1",
-                opened.id(),
-                key,
-                value,
-                few
-            )
-            .fetch_all(&self.pool)
-            .await?;
-            if !are_few(fingerprints.len(), few) {
-                continue;
+        for (key, value, sign) in &filter.search.facets {
+            let is_asked_for = *sign == Sign::Is;
+            if is_asked_for && !known.is_frequent_value(value, LISTED_MAX) {
+                // The row of all other values has an empty one, which nobody can ask for.
+                let groups = sqlx::query_scalar!(
+                    "select p.group_id
+                     from (select f.project_id, f.fingerprint_id from facet f
+                         where f.project_id = $1 and f.key = $2 and f.value = $3
+                         order by f.fingerprint_id limit $4::bigint + 1) f
+                     join fingerprint p on p.project_id = f.project_id and p.id = f.fingerprint_id",
+                    opened.id(),
+                    key,
+                    value,
+                    LISTED_MAX
+                )
+                .fetch_all(&self.pool)
+                .await?;
+                if are_few(groups.len(), LISTED_MAX) {
+                    conditions.share *= (groups.len() as f64 / known.group_count.max(1.0)).clamp(RARE, 1.0);
+                    let is_short = are_few(groups.len(), few);
+                    narrow(if is_short { &mut conditions.ids } else { &mut conditions.listed }, groups);
+                    continue;
+                }
             }
-            let groups = sqlx::query_scalar!(
-                "select group_id from fingerprint where project_id = $1 and id = any($2)",
-                opened.id(),
-                &fingerprints
-            )
-            .fetch_all(&self.pool)
-            .await?;
-            narrow(&mut conditions.ids, groups);
+            if is_asked_for {
+                conditions.share *= known.part_with(value);
+            }
+            conditions.facet_keys.push(key.clone());
+            conditions.facet_values.push(value.clone());
+            conditions.facet_nots.push(!is_asked_for);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::{ReadError, Reader};
 /// What is known is asked for again after this time.
 const FRESH_MAX: Duration = Duration::from_secs(60);
 /// What a word that is not among the frequent ones has at most, where nothing is known of any.
-const RARE: f64 = 0.001;
+pub(super) const RARE: f64 = 0.001;
 
 /// What was asked for last, and when.
 pub(super) type Cached = Arc<RwLock<Option<(Instant, Arc<Frequencies>)>>>;
@@ -89,6 +89,11 @@ impl Frequencies {
     /// Whether more than `few` fingerprints are known to have this value.
     pub(super) fn is_frequent_value(&self, value: &str, few: i64) -> bool {
         self.values.get(value).is_some_and(|count| *count > few as f64)
+    }
+
+    /// The part of all groups that is known to have this value.
+    pub(super) fn part_with(&self, value: &str) -> f64 {
+        (self.values.get(value).copied().unwrap_or(0.0) / self.group_count.max(1.0)).clamp(RARE, 1.0)
     }
 
     /// The part of all groups that has a word, or its parts; at least that of words that are not known to be frequent.

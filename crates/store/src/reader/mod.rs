@@ -39,7 +39,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::source_maps::SourceMaps;
 
-pub use alerts::{AlertMember, AlertRule, DeliveryLine, Destination, NotificationChoice};
+pub use alerts::{AlertMember, AlertRule, DeliveryLine, Destination, NotificationChoice, WAITING_COUNTED_MAX};
 pub use attachments::Attachment;
 pub use bulk::Bulk;
 pub(crate) use chunks::first_id_at;
@@ -47,7 +47,7 @@ pub use comments::{COMMENT_CHARS_MAX, Comment, Member};
 pub use cursor::CursorError;
 pub use deploys::Deploy;
 pub use group::{Bar, Change, Facet, FacetValue, Grid, GroupParts, Mark};
-pub use groups::{GROUPS_COUNTED_MAX, Group, GroupFilter, GroupPage, GroupSort, GroupState};
+pub use groups::{GROUPS_COUNTED_MAX, GROUPS_LOOKED_AT_MAX, Group, GroupFilter, GroupPage, GroupSort, GroupState};
 pub use ingest::{DeadReason, Ending, Fold, Intake, Lane, Worker};
 pub use merges::MergedGroup;
 pub use notices::{Around, NoticePage, StoredNotice};

@@ -2,7 +2,7 @@
 
 use sqlx::types::time::OffsetDateTime;
 
-use super::{ReadError, Reader};
+use super::{GROUPS_COUNTED_MAX, ReadError, Reader};
 use crate::Role;
 
 /// Who is looking. Decides which projects there are.
@@ -94,6 +94,7 @@ pub struct Project {
     pub slug: String,
     pub name: String,
     pub notice_count: i64,
+    /// Up to [`GROUPS_COUNTED_MAX`], and one more.
     pub unresolved_group_count: i64,
     pub created_at: OffsetDateTime,
 }
@@ -162,7 +163,8 @@ impl Reader {
             viewer.user_id(),
             viewer.project_id(),
             after,
-            limit
+            limit,
+            GROUPS_COUNTED_MAX
         )
         .fetch_all(&self.pool)
         .await?;

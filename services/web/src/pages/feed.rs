@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
@@ -19,6 +20,8 @@ use crate::view::text::{escaped, shortened};
 
 /// Groups that a feed has.
 const ENTRIES_MAX: usize = 50;
+/// A search that goes on for longer ends there: newsreaders do not wait for ever.
+const SEARCHED_FOR_MAX: Duration = Duration::from_secs(5);
 /// Characters of a message in a title.
 const TITLE_CHARS_MAX: usize = 200;
 
@@ -46,8 +49,19 @@ pub(crate) async fn feed(
     let key = format!("feed {} {} {base} {state:?} {name:?} {query}", feed.project_id, feed.user_id);
     let reader = app.reader.clone();
     let answer = app.answers.get(key, None, || async move {
-        let page = reader.groups(&opened, &filter, None, ENTRIES_MAX).await?;
-        let groups = page.map_or_else(|_| Vec::new(), |page| page.groups);
+        let mut groups = Vec::new();
+        let mut cursor = None;
+        let since = Instant::now();
+        // A search whose groups lie far apart comes in pages that are not full.
+        while groups.len() < ENTRIES_MAX && since.elapsed() < SEARCHED_FOR_MAX {
+            let rest = ENTRIES_MAX - groups.len();
+            let Ok(page) = reader.groups(&opened, &filter, cursor.as_deref(), rest).await? else { break };
+            groups.extend(page.groups);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
         Ok::<_, Rejection>(Some(atom(&opened, name.as_deref(), &base, &groups).into()))
     });
     let body = answer.await?.ok_or(Rejection::NotFound)?;

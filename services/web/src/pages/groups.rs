@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use store::Reader;
 use store::reader::search::Search;
 use store::reader::{
-    Bar, CursorError, GROUPS_COUNTED_MAX, Grid, Group, GroupFilter, GroupPage, GroupSort, GroupState, Opened, ReadError,
+    Bar, CursorError, GROUPS_COUNTED_MAX, GROUPS_LOOKED_AT_MAX, Grid, Group, GroupFilter, GroupPage, GroupSort,
+    GroupState, Opened, ReadError,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -19,7 +20,7 @@ use super::snippets::{Snippet, snippets};
 use super::{Page, Piece, Tab, bulk, rendered, saved};
 use crate::app::App;
 use crate::rejection::Rejection;
-use crate::view::number::{counted, grouped, users};
+use crate::view::number::{self, counted, grouped, users};
 use crate::view::text::{in_address, shortened};
 use crate::view::{chart, times};
 use crate::visitor::Visitor;
@@ -124,6 +125,9 @@ struct Groups<'a> {
     first: Option<String>,
     next: Option<String>,
     summary: String,
+    /// Whether the search ended before the page was full.
+    is_cut: bool,
+    looked_at: String,
 }
 
 /// The state of a list's address; what is broken now when it names none.
@@ -295,6 +299,7 @@ async fn read(
     let grid = if view.is_fortnight { Grid::FORTNIGHT_SMALL } else { Grid::DAY_SMALL };
     let span_words = if view.is_fortnight { "14 days" } else { "24 hours" };
     let mut bars = scope.bars(reader, &page.groups, grid, now).await?;
+    let (summary, is_cut) = (summary(view, &page), page.is_cut());
     let rows: Vec<Row> = page
         .groups
         .into_iter()
@@ -354,7 +359,9 @@ async fn read(
             })
             .collect(),
         span_words,
-        summary: summary(view, rows.len(), page.next.is_some()),
+        summary,
+        is_cut,
+        looked_at: grouped(GROUPS_LOOKED_AT_MAX),
         rows,
         live: live.filter(|_| view.cursor.is_none()),
         first: view.cursor.is_some().then(|| view.with(|_| {}).address(&base)),
@@ -430,7 +437,7 @@ fn up_to(counts: &HashMap<GroupState, i64>, state: Option<GroupState>) -> String
         None if counts.values().any(are_many) => GROUPS_COUNTED_MAX + 1,
         None => counts.values().sum(),
     };
-    if are_many(&count) { format!("{}+", grouped(GROUPS_COUNTED_MAX + 1)) } else { grouped(count) }
+    number::up_to(count, GROUPS_COUNTED_MAX)
 }
 
 /// Where a page that had these groups hears of newer ones.
@@ -439,15 +446,19 @@ fn live_address(project: &Opened, newest: i64) -> String {
 }
 
 /// What the list is, in words.
-fn summary(view: &View, shown: usize, is_more: bool) -> String {
+fn summary(view: &View, page: &GroupPage) -> String {
     let order = match view.sort {
         GroupSort::LastSeen => "last seen first",
         GroupSort::FirstSeen => "newest first",
         GroupSort::Count => "most notices first",
         GroupSort::Users => "most users first",
     };
-    let count = counted(i64::try_from(shown).unwrap_or(0), "group", "groups");
-    let more = if is_more { ", more follow" } else { "" };
+    let count = counted(i64::try_from(page.groups.len()).unwrap_or(0), "group", "groups");
+    let more = match (page.is_cut(), page.next.is_some()) {
+        (true, _) => format!(" among {} that were looked through, there may be more", grouped(GROUPS_LOOKED_AT_MAX)),
+        (false, true) => ", more follow".to_owned(),
+        (false, false) => String::new(),
+    };
     format!("{count}, {order}{more}")
 }
 

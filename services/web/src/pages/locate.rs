@@ -27,11 +27,10 @@ pub(crate) async fn locate(
     uri: Uri,
 ) -> Result<Response, Rejection> {
     let mut is_queued = false;
-    for project in app.reader.projects(visitor.viewer(), 0, PROJECTS_MAX).await? {
-        let opened = app.open(visitor.viewer(), project.id).await?;
+    for opened in app.reader.open_all(visitor.viewer(), PROJECTS_MAX).await? {
         match app.reader.located(&opened, &notice_id).await? {
             (Some(id), Stage::Stored(group_id)) => {
-                let address = format!("/projects/{}/groups/{group_id}/notices/{id}", project.id);
+                let address = format!("/projects/{}/groups/{group_id}/notices/{id}", opened.id());
                 return Ok(Redirect::to(&address).into_response());
             }
             (_, Stage::Queued) => is_queued = true,

@@ -3,13 +3,13 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use store::reader::ProjectCard;
+use store::reader::{GROUPS_COUNTED_MAX, ProjectCard};
 use time::OffsetDateTime;
 
 use super::{Page, Piece, rendered};
 use crate::app::App;
 use crate::rejection::Rejection;
-use crate::view::number::grouped;
+use crate::view::number::{grouped, up_to};
 use crate::view::{chart, times};
 use crate::visitor::Visitor;
 
@@ -39,7 +39,7 @@ impl Row {
     fn of(card: ProjectCard, now: OffsetDateTime) -> Row {
         Row {
             id: card.project.id,
-            unresolved: grouped(card.project.unresolved_group_count),
+            unresolved: up_to(card.project.unresolved_group_count, GROUPS_COUNTED_MAX),
             is_broken: card.project.unresolved_group_count > 0,
             name: card.project.name,
             slug: card.project.slug,

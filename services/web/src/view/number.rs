@@ -36,6 +36,11 @@ pub(crate) fn percent(part: i64, whole: i64) -> String {
     }
 }
 
+/// A count that ends at `most`: what is beyond is one more and a plus.
+pub(crate) fn up_to(count: i64, most: i64) -> String {
+    if count > most { format!("{}+", grouped(most + 1)) } else { grouped(count) }
+}
+
 /// A count and its noun.
 pub(crate) fn counted(count: i64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })

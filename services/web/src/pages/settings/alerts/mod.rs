@@ -10,7 +10,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use store::alert::{DestinationKind, Trigger};
-use store::reader::{AlertRule, Destination, NotificationChoice, Opened};
+use store::reader::{AlertRule, Destination, NotificationChoice, Opened, WAITING_COUNTED_MAX};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::pages::order::Asked;
 use crate::pages::rendered;
 use crate::rejection::Rejection;
+use crate::view::number::up_to;
 use crate::view::times;
 use crate::visitor::Visitor;
 
@@ -44,7 +45,7 @@ struct DestinationRow {
     host: String,
     state: &'static str,
     is_troubled: bool,
-    waiting: i64,
+    waiting: String,
     reached: Option<String>,
 }
 
@@ -159,7 +160,7 @@ fn destination_row(destination: &Destination, now: OffsetDateTime) -> Destinatio
             (true, false, _) => "on",
         },
         is_troubled,
-        waiting: destination.waiting_count,
+        waiting: up_to(destination.waiting_count, WAITING_COUNTED_MAX),
         reached: destination.reached_at.map(|at| times::ago(at, now)),
     }
 }
@@ -182,7 +183,7 @@ fn rule_row(rule: &AlertRule, destinations: &[Destination], now: OffsetDateTime)
         more.push(format!("quiet from {} until {} ({})", clock(from), clock(until), rule.time_zone));
     }
     if rule.waiting_count > 0 {
-        more.push(format!("{} not told yet", rule.waiting_count));
+        more.push(format!("{} not told yet", up_to(rule.waiting_count, WAITING_COUNTED_MAX)));
     }
     RuleRow {
         id: rule.id,
