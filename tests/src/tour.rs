@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::captures::fixtures;
+use crate::installation::USER_PASSWORD;
 use crate::samples::{KEY, XmlNotice, json_notice, json_request};
 use crate::{Installation, Visitor, wire};
 
@@ -143,10 +144,11 @@ async fn act(visitor: &mut Visitor, paths: &Paths) {
         ),
         (format!("{alerts}/rules/new"), vec![("name", "New in production")]),
         (format!("{}/settings/keys", paths.project), Vec::new()),
-        ("/account/tokens".to_owned(), vec![("name", "exports")]),
+        ("/account/tokens".to_owned(), vec![("name", "exports"), ("password", USER_PASSWORD)]),
     ] {
         let page = visitor.get(&path).await;
-        let form = fields.iter().fold(page.form(&path), |form, (name, value)| form.with(name, value));
+        let form = page.forms().into_iter().find(|form| form.action == path).expect("the page's own form");
+        let form = fields.iter().fold(form, |form, (name, value)| form.with(name, value));
         let answer = visitor.submit(&form).await;
         assert!(answer.status == 200 && !answer.html.contains("class=\"told bad\""), "{path}: {}", answer.html);
     }

@@ -26,6 +26,7 @@ mod run;
 mod scene;
 mod services;
 mod sign_in;
+mod sign_ups;
 mod spent;
 mod tally;
 mod target;
@@ -54,6 +55,7 @@ enum What {
     Limits(limits::Limits),
     Pages(pages::Pages),
     Find(find::Find),
+    SignUps(sign_ups::SignUps),
     Matrix(matrix::Matrix),
 }
 
@@ -65,6 +67,7 @@ impl Bench {
             Some(What::Limits(limits)) => limits.run(output).await,
             Some(What::Pages(pages)) => pages.run(output).await,
             Some(What::Find(find)) => find.run(output).await,
+            Some(What::SignUps(sign_ups)) => sign_ups.run(output).await,
             Some(What::Matrix(matrix)) => matrix.run(output).await,
         }
     }

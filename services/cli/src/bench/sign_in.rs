@@ -1,32 +1,51 @@
-//! Signing in to the pages, as a browser does.
+//! Filling in the forms of pages, as a browser does.
 
 use anyhow::{Context as _, ensure};
 
 use super::target::Target;
 use super::wire::Connection;
 
+/// A form that whoever has not signed in may send.
+pub(crate) struct Form {
+    path: &'static str,
+    /// What shows that the form was made for this visitor, in a cookie and in the form.
+    visit: String,
+    form_token: String,
+}
+
+impl Form {
+    /// Reads the form at a path.
+    pub(crate) async fn read(target: &Target, path: &'static str) -> anyhow::Result<Form> {
+        let mut connection = Connection::open(target).await.with_context(|| format!("connecting to {}", target.url))?;
+        let ask = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", target.authority);
+        let page = connection.exchange(ask.as_bytes()).await.with_context(|| format!("reading the form at {path}"))?;
+        let visit = cookies(&page.header("set-cookie"));
+        let form_token = field(&String::from_utf8_lossy(page.body), "form_token");
+        let form_token = form_token.with_context(|| format!("the form at {path} has no token"))?;
+        Ok(Form { path, visit, form_token })
+    }
+
+    /// The request that sends it, with these fields; `headers` are more of them, each with its end of the line.
+    pub(crate) fn filled(&self, target: &Target, headers: &str, fields: &[(&str, &str)]) -> String {
+        let Form { path, visit, form_token } = self;
+        let fields = fields.iter().copied().chain([("form_token", form_token.as_str())]);
+        let filled = reqwest::Url::parse_with_params("http://form", fields);
+        let body = filled.as_ref().ok().and_then(reqwest::Url::query).unwrap_or_default();
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nCookie: {visit}\r\nOrigin: {}\r\n{headers}\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            target.authority,
+            target.url,
+            body.len()
+        )
+    }
+}
+
 /// Signs somebody in; answers what later requests say for `Cookie`.
 pub(crate) async fn sign_in(target: &Target, email: &str, password: &str) -> anyhow::Result<String> {
+    let form = Form::read(target, "/sign-in").await?;
+    let send = form.filled(target, "", &[("email", email), ("password", password), ("next", "/projects")]);
     let mut connection = Connection::open(target).await.with_context(|| format!("connecting to {}", target.url))?;
-    let authority = &target.authority;
-    let ask = format!("GET /sign-in HTTP/1.1\r\nHost: {authority}\r\n\r\n");
-    let form = connection.exchange(ask.as_bytes()).await.context("reading the form to sign in")?;
-    let visit = cookies(&form.header("set-cookie"));
-    let page = String::from_utf8_lossy(form.body);
-    let form_token = field(&page, "form_token").context("the form to sign in has no token")?;
-
-    let filled = reqwest::Url::parse_with_params(
-        "http://form",
-        [("email", email), ("password", password), ("form_token", &form_token), ("next", "/projects")],
-    );
-    let filled = filled.context("filling the form")?;
-    let body = filled.query().unwrap_or_default();
-    let send = format!(
-        "POST /sign-in HTTP/1.1\r\nHost: {authority}\r\nCookie: {visit}\r\nOrigin: {}\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
-        target.url,
-        body.len()
-    );
     let answer = connection.exchange(send.as_bytes()).await.context("signing in")?;
     ensure!(answer.status == 303, "the web does not let {email} sign in: it answers {}", answer.status);
     Ok(cookies(&answer.header("set-cookie")))
