@@ -141,6 +141,17 @@ async fn every_kind_of_term_finds_what_it_says() {
 }
 
 #[tokio::test]
+async fn whom_a_group_is_assigned_to_is_looked_for_among_the_projects_people_alone() {
+    let scene = Scene::new().await;
+    happens(&scene, 1, "Card::Declined", "app/models/card.rb", "charge", user("42")).await;
+    for (who, name, count) in [(scene.member, "member", 1), (scene.stranger, "stranger", 0)] {
+        let assigned = sqlx::query("update grp set assignee_id = $1").bind(who);
+        assigned.execute(&scene.database.pool).await.unwrap();
+        assert_eq!(found(&scene, &format!("assigned:{name}@example.org")).await.len(), count, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_met_a_group_is_still_known_when_there_were_too_many_to_count_exactly() {
     let scene = Scene::new().await;
     for n in 0..80 {

@@ -97,7 +97,7 @@ impl Reader {
             names if names.len() == GroupState::ALL.len() => {}
             _ => conditions.states = Some(names),
         }
-        self.add_assignees(filter, &mut conditions).await?;
+        self.add_assignees(opened, filter, &mut conditions).await?;
         self.add_users(opened, filter, &mut conditions).await?;
         if !filter.search.is_about_rows_alone() {
             let known = self.frequencies().await?;
@@ -116,7 +116,12 @@ impl Reader {
         Ok((!nobody && !nothing).then_some(conditions))
     }
 
-    async fn add_assignees(&self, filter: &GroupFilter, conditions: &mut Conditions) -> Result<(), ReadError> {
+    async fn add_assignees(
+        &self,
+        opened: &Opened,
+        filter: &GroupFilter,
+        conditions: &mut Conditions,
+    ) -> Result<(), ReadError> {
         for (who, sign) in &filter.search.assigned {
             let people = match who {
                 Assignee::Anybody => {
@@ -129,9 +134,12 @@ impl Reader {
                 }
                 Assignee::Me => filter.me.into_iter().collect(),
                 Assignee::Named(name) => {
+                    // Among the project's people alone: how long it takes must not tell who else has an account.
                     sqlx::query_scalar!(
-                        "select id from user_account where email = lower($1) or lower(name) = lower($1) limit $2",
+                        "select u.id from project_access a join user_account u on u.id = a.user_id
+                         where a.project_id = $2 and (u.email = lower($1) or lower(u.name) = lower($1)) limit $3",
                         name,
+                        opened.id(),
                         FOUND_MAX
                     )
                     .fetch_all(&self.pool)
