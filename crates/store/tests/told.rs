@@ -91,6 +91,15 @@ async fn a_destination_is_made_changed_and_deleted_and_no_command_keeps_its_secr
     assert_eq!((late.status, late.version), (CommandStatus::Conflict, 2));
     let stayed = "select count(*) from destination where name = 'Pager' and url like '%abcdef' and secret = 'a secret'";
     assert_eq!(scene.database.number(stayed).await, 1);
+    let url = "https://elsewhere.example/hook".to_owned();
+    let moved = SaveDestination { id, url, secret: b"another secret".to_vec(), expected_version: 2, ..webhook() };
+    assert_eq!(scene.act(scene.member, moved).await.version, 3);
+    let signed = "select count(*) from destination where url like '%elsewhere%' and secret = 'another secret'";
+    assert_eq!(
+        scene.database.number(signed).await,
+        1,
+        "whoever chose the address gets no calls signed as those of before"
+    );
 
     scene.act(scene.member, EnableDestination { id, enabled: false }).await;
     assert_eq!(scene.act(scene.member, TestDestination { id }).await.status, CommandStatus::Invalid, "it is off");
@@ -103,7 +112,7 @@ async fn a_destination_is_made_changed_and_deleted_and_no_command_keeps_its_secr
     let other = Order { id: Uuid::now_v7(), actor_id: scene.member, project_id: 2 };
     let denied = scene.writer.execute(other, DeleteDestination { id: 1 }).await.unwrap().outcome;
     assert_eq!(denied.status, CommandStatus::Denied);
-    assert_eq!(scene.database.number("select count(*) from audit_log where kind like 'destination.%'").await, 5);
+    assert_eq!(scene.database.number("select count(*) from audit_log where kind like 'destination.%'").await, 6);
 }
 
 #[tokio::test]

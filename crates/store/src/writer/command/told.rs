@@ -39,7 +39,8 @@ pub struct SaveDestination {
     pub url: String,
     /// What stands for the address in what is kept of the command, so that a repeat can be told from another one.
     pub url_sha256: String,
-    /// Key of a webhook's signatures, made before.
+    /// Key of a webhook's signatures, made before: of a new one, or of one that gets another address. Whoever chose that address must
+    /// not get calls that the receiver of before would take for ours.
     #[serde(skip)]
     pub secret: Vec<u8>,
     /// Mail: which members; none: all.
@@ -93,7 +94,8 @@ impl Act for SaveDestination {
         }
         let version = sqlx::query_scalar!(
             "update destination
-             set name = $4, url = coalesce($5, url), member_ids = $6, version = version + 1, failure_count = 0, resting_until = null
+             set name = $4, url = coalesce($5, url), member_ids = $6,
+                 secret = case when kind = 'webhook' and $5 is not null then $8 else secret end, version = version + 1, failure_count = 0, resting_until = null
              where id = $1 and project_id = $2 and version = $3 and (kind = 'mail') = not $7
              returning version",
             self.id,
@@ -102,7 +104,8 @@ impl Act for SaveDestination {
             self.name,
             url,
             member_ids as Option<&[i64]>,
-            calls
+            calls,
+            self.secret
         )
         .fetch_optional(&mut **transaction)
         .await?;

@@ -136,7 +136,8 @@ pub(crate) async fn save(
     let kind = text(&fields, "kind").to_owned();
     // The same for a form that is sent twice: what is shown is what was kept.
     let secret = Sha256::digest(app.keys.secret_of(&format!("webhook {}", asked.command_id)));
-    let is_signed = id == 0 && kind == DestinationKind::Webhook.as_str();
+    let is_moved = id != 0 && !text(&fields, "url").is_empty();
+    let is_signed = (id == 0 || is_moved) && kind == DestinationKind::Webhook.as_str();
     let action = Action::SaveDestination(SaveDestination {
         id,
         kind,
@@ -149,7 +150,8 @@ pub(crate) async fn save(
     let ordered = order(&app, &visitor, &asked, action).await?;
     let done = if is_signed {
         let secret = base64::engine::general_purpose::STANDARD.encode(secret);
-        format!("Added. Its calls are signed with whsec_{secret} – it is shown this once.")
+        let what = if is_moved { "Saved" } else { "Added" };
+        format!("{what}. Its calls are signed with whsec_{secret} – it is shown this once.")
     } else {
         "Saved.".to_owned()
     };
