@@ -418,8 +418,14 @@ async fn settings_keys_and_members_of_a_project_are_its_managers() {
     let opened = scene.reader.open(Viewer::User(bob), project_id).await.unwrap().unwrap();
     assert!(opened.may_act() && !opened.may_manage());
 
-    let change =
-        ChangeProject { name: "Store".into(), retention_days: 30, rate_per_minute_max: Some(60), disabled: false };
+    let change = ChangeProject {
+        name: "Store".into(),
+        retention_days: 30,
+        rate_per_minute_max: Some(60),
+        disabled: false,
+        seen: String::new(),
+    };
+    let before = scene.reader.project_settings(&opened).await.unwrap().unwrap().seen();
     for actor in [bob, eve, NOBODY] {
         assert_eq!(scene.act_in(actor, project_id, change.clone()).await.status, CommandStatus::Denied);
         assert_eq!(scene.act_in(actor, project_id, CreateKey {}).await.status, CommandStatus::Denied);
@@ -430,6 +436,8 @@ async fn settings_keys_and_members_of_a_project_are_its_managers() {
     }
     assert_eq!(scene.act_in(ada, project_id, change.clone()).await.status, CommandStatus::Done);
     let never = ChangeProject { retention_days: 0, ..change };
+    let late = ChangeProject { retention_days: 7, seen: before, ..change.clone() };
+    assert_eq!(scene.act_in(ada, project_id, late.clone()).await.status, CommandStatus::Conflict, "a page of before");
     assert_eq!(scene.act_in(ada, project_id, never).await.status, CommandStatus::Invalid);
     let settings = scene.reader.project_settings(&opened).await.unwrap().unwrap();
     assert_eq!(
@@ -437,6 +445,8 @@ async fn settings_keys_and_members_of_a_project_are_its_managers() {
         ("Store", 30, Some(60))
     );
 
+    let now = ChangeProject { seen: settings.seen(), ..late };
+    assert_eq!(scene.act_in(ada, project_id, now).await.status, CommandStatus::Done);
     scene.act_in(ada, project_id, CreateKey {}).await;
     let keys = scene.reader.project_keys(&opened).await.unwrap();
     assert_eq!(keys.len(), 2);

@@ -57,6 +57,7 @@ pub use projects::{Opened, Project, ProjectCard, Viewer};
 pub use saved::{Feed, OpenedFeed, SavedSearch};
 pub use scrubbing::Scrubbing;
 pub use settings::ProjectSettings;
+pub(crate) use settings::seen_settings;
 pub use since::SincePage;
 pub use stats::{Bucket, BucketSize, Stage};
 

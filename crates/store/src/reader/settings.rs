@@ -23,6 +23,23 @@ pub struct ProjectSettings {
     pub created_at: OffsetDateTime,
 }
 
+impl ProjectSettings {
+    /// What stands for the settings that people change: a change says which ones it was made from.
+    pub fn seen(&self) -> String {
+        seen_settings(&self.name, self.retention_days, self.rate_per_minute_max, self.disabled)
+    }
+}
+
+/// What [`ProjectSettings::seen`] is made of.
+pub(crate) fn seen_settings(
+    name: &str,
+    retention_days: i32,
+    rate_per_minute_max: Option<i32>,
+    disabled: bool,
+) -> String {
+    format!("{retention_days} {} {disabled} {name}", rate_per_minute_max.unwrap_or_default())
+}
+
 impl Reader {
     /// The settings of a project; `None` when it was deleted since it was opened.
     pub async fn project_settings(&self, opened: &Opened) -> Result<Option<ProjectSettings>, ReadError> {

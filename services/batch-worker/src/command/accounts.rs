@@ -49,6 +49,7 @@ pub(super) fn change_project(asked: asked::ChangeProject) -> ChangeProject {
         retention_days: asked.retention_days,
         rate_per_minute_max: Some(asked.rate_per_minute_max).filter(|max| *max != 0),
         disabled: asked.disabled,
+        seen: asked.seen,
     }
 }
 

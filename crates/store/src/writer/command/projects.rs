@@ -5,6 +5,7 @@ use sqlx::{Postgres, Transaction};
 
 use super::organizations::revoke_made_tokens;
 use super::{Act, CommandStatus, Order, Outcome, note, role_in_organization, role_in_project};
+use crate::reader::seen_settings;
 use crate::{Role, StoreError, slug, token};
 
 /// Longest name of a project or an organization, in characters.
@@ -103,6 +104,9 @@ pub struct ChangeProject {
     pub rate_per_minute_max: Option<i32>,
     /// Whether gateways refuse everything.
     pub disabled: bool,
+    /// What stands for the settings that the person saw ([`ProjectSettings::seen`](crate::reader::ProjectSettings::seen)); empty:
+    /// whatever they are.
+    pub seen: String,
 }
 
 impl Act for ChangeProject {
@@ -122,6 +126,17 @@ impl Act for ChangeProject {
         }
         if self.rate_per_minute_max.is_some_and(|max| max < 1) {
             return Ok(Outcome::ended(CommandStatus::Invalid, "A limit is at least 1 notice a minute, or none."));
+        }
+        let found = sqlx::query!(
+            "select name, retention_days, rate_per_minute_max, disabled from project where id = $1 for no key update",
+            order.project_id
+        )
+        .fetch_one(&mut **transaction)
+        .await?;
+        let seen = seen_settings(&found.name, found.retention_days, found.rate_per_minute_max, found.disabled);
+        if !self.seen.is_empty() && self.seen != seen {
+            let told = "Somebody changed the settings meanwhile. Nothing was changed; look again.";
+            return Ok(Outcome::ended(CommandStatus::Conflict, told));
         }
         sqlx::query!(
             "update project set name = $2, retention_days = $3, rate_per_minute_max = $4, disabled = $5 where id = $1",

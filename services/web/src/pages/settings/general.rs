@@ -74,6 +74,7 @@ pub(crate) async fn change(
         retention_days: sent.number("retention_days"),
         rate_per_minute_max: sent.number("rate_per_minute_max"),
         disabled: sent.is_ticked("disabled"),
+        seen: sent.text("seen").to_owned(),
     });
     let ordered = order(&app, &visitor, &sent.asked(project_id), action).await?;
     Ok(ordered.lead_to(&app, &headers, &Section::General.address(project_id), "The settings are changed."))
