@@ -269,6 +269,7 @@ async fn who_makes_a_project_owns_its_organization_and_nobody_else_sees_it() {
     assert_eq!(scene.act(eve, theirs).await.status, CommandStatus::Denied);
     assert_eq!(scene.act(NOBODY, new_project("Mine")).await.status, CommandStatus::Denied);
     assert_eq!(scene.act(ada, new_project(" ")).await.status, CommandStatus::Invalid);
+    assert_eq!(scene.act(ada, new_project("Shop\0")).await.status, CommandStatus::Invalid);
     let again = scene.act(ada, CreateProject { organization_id: own[0].id, ..new_project("The Shop") }).await;
     let again = scene.reader.open(Viewer::User(ada), again.made_id).await.unwrap().unwrap();
     assert_eq!(again.slug(), "the-shop-2");
@@ -435,18 +436,18 @@ async fn settings_keys_and_members_of_a_project_are_its_managers() {
         );
     }
     assert_eq!(scene.act_in(ada, project_id, change.clone()).await.status, CommandStatus::Done);
-    let never = ChangeProject { retention_days: 0, ..change };
     let late = ChangeProject { retention_days: 7, seen: before, ..change.clone() };
     assert_eq!(scene.act_in(ada, project_id, late.clone()).await.status, CommandStatus::Conflict, "a page of before");
+    let never = ChangeProject { retention_days: 0, ..change };
     assert_eq!(scene.act_in(ada, project_id, never).await.status, CommandStatus::Invalid);
     let settings = scene.reader.project_settings(&opened).await.unwrap().unwrap();
     assert_eq!(
         (settings.name.as_str(), settings.retention_days, settings.rate_per_minute_max),
         ("Store", 30, Some(60))
     );
-
     let now = ChangeProject { seen: settings.seen(), ..late };
     assert_eq!(scene.act_in(ada, project_id, now).await.status, CommandStatus::Done);
+
     scene.act_in(ada, project_id, CreateKey {}).await;
     let keys = scene.reader.project_keys(&opened).await.unwrap();
     assert_eq!(keys.len(), 2);

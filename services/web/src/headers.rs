@@ -40,6 +40,16 @@ pub(crate) async fn secured(State(app): State<App>, request: Request, next: Next
     response
 }
 
+/// Refuses addresses with a NUL in them: no text of ours has one, and the database takes none.
+pub(crate) async fn readable(request: Request, next: Next) -> Response {
+    let is_readable = !request.uri().path_and_query().is_some_and(|path| path.as_str().contains("%00"));
+    if is_readable {
+        return next.run(request).await;
+    }
+    let refused = Rejection::BadRequest("There is a character in the address that no text has.".to_owned());
+    if request.uri().path().starts_with("/api/") { refused.problem() } else { refused.into_response() }
+}
+
 /// Counts and times every answer, by the address's pattern.
 pub(crate) async fn measured(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();

@@ -104,6 +104,7 @@ pub(crate) fn routes(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), headers::from_our_pages))
         .nest("/api/v1", api::routes())
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(from_fn(headers::readable))
         .layer(from_fn_with_state(app.clone(), headers::secured))
         .layer(from_fn(headers::measured))
         .with_state(app)

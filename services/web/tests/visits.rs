@@ -367,6 +367,7 @@ async fn the_api_says_what_is_wrong() {
         (&token, "/projects/1/stats?bucket=year", 400, "minute, hour or day"),
         (&token, "/projects/1/stats?bucket=minute&since=2020-01-01T00:00:00Z", 400, "buckets"),
         (&token, "/projects/1/nothing", 404, "nothing"),
+        (&token, "/projects/1/groups?query=a%00", 400, "no text has"),
     ] {
         let (found, problem) = site.api(token, path).await;
         assert_eq!(found.as_u16(), status, "{path}");
@@ -374,6 +375,8 @@ async fn the_api_says_what_is_wrong() {
         assert!(problem["detail"].as_str().unwrap().contains(part), "{path}: {problem}");
         assert!(problem["type"].is_string() && problem["title"].is_string());
     }
+    let page = site.signed_in("member@example.org").await.get("/projects/1/groups?query=a%00").await;
+    assert!(page.status == StatusCode::BAD_REQUEST && page.text.contains("no text has"), "{}", page.text);
 }
 
 #[tokio::test]

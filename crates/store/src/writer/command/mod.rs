@@ -171,8 +171,13 @@ impl Writer {
     }
 
     async fn execute_here(&self, order: &Order, act: &impl Act) -> Result<CommandResult, StoreError> {
+        let args = serde_json::to_value(act).map_err(StoreError::NotJson)?;
+        if has_nul(&args) {
+            let outcome = Outcome::ended(CommandStatus::Invalid, "There is a character in it that no text has.");
+            return Ok(CommandResult { outcome, lsn: String::new() });
+        }
         let mut transaction = self.pool.begin().await?;
-        let outcome = match record(&mut transaction, order, act).await? {
+        let outcome = match record(&mut transaction, order, act.kind(), &args).await? {
             Some(earlier) => earlier,
             None => {
                 let outcome = act.act(&mut transaction, order).await?;
@@ -196,20 +201,30 @@ impl Writer {
     }
 }
 
+/// Whether a text in there has a NUL, which PostgreSQL keeps nowhere.
+fn has_nul(args: &serde_json::Value) -> bool {
+    match args {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(items) => items.iter().any(has_nul),
+        serde_json::Value::Object(fields) => fields.values().any(has_nul),
+        _ => false,
+    }
+}
+
 /// Takes the command's id. `Some` is the result of the one that had it before: a repeat that comes while the first is
 /// still under way waits here for its end.
 async fn record(
     transaction: &mut Transaction<'_, Postgres>,
     order: &Order,
-    act: &impl Act,
+    kind: &str,
+    args: &serde_json::Value,
 ) -> Result<Option<Outcome>, StoreError> {
-    let args = serde_json::to_value(act).map_err(StoreError::NotJson)?;
     let is_new = sqlx::query!(
         "insert into command (id, actor_id, project_id, kind, args, status) values ($1, $2, $3, $4, $5, 'running') on conflict (id) do nothing",
         order.id,
         order.actor_id,
         order.project_id,
-        act.kind(),
+        kind,
         args,
     )
     .execute(&mut **transaction)
@@ -227,8 +242,8 @@ async fn record(
     .await?;
     let is_the_same = earlier.actor_id == order.actor_id
         && earlier.project_id == order.project_id
-        && earlier.kind == act.kind()
-        && earlier.args == args;
+        && earlier.kind == kind
+        && earlier.args == *args;
     if !is_the_same {
         return Ok(Some(Outcome::ended(CommandStatus::Denied, "This id belongs to another command.")));
     }
