@@ -162,6 +162,9 @@ impl Seen {
     }
 }
 
+/// Browsers drop cookies of more than 4,096 bytes, and with them what was to be told.
+const TOLD_BYTES_MAX: usize = 3_000;
+
 /// What is told once, on the page after a change.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
@@ -173,8 +176,20 @@ pub(crate) struct Told {
 impl Told {
     pub(crate) fn write(&self) -> String {
         // Cookie values must be plain: everything else travels as percent-encoding.
-        let text = percent_encoding::utf8_percent_encode(&self.text, percent_encoding::NON_ALPHANUMERIC);
-        format!("{}~{text}", if self.is_good { "good" } else { "bad" })
+        let mut kept = String::new();
+        for letter in self.text.chars() {
+            let encoded = percent_encoding::utf8_percent_encode(
+                letter.encode_utf8(&mut [0; 4]),
+                percent_encoding::NON_ALPHANUMERIC,
+            )
+            .to_string();
+            if kept.len() + encoded.len() > TOLD_BYTES_MAX {
+                kept.push_str("%E2%80%A6"); // …
+                break;
+            }
+            kept.push_str(&encoded);
+        }
+        format!("{}~{kept}", if self.is_good { "good" } else { "bad" })
     }
 
     fn read(value: &str) -> Option<Told> {
@@ -211,5 +226,20 @@ impl Theme {
 
     pub(crate) fn of(keys: &Keys, headers: &HeaderMap) -> Theme {
         keys.read(headers, THEME).map(|value| Theme::parse(&value)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_told_however_long_it_is() {
+        for text in ["short", &"ä".repeat(5_000), &"💥".repeat(5_000)] {
+            let written = Told { is_good: false, text: text.to_owned() }.write();
+            assert!(written.len() < 3_100, "{}", written.len());
+            let read = Told::read(&written).map(|told| told.text).unwrap_or_default();
+            assert!(text.starts_with(read.trim_end_matches('…')) && read.len() > 4, "{read}");
+        }
     }
 }

@@ -207,7 +207,7 @@ pub(crate) async fn sign_out(
         return Err(Rejection::ForeignForm);
     }
     let mut jar = app.keys.jar(&headers);
-    for name in [SESSION, SEEN, TOLD, VISIT] {
+    for name in [SESSION, HALF, SEEN, TOLD, VISIT] {
         jar = jar.remove(Cookie::build(name).path("/").build());
     }
     Ok((jar, Redirect::to("/sign-in")).into_response())
