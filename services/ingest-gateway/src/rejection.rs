@@ -53,6 +53,19 @@ pub(crate) enum Client {
     Plain,
 }
 
+impl Client {
+    /// Who asks for an address that is none, as far as it tells: a client that cannot read a refusal logs that instead.
+    pub(crate) fn by_address(path: &str) -> Client {
+        let mut segments = path.trim_start_matches('/').split('/');
+        match (segments.next(), segments.next()) {
+            (Some("api"), Some("v3" | "v4" | "v5")) => Client::Airbrake,
+            (Some("api"), Some(_)) => Client::Sentry,
+            (Some("v1"), Some(_)) => Client::Honeybadger,
+            _ => Client::Plain,
+        }
+    }
+}
+
 /// Why a request was refused.
 #[derive(Debug)]
 pub(crate) enum Rejection {

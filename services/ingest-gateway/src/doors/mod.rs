@@ -220,6 +220,7 @@ impl Door<'_> {
             | Door::HoneybadgerCheckIn(_) => Client::Honeybadger,
             Door::RollbarItem | Door::RollbarDeploy | Door::RollbarDeployUpdate(_) => Client::Rollbar,
             Door::BugsnagEvents | Door::BugsnagSessions | Door::BugsnagBuild => Client::Bugsnag,
+            Door::Nowhere => Client::by_address(parts.uri.path()),
             _ => Client::Plain,
         }
     }

@@ -82,6 +82,12 @@ async fn everybody_else_is_refused_in_plain_words() {
     let nowhere = gateway.send("POST", "/nothing/here", &[], b"x").await;
     assert_eq!(nowhere.status, 404);
     assert!(nowhere.header("content-type").unwrap().starts_with("text/plain"));
+    for (target, field) in [("/api/v3/nothing", "message"), ("/api/1/nothing/", "detail"), ("/v1/nothing", "error")] {
+        let nowhere = gateway.send("POST", target, &[], b"x").await;
+        assert_eq!(nowhere.status, 404, "{target}: {nowhere:?}");
+        let told: serde_json::Value = serde_json::from_str(&nowhere.body).unwrap();
+        assert!(told[field].is_string(), "{target}: its clients read `{field}`: {told}");
+    }
     for form in ["", "api_key=nobody&deploy[rails_env]=production"] {
         let refused = gateway.send("POST", "/deploys.txt", &[], form.as_bytes()).await;
         assert_eq!(refused.status, 422, "{refused:?}");
