@@ -93,7 +93,7 @@ pub struct Config {
     #[arg(long, env = "CROAK_BODY_PAUSE_MAX_MS", default_value_t = 10_000)]
     pub body_pause_max_ms: u64,
 
-    /// Time for a request's whole body, in milliseconds.
+    /// Time for a request's whole body, in milliseconds. A long one gets more for what has arrived, a second for 64 KiB, and at most four times this.
     #[arg(long, env = "CROAK_BODY_WITHIN_MS", default_value_t = 30_000)]
     pub body_within_ms: u64,
 

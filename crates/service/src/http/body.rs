@@ -10,12 +10,21 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-/// A request's body. Reading it fails when a pause in it, or the whole of it, takes too long.
+/// Bytes a second that a body may take the time for which it has: a slow line is not a client that drips.
+const BYTES_PER_S_MIN: f64 = 64.0 * 1024.0;
+
+/// How many times the time for a body a long one may take on a slow line.
+const LONGER_MAX: u32 = 4;
+
+/// A request's body. Reading it fails when a pause in it, or the whole of it, takes too long. What has arrived earns it time, so that
+/// megabytes get through a slow line.
 pub struct Body {
     incoming: Incoming,
     pause_max: Duration,
-    /// When the body must be complete.
+    /// When the body must be complete, as far as it has come.
     by: Instant,
+    /// When it must be complete, however long it is.
+    by_at_last: Instant,
     /// Made only when the body does not come in one piece with its head.
     alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -39,7 +48,8 @@ pub enum BodyError {
 
 impl Body {
     pub(super) fn new(incoming: Incoming, pause_max: Duration, within: Duration) -> Body {
-        Body { incoming, pause_max, by: Instant::now() + within, alarm: None }
+        let now = Instant::now();
+        Body { incoming, pause_max, by: now + within, by_at_last: now + within * LONGER_MAX, alarm: None }
     }
 
     /// The length that the client announced.
@@ -105,6 +115,8 @@ impl http_body::Body for Body {
                 if Instant::now() > self.by {
                     return Poll::Ready(Some(Err(BodyError::TimedOut)));
                 }
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.by = (self.by + Duration::from_secs_f64(bytes as f64 / BYTES_PER_S_MIN)).min(self.by_at_last);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::BrokenOff(error)))),

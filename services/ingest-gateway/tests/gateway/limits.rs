@@ -129,6 +129,19 @@ async fn slow_senders_are_let_go_and_patient_ones_kept() {
     assert!(refused.starts_with("HTTP/1.1 408 "), "{refused}");
     drip.abort();
 
+    // What is long and comes steadily, as on a slow line, has more time.
+    let steady = xml_notice().replace("card declined", &"no funds ".repeat(15_000));
+    let mut slow_line = connect().await;
+    let head = format!("POST {XML_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", steady.len());
+    slow_line.write_all(head.as_bytes()).await.unwrap();
+    let began = Instant::now();
+    for piece in steady.as_bytes().chunks(steady.len() / 14) {
+        slow_line.write_all(piece).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(answer(&mut slow_line).await.unwrap().status, 200);
+    assert!(began.elapsed() > Duration::from_millis(1_200), "longer than the time for a whole body");
+
     // Between two requests a connection may rest for longer than a head may take.
     let mut patient = connect().await;
     for _ in 0..2 {
