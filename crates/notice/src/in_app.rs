@@ -161,15 +161,21 @@ fn is_of_jvm(frame: &Frame) -> bool {
     !has_file(frame) || extension(frame).is_some_and(|extension| JVM_EXTENSIONS.contains(&extension))
 }
 
-/// Whether a build without the paths of its machine has the file of a library of Go for this: `github.com/gin-gonic/gin@v1.9.1/context.go`,
-/// `net/http/server.go`. A program of the same name as a package has other functions in it.
+/// Whether the file is of a library of Go: `github.com/gin-gonic/gin@v1.9.1/context.go`, `net/http/server.go` of a build without the paths of its
+/// machine, `/root/sdk/go1.22.1/src/net/http/server.go`. A program of the same name as a package has other functions in it.
 fn is_of_go_library(file: &str, function: &str) -> bool {
     let Some((folder, _)) = file.strip_suffix(".go").and_then(|path| path.rsplit_once('/')) else { return false };
     if folder.split('/').any(|folder| place::without_go_version(folder).is_some()) {
         return true;
     }
+    let folder = folder.rsplit_once("/src/").filter(|(above, _)| is_go_root(above)).map_or(folder, |(_, below)| below);
     let is_its_package = |package| package == folder || folder.rsplit('/').next() == Some(package);
     GO_PACKAGES.contains(&folder) && go_package(function).is_none_or(is_its_package)
+}
+
+/// Where Go is, whichever version and whoever has put it there.
+fn is_go_root(path: &str) -> bool {
+    path.split('/').any(|folder| folder.eq_ignore_ascii_case("go") || folder.starts_with("go1."))
 }
 
 /// `net/http.HandlerFunc.ServeHTTP` → `net/http`; some clients leave it out: `HandlerFunc.ServeHTTP`, `(*conn).serve`, `gopanic`.
@@ -249,6 +255,8 @@ mod tests {
         assert!(verdict("log/main.go", "main.main", None), "a module of the name of a package");
         assert!(verdict("[PROJECT_ROOT]/log/log.go", "log.Print", None));
         assert!(verdict("github.com/acme/shop/cart.go", "github.com/acme/shop.Charge", None));
+        assert!(verdict("/home/ann/go/src/shop/log/log.go", "shop/log.Print", None));
+        assert!(verdict("/build/shop/src/log/log.go", "shop/src/log.Print", None));
         assert!(verdict("reactor.js", "reactor.start", None));
         assert!(verdict("SourceFile", "a.b.c.a", None));
     }
@@ -287,6 +295,9 @@ mod tests {
             ("net/http/server.go", "HandlerFunc.ServeHTTP"),
             ("net/http/server.go", "(*conn).serve"),
             ("github.com/gin-gonic/gin@v1.9.1/context.go", "github.com/gin-gonic/gin.(*Context).Next"),
+            ("/root/sdk/go1.22.1/src/runtime/panic.go", "gopanic"),
+            ("/opt/hostedtoolcache/go/1.22.1/x64/src/net/http/server.go", "http.HandlerFunc.ServeHTTP"),
+            ("C:/Program Files/Go/src/runtime/panic.go", "runtime.gopanic"),
             ("golang.org/x/sync@v0.7.0/errgroup/errgroup.go", "golang.org/x/sync/errgroup.(*Group).Go.func1"),
         ] {
             assert!(!verdict(file, function, None), "{function} in {file}");
