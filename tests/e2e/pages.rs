@@ -88,6 +88,53 @@ async fn changed(browser: &Browser, before: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_keyboard_is_enough() {
+    let croak = Installation::running().await;
+    for class in ["Shop::A", "Shop::B", "Shop::C", "Shop::D"] {
+        let notice = XmlNotice { class: class.into(), message: "broken".into(), ..XmlNotice::default() };
+        wire::exchange(croak.gateway_address(), &notice.request()).await.expect("an answer");
+    }
+    croak.drained(4, Duration::from_secs(10)).await;
+    let browser = Browser::start(Scripts::On).await;
+    browser.view(Size::WIDE, Scheme::Light).await;
+    browser.sign_in(croak.web_address()).await;
+    browser.open(&format!("http://{}/projects/1/groups", croak.web_address())).await;
+    browser.element("table.groups tbody tr:nth-child(4)").await;
+
+    // Ticked, and changed together.
+    for key in ["j", "x", "j", "x", "r"] {
+        browser.press(key).await;
+    }
+    browser.shows("main", "2 groups resolved.").await;
+    browser.element("table.groups").await;
+    assert!(!browser.has("table.groups tbody tr:nth-child(3)").await, "two are left");
+    // What j and k have come to, without a tick.
+    for key in ["j", "j", "k", "m"] {
+        browser.press(key).await;
+    }
+    browser.shows("main", "1 group muted.").await;
+    browser.press("/").await;
+    assert_eq!(browser.focused().await, "input", "/ leads to the search");
+    // Escape leads out of it.
+    browser.press("\u{e00c}").await;
+    browser.press("j").await;
+    browser.press("\u{e007}").await;
+    browser.element("article.notice").await;
+    browser.press("a").await;
+    assert_eq!(browser.focused().await, "select", "a leads to whom it is assigned");
+    browser.press("\u{e00c}").await;
+    browser.press("r").await;
+    browser.shows(".group-head .chip", "resolved").await;
+    assert_eq!(browser.console_errors().await, Vec::<String>::new());
+    browser.close().await;
+    let states: Vec<String> = sqlx::query_scalar("select state from grp order by state")
+        .fetch_all(&croak.pool())
+        .await
+        .expect("states can be read");
+    assert_eq!(states, ["muted", "resolved", "resolved", "resolved"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_a_telephone_and_can_be_used_by_everybody_in_light_and_dark() {
     let croak = Installation::running().await;
     let stops = tour::prepare(&croak).await;

@@ -162,6 +162,18 @@ impl Browser {
         self.element(css).await.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
+    /// Presses keys where the focus is.
+    pub async fn press(&self, keys: &str) {
+        let focused = self.client.active_element().await.expect("something has the focus");
+        focused.send_keys(keys).await.unwrap_or_else(|error| panic!("pressing {keys}: {error}"));
+    }
+
+    /// What kind of element has the focus.
+    pub async fn focused(&self) -> String {
+        let focused = self.client.active_element().await.expect("something has the focus");
+        focused.tag_name().await.expect("an element has a name")
+    }
+
     /// The text that an element shows.
     pub async fn text(&self, css: &str) -> String {
         self.element(css).await.text().await.unwrap_or_else(|error| panic!("{css}: {error}"))
