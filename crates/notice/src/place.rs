@@ -85,6 +85,9 @@ pub(crate) fn without_deploy_root(path: &str) -> &str {
 /// `[GEM_ROOT]/gems/rack-2.2.3/lib/rack.rb` → `[GEM_ROOT]/gems/rack/lib/rack.rb`
 pub(crate) fn without_versions(path: &str) -> Option<String> {
     let mut changed = false;
+    if !path.contains(['-', '@']) {
+        return None;
+    }
     let parts: Vec<&str> = path
         .split('/')
         .map(|part| {
@@ -101,8 +104,9 @@ pub(crate) fn without_versions(path: &str) -> Option<String> {
 
 /// `gin@v1.9.1` → `gin`
 pub(crate) fn without_go_version(folder: &str) -> Option<&str> {
-    let (name, version) = folder.split_once("@v")?;
-    (!name.is_empty() && version.starts_with(|first: char| first.is_ascii_digit())).then_some(name)
+    let (name, version) = folder.split_once('@')?;
+    let is_version = matches!(version.as_bytes(), [b'v', b'0'..=b'9', ..]);
+    (!name.is_empty() && is_version).then_some(name)
 }
 
 fn is_version(text: &str) -> bool {
