@@ -6,7 +6,7 @@ with old as (
     cross join lateral (
         select c.project_id, c.lane, c.last_id, c.id, c.last_at
         from chunk c
-        where c.project_id = p.id and c.last_at < ((now() at time zone 'utc')::date - p.retention_days)::timestamp at time zone 'utc'
+        where c.project_id = p.id and c.last_at < ((now() at time zone 'utc')::date - kept_days(p))::timestamp at time zone 'utc'
         order by c.lane, c.last_id
         limit $1
     ) c

@@ -168,7 +168,7 @@ impl Housekeeper {
     /// Retention: drops the days that no project needs any more, then deletes what projects with a shorter one do not need.
     pub async fn expire(&mut self, turn: Turn) -> Result<Expired, StoreError> {
         let longest = sqlx::query_scalar!(
-            r#"select coalesce(max(retention_days), 90) as "longest!" from project where deleted_at is null"#
+            r#"select coalesce(max(kept_days(project)), 90) as "longest!" from project where deleted_at is null"#
         )
         .fetch_one(&mut self.connection)
         .await?;
@@ -263,10 +263,10 @@ impl Housekeeper {
 /// One slice of the attachments that their projects no longer need, and of their parts. `$1` is the most rows.
 const EXPIRE_ATTACHMENTS: &str = "delete from attachment where (project_id, id) in (select a.project_id, a.id from project p
     cross join lateral (select a.project_id, a.id from attachment a where a.project_id = p.id
-        and a.at < ((now() at time zone 'utc')::date - p.retention_days)::timestamp at time zone 'utc' order by a.at limit $1) a
+        and a.at < ((now() at time zone 'utc')::date - kept_days(p))::timestamp at time zone 'utc' order by a.at limit $1) a
     where p.deleted_at is null limit $1)";
 const EXPIRE_ATTACHMENT_PARTS: &str = "delete from attachment_part d using (select a.* from project p
     cross join lateral (select a.project_id, a.upload, a.part, a.at from attachment_part a where a.project_id = p.id
-        and a.at < ((now() at time zone 'utc')::date - p.retention_days)::timestamp at time zone 'utc' order by a.upload, a.part limit $1) a
+        and a.at < ((now() at time zone 'utc')::date - kept_days(p))::timestamp at time zone 'utc' order by a.upload, a.part limit $1) a
     where p.deleted_at is null limit $1) old
     where d.project_id = old.project_id and d.upload = old.upload and d.part = old.part and d.at = old.at";

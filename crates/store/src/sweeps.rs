@@ -123,7 +123,7 @@ const FINISHED: [&str; 16] = [
     // What the index has of days whose notices are gone.
     "delete from client_id_index where ctid in (select i.ctid from project p cross join generate_series(0, 255) b
      cross join lateral (select i.ctid from client_id_index i where i.project_id = p.id and i.bucket = b::smallint
-         and i.day < (now() at time zone 'utc')::date - p.retention_days limit $1) i limit $1)",
+         and i.day < (now() at time zone 'utc')::date - kept_days(p) limit $1) i limit $1)",
 ];
 
 /// One slice of what uploads leave. `$1` is how many days it is kept, `$2` the most rows. A bundle goes after its files, so that no slice is

@@ -405,6 +405,38 @@ async fn roles_are_given_by_those_who_may_and_an_owner_is_left() {
 }
 
 #[tokio::test]
+async fn a_retention_that_becomes_shorter_holds_a_day_later() {
+    let scene = Scene::new().await;
+    let (ada, _, project_id) = acme(&scene).await;
+    let kept =
+        async || scene.database.number("select kept_days(p)::bigint from project p order by id desc limit 1").await;
+    let keep = async |retention_days| {
+        let (name, seen) = ("Shop".to_owned(), String::new());
+        let change = ChangeProject { name, retention_days, rate_per_minute_max: None, disabled: false, seen };
+        assert_eq!(scene.act_in(ada, project_id, change).await.status, CommandStatus::Done);
+    };
+    let a_day_later = async || {
+        sqlx::query("update project set kept_before_until = kept_before_until - interval '1 day'")
+            .execute(&scene.database.pool)
+            .await
+            .unwrap();
+    };
+    keep(365).await;
+    assert_eq!(kept().await, 365, "longer at once");
+    keep(30).await;
+    keep(30).await;
+    assert_eq!(kept().await, 365);
+    keep(60).await;
+    assert_eq!(kept().await, 365);
+    a_day_later().await;
+    assert_eq!(kept().await, 60);
+    keep(10).await;
+    assert_eq!(kept().await, 60, "what is gone by now does not count any more");
+    keep(100).await;
+    assert_eq!(kept().await, 100);
+}
+
+#[tokio::test]
 async fn settings_keys_and_members_of_a_project_are_its_managers() {
     let scene = Scene::new().await;
     let (ada, acme, project_id) = acme(&scene).await;

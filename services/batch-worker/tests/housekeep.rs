@@ -54,6 +54,10 @@ async fn bodies_go_by_their_projects_retention_and_the_counts_stay() {
     bench
         .run("update project set retention_days = 4 where id = 1; update project set retention_days = 1 where id = 2")
         .await;
+    // As it was until a moment ago, for a day.
+    bench.run("update project set kept_before_days = 90, kept_before_until = now() + interval '1 day'").await;
+    assert_eq!(housekeeper.expire(Turn::WHOLE).await.unwrap().notices, 0);
+    bench.run("update project set kept_before_until = now()").await;
     let expired = housekeeper.expire(Turn::WHOLE).await.unwrap();
     assert_eq!(expired.notices, 1 + 1 + 3);
     assert_eq!(bench.number("select sum(notice_count)::bigint from chunk where project_id = 1").await, 5);

@@ -18,6 +18,9 @@ pub struct ProjectSettings {
     pub rate_per_minute_max: Option<i32>,
     /// Days that bodies are kept.
     pub retention_days: i32,
+    /// Days that they are still kept, until [`Self::kept_before_until`], since the retention became shorter.
+    pub kept_before_days: Option<i32>,
+    pub kept_before_until: Option<OffsetDateTime>,
     /// Whether gateways refuse everything.
     pub disabled: bool,
     pub created_at: OffsetDateTime,
@@ -45,7 +48,10 @@ impl Reader {
     pub async fn project_settings(&self, opened: &Opened) -> Result<Option<ProjectSettings>, ReadError> {
         let settings = sqlx::query_as!(
             ProjectSettings,
-            "select p.name, p.slug, o.name as organization, p.grouping, p.rate_per_minute_max, p.retention_days, p.disabled, p.created_at
+            "select p.name, p.slug, o.name as organization, p.grouping, p.rate_per_minute_max, p.retention_days, p.disabled,
+                 p.created_at,
+                 case when p.kept_before_until > now() then p.kept_before_days end as kept_before_days,
+                 case when p.kept_before_until > now() then p.kept_before_until end as kept_before_until
              from project p join organization o on o.id = p.organization_id where p.id = $1",
             opened.id()
         )

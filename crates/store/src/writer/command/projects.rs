@@ -45,6 +45,10 @@ impl Act for CreateProject {
             let told = "Projects are made by owners and admins of the organization.";
             return Ok(Outcome::ended(CommandStatus::Denied, told));
         }
+        // Whoever makes one waits for whoever makes another, and counts after that.
+        sqlx::query!("select id from organization where id = $1 for no key update", organization_id)
+            .fetch_optional(&mut **transaction)
+            .await?;
         let project_count = sqlx::query_scalar!(
             r#"select count(*) as "count!" from project where organization_id = $1 and deleted_at is null"#,
             organization_id
@@ -138,21 +142,34 @@ impl Act for ChangeProject {
             let told = "Somebody changed the settings meanwhile. Nothing was changed; look again.";
             return Ok(Outcome::ended(CommandStatus::Conflict, told));
         }
-        sqlx::query!(
-            "update project set name = $2, retention_days = $3, rate_per_minute_max = $4, disabled = $5 where id = $1",
+        // What a shorter retention takes away does not come back: it holds a day later.
+        let waits = sqlx::query_scalar!(
+            r#"update project p set
+                   name = $2, retention_days = $3, rate_per_minute_max = $4, disabled = $5,
+                   kept_before_days = case
+                       when $3 = p.retention_days then p.kept_before_days when $3 < kept_days(p) then kept_days(p) end,
+                   kept_before_until = case
+                       when $3 = p.retention_days then p.kept_before_until when $3 < kept_days(p) then now() + interval '1 day' end
+               where id = $1
+               returning coalesce(kept_before_until > now(), false) as "waits!""#,
             order.project_id,
             name,
             self.retention_days,
             self.rate_per_minute_max,
             self.disabled
         )
-        .execute(&mut **transaction)
+        .fetch_one(&mut **transaction)
         .await?;
         let limit = self.rate_per_minute_max.map_or_else(|| "none".to_owned(), |max| max.to_string());
         let takes = if self.disabled { "takes nothing" } else { "takes notices" };
         let about = format!("{name}: kept {} days, limit {limit}, {takes}", self.retention_days);
         note(transaction, order, Some(organization_id), "project.changed", &about).await?;
-        Ok(Outcome::done("The settings are changed."))
+        let told = if waits {
+            "The settings are changed. What is kept too long by now goes tomorrow; until then it can be thought over."
+        } else {
+            "The settings are changed."
+        };
+        Ok(Outcome::done(told))
     }
 }
 
@@ -204,6 +221,10 @@ impl Act for CreateKey {
             Ok(organization_id) => organization_id,
             Err(outcome) => return Ok(outcome),
         };
+        // Whoever makes one waits for whoever makes another, and counts after that.
+        sqlx::query!("select id from project where id = $1 for no key update", order.project_id)
+            .fetch_optional(&mut **transaction)
+            .await?;
         let key_count = sqlx::query_scalar!(
             r#"select count(*) as "count!" from project_key where project_id = $1 and revoked_at is null"#,
             order.project_id

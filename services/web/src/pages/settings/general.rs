@@ -25,6 +25,7 @@ struct General<'a> {
     settings: ProjectSettings,
     project_id: i64,
     rate_max: Option<String>,
+    kept_before: Option<(i32, String)>,
     created: String,
     may_manage: bool,
     may_delete: bool,
@@ -49,6 +50,7 @@ pub(crate) async fn page(
     let body = rendered(&General {
         project_id,
         rate_max: settings.rate_per_minute_max.map(|max| grouped(max.into())),
+        kept_before: settings.kept_before_days.zip(settings.kept_before_until.map(times::exact)),
         created: times::exact(settings.created_at),
         settings,
         may_manage: opened.may_manage(),
@@ -77,7 +79,8 @@ pub(crate) async fn change(
         seen: sent.text("seen").to_owned(),
     });
     let ordered = order(&app, &visitor, &sent.asked(project_id), action).await?;
-    Ok(ordered.lead_to(&app, &headers, &Section::General.address(project_id), "The settings are changed."))
+    let told = ordered.told();
+    Ok(ordered.lead_to(&app, &headers, &Section::General.address(project_id), &told))
 }
 
 pub(crate) async fn delete(
