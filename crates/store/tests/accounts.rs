@@ -405,6 +405,31 @@ async fn roles_are_given_by_those_who_may_and_an_owner_is_left() {
 }
 
 #[tokio::test]
+async fn two_owners_who_go_at_once_do_not_both_go() {
+    let scene = Scene::new().await;
+    let (ada, acme, _) = acme(&scene).await;
+    scene.act(ada, invite(acme, "bob@example.org", Role::Owner)).await;
+    let link = scene.links("bob@example.org").await.pop().unwrap();
+    let bob = scene.act(NOBODY, accept(&link, "$argon2id$x")).await.made_id;
+    let mut holds = scene.database.pool.begin().await.unwrap();
+    sqlx::query("select from organization where id = $1 for update").bind(acme).execute(&mut *holds).await.unwrap();
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let let_go = async {
+        for _ in 0..100 {
+            if scene.database.number(waits).await == 2 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        holds.commit().await.unwrap();
+    };
+    let (one, other, ()) = tokio::join!(scene.act(ada, DeleteAccount {}), scene.act(bob, DeleteAccount {}), let_go);
+    let stays = [one, other].iter().filter(|outcome| outcome.status == CommandStatus::Invalid).count();
+    assert_eq!(stays, 1);
+    assert_eq!(scene.database.number("select count(*) from organization_member where role = 'owner'").await, 1);
+}
+
+#[tokio::test]
 async fn a_retention_that_becomes_shorter_holds_a_day_later() {
     let scene = Scene::new().await;
     let (ada, _, project_id) = acme(&scene).await;

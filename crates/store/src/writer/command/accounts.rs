@@ -365,6 +365,15 @@ impl Act for DeleteAccount {
     }
 
     async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        // One change of an organization's owners at a time: two of them must not both go because there is the other. What is asked
+        // after this lock is as whoever had it left it.
+        sqlx::query!(
+            "select o.id from organization_member mine join organization o on o.id = mine.organization_id
+             where mine.user_id = $1 and mine.role = 'owner' order by o.id for update of o",
+            order.actor_id
+        )
+        .fetch_all(&mut **transaction)
+        .await?;
         let owned = sqlx::query!(
             r#"select o.id, o.name,
                    exists (select from organization_member m where m.organization_id = o.id and m.user_id <> $1) as "has_others!",
@@ -373,7 +382,7 @@ impl Act for DeleteAccount {
                where mine.user_id = $1 and mine.role = 'owner'
                    and not exists (select from organization_member m
                        where m.organization_id = o.id and m.user_id <> $1 and m.role = 'owner')
-               order by o.id for update of o"#,
+               order by o.id"#,
             order.actor_id
         )
         .fetch_all(&mut **transaction)
