@@ -9,7 +9,7 @@ select r.id, r.project_id, r.name, r.digest_minutes, r.destination_ids,
         where a.rule_id = r.id and a.told_as = 'together' and a.told_at > now() - $1 * interval '1 second')::float8 as together_s,
     coalesce(case
         when r.quiet_from < r.quiet_until then there.minute >= r.quiet_from and there.minute < r.quiet_until
-        else there.minute >= r.quiet_from or there.minute < r.quiet_until
+        when r.quiet_from > r.quiet_until then there.minute >= r.quiet_from or there.minute < r.quiet_until
     end, false) as "is_quiet!"
 from (
     select rule_id, count(*) as alert_count, min(id) as oldest_id, max(id) as newest_id
@@ -19,7 +19,6 @@ from (
 join alert oldest on oldest.rule_id = pending.rule_id and oldest.id = pending.oldest_id
 join alert_rule r on r.id = pending.rule_id
 join project p on p.id = r.project_id
-cross join lateral (
-    select (extract(hour from now() at time zone r.time_zone) * 60 + extract(minute from now() at time zone r.time_zone))::int as minute
-) there
+cross join lateral (select minute_of_day(now(), r.time_zone) as minute) there
+where r.enabled and p.deleted_at is null
 order by r.id

@@ -110,9 +110,9 @@ async fn a_delivery_is_claimed_by_one_rests_after_a_failure_and_keeps_its_id() {
         .unwrap();
     let minute = Duration::from_secs(60);
 
-    let claimed = scene.writer.claim_deliveries(10, minute).await.unwrap();
+    let claimed = scene.writer.claim_deliveries(10, 10, minute).await.unwrap();
     assert_eq!(claimed.len(), 1, "one at a time to a destination");
-    assert!(scene.writer.claim_deliveries(10, minute).await.unwrap().is_empty(), "while one is under way");
+    assert!(scene.writer.claim_deliveries(10, 10, minute).await.unwrap().is_empty(), "while one is under way");
 
     let failed = AttemptReport {
         ended: Attempted::Again(Duration::ZERO),
@@ -121,11 +121,11 @@ async fn a_delivery_is_claimed_by_one_rests_after_a_failure_and_keeps_its_id() {
         took: Duration::ZERO,
     };
     scene.writer.finish_delivery(&claimed[0], &failed, minute).await.unwrap();
-    assert!(scene.writer.claim_deliveries(10, minute).await.unwrap().is_empty(), "while the destination rests");
+    assert!(scene.writer.claim_deliveries(10, 10, minute).await.unwrap().is_empty(), "while the destination rests");
 
     sqlx::raw_sql("update destination set resting_until = now()").execute(&scene.database.pool).await.unwrap();
     let mut ended = Vec::new();
-    while let Some(delivery) = scene.writer.claim_deliveries(10, minute).await.unwrap().pop() {
+    while let Some(delivery) = scene.writer.claim_deliveries(10, 10, minute).await.unwrap().pop() {
         let good =
             AttemptReport { ended: Attempted::Delivered, status: Some(200), told: String::new(), took: Duration::ZERO };
         scene.writer.finish_delivery(&delivery, &good, minute).await.unwrap();
@@ -150,9 +150,82 @@ async fn a_claim_that_ran_out_is_sent_again() {
     .execute(&scene.database.pool)
     .await
     .unwrap();
-    let first = scene.writer.claim_deliveries(1, Duration::ZERO).await.unwrap();
-    let second = scene.writer.claim_deliveries(1, Duration::ZERO).await.unwrap();
+    let first = scene.writer.claim_deliveries(1, 10, Duration::ZERO).await.unwrap();
+    let second = scene.writer.claim_deliveries(1, 10, Duration::ZERO).await.unwrap();
     assert_eq!((first[0].id, first[0].attempt, second[0].attempt), (second[0].id, 1, 2));
+
+    let delivered =
+        AttemptReport { ended: Attempted::Delivered, status: Some(200), told: String::new(), took: Duration::ZERO };
+    let failed = AttemptReport { ended: Attempted::Again(Duration::ZERO), status: None, ..delivered.clone() };
+    scene.writer.finish_delivery(&second[0], &delivered, Duration::from_secs(60)).await.unwrap();
+    scene.writer.finish_delivery(&first[0], &failed, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(scene.database.number("select count(*) from outbox where done_at is not null").await, 1);
+    assert_eq!(scene.database.number("select count(*) from destination where failure_count > 0").await, 0);
+}
+
+#[tokio::test]
+async fn a_project_has_few_calls_under_way_and_who_waits_for_longest_is_next() {
+    let scene = Scene::new().await;
+    let admin = Admin::connect(&scene.database.url).await.unwrap();
+    admin.create_project(NewProject { id: Some(2), name: "Other".into(), ..NewProject::default() }).await.unwrap();
+    sqlx::raw_sql(
+        "insert into destination (project_id, kind, name, url, secret)
+         select case when n <= 6 then 1 else 2 end, 'webhook', n::text, 'https://example.org/', 'x' from generate_series(1, 7) n;
+         insert into outbox (destination_id, project_id, kind, body, due_at)
+         select id, project_id, 'group.new', '{}', now() - (20 - name::int) * interval '1 minute'
+         from destination where kind = 'webhook'",
+    )
+    .execute(&scene.database.pool)
+    .await
+    .unwrap();
+    let minute = Duration::from_secs(60);
+    let first = scene.writer.claim_deliveries(3, 4, minute).await.unwrap();
+    assert_eq!(first.len(), 3);
+    let second = scene.writer.claim_deliveries(10, 4, minute).await.unwrap();
+    assert_eq!(second.len(), 2, "the fourth of one project, and the other's");
+    let claimed = "select count(*) from outbox o join destination d on d.id = o.destination_id
+         where o.claimed_until is not null and d.name in ('1', '2', '3', '4', '7')";
+    assert_eq!(scene.database.number(claimed).await, 5);
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_found_without_looking_at_what_waits() {
+    let scene = Scene::new().await;
+    let admin = Admin::connect(&scene.database.url).await.unwrap();
+    let hook = admin.create_destination(1, DestinationKind::Webhook, None, Some("https://example.org/")).await.unwrap();
+    sqlx::query(
+        "insert into outbox (destination_id, project_id, kind, body) select $1, 1, 'group.new', '{}' from generate_series(1, 50000)",
+    )
+    .bind(hook.id)
+    .execute(&scene.database.pool)
+    .await
+    .unwrap();
+    sqlx::raw_sql("vacuum analyze outbox").execute(&scene.database.pool).await.unwrap();
+    let claim =
+        include_str!("../queries/claim_deliveries.sql").replace("$1", "16").replace("$2", "0").replace("$3", "4");
+    let explain = format!("explain (analyze, buffers, format json) {claim}");
+    let plan: serde_json::Value =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_one(&scene.database.pool).await.unwrap();
+    let blocks = |name: &str| plan[0]["Plan"][name].as_i64().unwrap();
+    let looked_at = blocks("Shared Hit Blocks") + blocks("Shared Read Blocks");
+    assert!(looked_at < 200, "{looked_at} blocks for one claim: {plan:#}");
+    assert_eq!(scene.database.number("select count(*) from outbox where attempt = 1").await, 1);
+}
+
+#[tokio::test]
+async fn mails_of_accounts_leave_before_those_of_alerts() {
+    let scene = Scene::new().await;
+    sqlx::raw_sql(
+        "insert into destination (project_id, kind, name) values (1, 'mail', 'm');
+         insert into outbox (destination_id, recipient, project_id, kind, body, due_at)
+         select id, 'a@example.org', 1, 'group.new', '{}', now() - interval '1 hour' from destination where name = 'm';
+         insert into outbox (recipient, kind, body) values ('b@example.org', 'account.reset', '{}')",
+    )
+    .execute(&scene.database.pool)
+    .await
+    .unwrap();
+    let claimed = scene.writer.claim_mails(1, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(claimed[0].kind, "account.reset");
 }
 
 #[tokio::test]

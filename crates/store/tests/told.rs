@@ -67,7 +67,8 @@ fn rule() -> SaveRule {
         environments: vec!["production".into()],
         severity_min: String::new(),
         destination_ids: Vec::new(),
-        quiet: Some((22 * 60, 7 * 60)),
+        quiet_from: Some(22 * 60),
+        quiet_until: Some(7 * 60),
         time_zone: "Europe/Berlin".into(),
         digest_minutes: 0,
         enabled: true,
@@ -106,6 +107,7 @@ async fn a_destination_is_made_changed_and_deleted_and_no_command_keeps_its_secr
     scene.act(scene.member, EnableDestination { id, enabled: true }).await;
     assert_eq!(scene.act(scene.member, TestDestination { id }).await.status, CommandStatus::Done);
     let waits = "select count(*) from outbox where kind = 'test' and recipient is null";
+    assert_eq!(scene.act(scene.member, TestDestination { id }).await.status, CommandStatus::Invalid, "one at a time");
     assert_eq!(scene.database.number(waits).await, 1);
     assert_eq!(scene.act(scene.member, DeleteDestination { id }).await.status, CommandStatus::Done);
     assert_eq!(scene.database.number(waits).await, 0, "what waited went with it");
@@ -126,7 +128,10 @@ async fn a_rule_that_cannot_be_meant_is_refused_with_what_is_wrong() {
         (SaveRule { window_minutes: 2_000, ..rule() }, "1440"),
         (SaveRule { search: "colour:red".into(), ..rule() }, "colour"),
         (SaveRule { time_zone: "Berlin".into(), ..rule() }, "Europe/Berlin"),
-        (SaveRule { quiet: Some((0, 5_000)), ..rule() }, "times of a day"),
+        (SaveRule { quiet_until: Some(5_000), ..rule() }, "times of a day"),
+        (SaveRule { quiet_from: Some(7 * 60), ..rule() }, "another time"),
+        (SaveRule { quiet_until: None, ..rule() }, "a beginning and an end"),
+        (SaveRule { search: "assigned:me".into(), ..rule() }, "name the member"),
         (SaveRule { severity_min: "awful".into(), ..rule() }, "severity"),
     ] {
         let outcome = scene.act(scene.member, wrong).await;
@@ -134,6 +139,39 @@ async fn a_rule_that_cannot_be_meant_is_refused_with_what_is_wrong() {
         assert!(outcome.told.contains(part), "{}", outcome.told);
     }
     assert_eq!(scene.database.number("select count(*) from alert_rule where name = 'Often'").await, 1);
+}
+
+#[tokio::test]
+async fn two_who_add_the_last_rule_at_once_do_not_both_add_it() {
+    let scene = Scene::new().await;
+    let fill = "insert into alert_rule (project_id, name, trigger)
+         select 1, n::text, 'new' from generate_series(1, 49 - (select count(*) from alert_rule)) n";
+    sqlx::raw_sql(fill).execute(&scene.database.pool).await.unwrap();
+    let mut holds = scene.database.pool.begin().await.unwrap();
+    sqlx::query("select id from project where id = 1 for update").fetch_one(&mut *holds).await.unwrap();
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let let_go = async {
+        while scene.database.number(waits).await < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        holds.commit().await.unwrap();
+    };
+    tokio::join!(scene.act(scene.member, rule()), scene.act(scene.member, rule()), let_go);
+    assert_eq!(scene.database.number("select count(*) from alert_rule").await, 50);
+}
+
+#[tokio::test]
+async fn what_a_rule_had_to_tell_goes_when_it_is_switched_off() {
+    let scene = Scene::new().await;
+    let id = scene.act(scene.member, rule()).await.made_id;
+    sqlx::query("insert into alert (rule_id, project_id, group_id, kind, body) values ($1, 1, 7, 'group.count', '{}')")
+        .bind(id)
+        .execute(&scene.database.pool)
+        .await
+        .unwrap();
+    let off = SaveRule { id, enabled: false, expected_version: 1, ..rule() };
+    assert_eq!(scene.act(scene.member, off).await.status, CommandStatus::Done);
+    assert_eq!(scene.database.number("select count(*) from alert where told_at is null").await, 0);
 }
 
 #[tokio::test]

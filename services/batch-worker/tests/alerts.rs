@@ -204,7 +204,12 @@ async fn a_group_meets_a_rule_that_counts_once_in_its_time() {
     until(&bench, "both are told", "select count(*) from outbox where done_at is not null", 2).await;
     bench.ship_all(journal, 1, &records[20..]).await;
     bench.drained(LANE).await;
-    store::Writer::connect(&bench.worker_url()).await.unwrap().evaluate_alert_rules().await.unwrap();
+    store::Writer::connect(&bench.worker_url())
+        .await
+        .unwrap()
+        .evaluate_alert_rules(store::writer::LooksBack::Shortly)
+        .await
+        .unwrap();
     worker.stop().await;
 
     assert_eq!(bench.number("select count(*) from alert").await, 2);

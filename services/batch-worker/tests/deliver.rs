@@ -63,3 +63,28 @@ async fn a_receiver_inside_is_not_called_unless_the_operator_says_so() {
     worker.stop().await;
     assert!(receiver.calls().is_empty());
 }
+
+#[tokio::test]
+async fn a_receiver_that_says_nothing_holds_up_nobody_else() {
+    let bench = Bench::new().await;
+    let (silent, receiver) = (Receiver::silent().await, Receiver::start().await);
+    for url in [silent.url(), receiver.url()] {
+        webhook(&bench, &url).await;
+    }
+    bench
+        .run(
+            "insert into outbox (destination_id, project_id, kind, body)
+             select d.id, 1, 'group.new', '{}' from destination d, generate_series(1, 20) where d.kind = 'webhook'",
+        )
+        .await;
+    let worker = bench.worker_with("deliver", &["--deliver-allow-private", "true"]).await;
+    let began = std::time::Instant::now();
+    bench
+        .until("they are delivered", async || {
+            bench.number("select count(*) from outbox where done_at is not null").await == 20
+        })
+        .await;
+    assert!(began.elapsed().as_secs() < 10, "sooner than the silent one is given up: {:?}", began.elapsed());
+    assert_eq!(receiver.calls().len(), 20);
+    worker.stop().await;
+}

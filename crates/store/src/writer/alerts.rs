@@ -3,6 +3,7 @@
 //! That a rule was met is written once, in the transaction that saw it. Telling is a second step: one transaction marks alerts as told
 //! and puts what is told into the outbox, so that neither happens without the other.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -14,8 +15,20 @@ use crate::reader::search::Search;
 use crate::reader::{GroupFilter, Viewer};
 use crate::{Reader, StoreError};
 
-/// A group that came longer ago than this meets no rule that counts: how far back evaluations look, were none made meanwhile.
+/// A group that came longer ago than this meets no rule that counts, in most evaluations: how far back they look.
 const SEEN_WITHIN: Duration = Duration::from_secs(900);
+
+/// The same of those that look for groups that became visible late, as when nobody could write, or evaluate, for a while.
+const SEEN_LATE_WITHIN: Duration = Duration::from_secs(86_400);
+
+/// Longest time for one rule, and for a lock that it waits for.
+const EVALUATION_LIMITS: &str = "set local statement_timeout = '10s'; set local lock_timeout = '2s'";
+
+/// A group that a rule's search did not find is looked at again after so long.
+const PASSED_OVER_FOR: Duration = Duration::from_secs(300);
+
+/// Alerts that were passed over and are forgotten in one go.
+const FORGOTTEN_MAX: i64 = 10_000;
 
 /// Most groups that meet one rule in one evaluation; more wait for the next.
 const MET_MAX: i64 = 10_000;
@@ -53,6 +66,30 @@ pub struct PendingRule {
     pub together_s: Option<f64>,
     /// Whether it is a quiet hour.
     pub is_quiet: bool,
+}
+
+/// A rule with a search, and alerts of which nobody has looked yet whether it finds their groups.
+#[derive(Debug, Clone)]
+pub struct UncheckedRule {
+    /// Number.
+    pub rule_id: i64,
+    /// The project.
+    pub project_id: i64,
+    /// As people typed it.
+    pub search: String,
+    /// The alerts.
+    pub ids: Vec<i64>,
+    /// The group of each.
+    pub group_ids: Vec<i64>,
+}
+
+/// How far an evaluation looks back for groups that meet rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LooksBack {
+    /// As far as is needed where one follows on the other.
+    Shortly,
+    /// As far as a rule can count: what became visible late is found.
+    Far,
 }
 
 /// An alert that nobody was told of.
@@ -142,30 +179,60 @@ impl Writer {
         Ok(rules)
     }
 
-    /// Looks whether the searches of rules find the groups that met them: those are told, and the others passed over.
-    pub async fn check_alerts(&self, reader: &Reader) -> Result<(), StoreError> {
-        let rules = sqlx::query_file!("queries/unchecked_alerts.sql", CHECKED_MAX).fetch_all(&self.pool).await?;
-        for rule in rules {
-            let found = match Search::parse(&rule.search) {
-                Ok(search) => found(reader, rule.project_id, search, &rule.group_ids).await?,
-                // It was understood when it was saved; to tell too much is better than to be silent.
-                Err(_) => rule.group_ids.clone(),
-            };
-            let (meant, passed): (Vec<_>, Vec<_>) =
-                rule.ids.iter().zip(&rule.group_ids).partition(|(_, group_id)| found.contains(group_id));
-            let ids = |of: Vec<(&i64, &i64)>| of.into_iter().map(|(id, _)| *id).collect::<Vec<i64>>();
-            sqlx::query!(
-                "update alert set is_meant = id = any($2), told_at = case when id = any($3) then now() end,
-                     told_as = case when id = any($3) then 'passed_over' end
-                 where rule_id = $1 and (id = any($2) or id = any($3)) and told_at is null",
-                rule.rule_id,
-                &ids(meant),
-                &ids(passed)
-            )
-            .execute(&self.pool)
+    /// Rules with a search that is still to be asked whether it finds the groups that met them.
+    pub async fn unchecked_rules(&self) -> Result<Vec<UncheckedRule>, StoreError> {
+        let rules = sqlx::query_file_as!(UncheckedRule, "queries/unchecked_alerts.sql", CHECKED_MAX)
+            .fetch_all(&self.pool)
             .await?;
-        }
+        Ok(rules)
+    }
+
+    /// Looks whether a rule's search finds the groups that met it: those are told, and the others passed over. A group that was merged
+    /// meanwhile is found if the one is that shows it.
+    pub async fn check_alerts(&self, reader: &Reader, rule: &UncheckedRule) -> Result<(), StoreError> {
+        let found: HashSet<i64> = match Search::parse(&rule.search) {
+            Ok(search) => {
+                let roots = self.roots(rule.project_id, &rule.group_ids).await?;
+                let among: Vec<i64> = roots.values().copied().collect::<HashSet<i64>>().into_iter().collect();
+                let found = found(reader, rule.project_id, search, among).await?;
+                roots.into_iter().filter(|(_, root)| found.contains(root)).map(|(group_id, _)| group_id).collect()
+            }
+            // It was understood when it was saved; to tell too much is better than to be silent.
+            Err(_) => rule.group_ids.iter().copied().collect(),
+        };
+        let (meant, passed): (Vec<_>, Vec<_>) =
+            rule.ids.iter().zip(&rule.group_ids).partition(|(_, group_id)| found.contains(group_id));
+        let ids = |of: Vec<(&i64, &i64)>| of.into_iter().map(|(id, _)| *id).collect::<Vec<i64>>();
+        sqlx::query!(
+            "update alert set is_meant = id = any($2), told_at = case when id = any($3) then now() end,
+                 told_as = case when id = any($3) then 'passed_over' end
+             where rule_id = $1 and (id = any($2) or id = any($3)) and told_at is null",
+            rule.rule_id,
+            &ids(meant),
+            &ids(passed)
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
+    }
+
+    async fn roots(&self, project_id: i64, group_ids: &[i64]) -> Result<HashMap<i64, i64>, StoreError> {
+        let rows = sqlx::query_file!("queries/group_roots.sql", project_id, group_ids).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|row| (row.asked_id, row.id)).collect())
+    }
+
+    /// Passes over what a rule has to tell of groups that people have dealt with, or muted, or deleted meanwhile; how many.
+    pub async fn pass_over_dealt_with(&self, rule: &PendingRule) -> Result<u64, StoreError> {
+        let passed = sqlx::query!(
+            "update alert a set told_at = now(), told_as = 'passed_over'
+             where a.rule_id = $1 and a.told_at is null and a.is_meant and not exists (
+                 select from grp g
+                 where g.project_id = a.project_id and g.id = a.group_id and g.state = 'unresolved' and g.deleted_at is null)",
+            rule.id
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(passed.rows_affected())
     }
 
     /// What a rule has to tell, oldest first.
@@ -255,27 +322,71 @@ impl Writer {
     }
 
     /// Looks for groups that meet rules which count over time, and writes down which do. One worker at a time; how many were met.
-    pub async fn evaluate_alert_rules(&self) -> Result<u64, StoreError> {
-        let mut transaction = self.begin().await?;
+    /// A rule that fails, or takes too long, is passed over until the next time.
+    pub async fn evaluate_alert_rules(&self, looks: LooksBack) -> Result<u64, StoreError> {
+        // This transaction has the lock and nothing else; each rule has one of its own.
+        let mut turn = self.begin().await?;
         let is_mine = sqlx::query_scalar!(
             r#"select pg_try_advisory_xact_lock(hashtextextended('croak alert rules', 0)) as "is_mine!""#
+        )
+        .fetch_one(&mut *turn)
+        .await?;
+        if !is_mine {
+            return Ok(0);
+        }
+        let rules = sqlx::query_scalar!(
+            "select id from alert_rule where enabled and trigger in ('count', 'users') order by id"
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut met = 0;
+        for rule_id in rules {
+            match self.evaluate(rule_id, looks).await {
+                Ok(by_this) => met += by_this,
+                Err(error) => tracing::warn!(rule = rule_id, error = %error, "a rule that counts is passed over"),
+            }
+        }
+        turn.rollback().await?;
+        Ok(met)
+    }
+
+    async fn evaluate(&self, rule_id: i64, looks: LooksBack) -> Result<u64, StoreError> {
+        let seen_within_s = match looks {
+            LooksBack::Shortly => SEEN_WITHIN.as_secs_f64(),
+            LooksBack::Far => SEEN_LATE_WITHIN.as_secs_f64(),
+        };
+        let mut transaction = self.begin().await?;
+        // The turn's connection may have died: then somebody else has it.
+        let is_mine = sqlx::query_scalar!(
+            r#"select pg_try_advisory_xact_lock(hashtextextended('croak alert rule', $1)) as "is_mine!""#,
+            rule_id
         )
         .fetch_one(&mut *transaction)
         .await?;
         if !is_mine {
             return Ok(0);
         }
-        let seen_within_s = SEEN_WITHIN.as_secs_f64();
-        let by_count = sqlx::query_file!("queries/alerts_by_count.sql", seen_within_s, MET_MAX)
+        sqlx::raw_sql(EVALUATION_LIMITS).execute(&mut *transaction).await?;
+        // What was passed over says nothing of what the search finds by now.
+        sqlx::query!(
+            "delete from alert where (rule_id, id) in (
+                 select rule_id, id from alert
+                 where rule_id = $1 and told_as = 'passed_over' and told_at < now() - $2 * interval '1 second'
+                     and kind in ('group.count', 'group.users') limit $3)",
+            rule_id,
+            PASSED_OVER_FOR.as_secs_f64(),
+            FORGOTTEN_MAX
+        )
+        .execute(&mut *transaction)
+        .await?;
+        let by_count = sqlx::query_file!("queries/alerts_by_count.sql", seen_within_s, rule_id, MET_MAX)
             .execute(&mut *transaction)
-            .await?
-            .rows_affected();
-        let by_users = sqlx::query_file!("queries/alerts_by_users.sql", seen_within_s, MET_MAX)
+            .await?;
+        let by_users = sqlx::query_file!("queries/alerts_by_users.sql", seen_within_s, rule_id, MET_MAX)
             .execute(&mut *transaction)
-            .await?
-            .rows_affected();
+            .await?;
         transaction.commit().await.map_err(StoreError::CommitUnknown)?;
-        Ok(by_count + by_users)
+        Ok(by_count.rows_affected() + by_users.rows_affected())
     }
 
     /// What links that end mails are signed with.
@@ -285,10 +396,11 @@ impl Writer {
 }
 
 /// Which of these groups a search finds.
-async fn found(reader: &Reader, project_id: i64, search: Search, among: &[i64]) -> Result<Vec<i64>, StoreError> {
+async fn found(reader: &Reader, project_id: i64, search: Search, among: Vec<i64>) -> Result<Vec<i64>, StoreError> {
     let opened = reader.open(Viewer::Project(project_id), project_id).await.map_err(StoreError::from)?;
     let Some(opened) = opened else { return Ok(Vec::new()) };
-    let filter = GroupFilter { search, among: Some(among.to_vec()), ..GroupFilter::default() };
-    let page = reader.groups(&opened, &filter, None, among.len()).await.map_err(StoreError::from)?;
+    let count = among.len();
+    let filter = GroupFilter { search, among: Some(among), ..GroupFilter::default() };
+    let page = reader.groups(&opened, &filter, None, count).await.map_err(StoreError::from)?;
     Ok(page.map_or_else(|_| Vec::new(), |page| page.groups.iter().map(|group| group.id).collect()))
 }

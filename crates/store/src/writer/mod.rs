@@ -23,7 +23,9 @@ use std::time::Duration;
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
-pub use alerts::{AlertDestination, Content, MailReader, Message, PendingAlert, PendingRule, Tells};
+pub use alerts::{
+    AlertDestination, Content, LooksBack, MailReader, Message, PendingAlert, PendingRule, Tells, UncheckedRule,
+};
 pub use artifacts::{NewArtifact, NewBundle, WantedBundle};
 pub use client_ids::NamedNotice;
 pub use command::{

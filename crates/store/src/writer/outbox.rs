@@ -102,11 +102,18 @@ pub struct AttemptReport {
 }
 
 impl Writer {
-    /// Claims deliveries that are due, at most one per destination and only for destinations with none under way.
+    /// Claims deliveries that are due, those first that wait for the longest: at most one per destination, only for destinations with
+    /// none under way, and at most `of_project_max` under way for a project.
     ///
     /// `claim` must be longer than an attempt may take: it is what a sender that died holds up.
-    pub async fn claim_deliveries(&self, limit: i64, claim: Duration) -> Result<Vec<Delivery>, StoreError> {
-        let deliveries = sqlx::query_file_as!(Delivery, "queries/claim_deliveries.sql", limit, claim.as_secs_f64())
+    pub async fn claim_deliveries(
+        &self,
+        limit: i64,
+        of_project_max: i64,
+        claim: Duration,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let claim_s = claim.as_secs_f64();
+        let deliveries = sqlx::query_file_as!(Delivery, "queries/claim_deliveries.sql", limit, claim_s, of_project_max)
             .fetch_all(&self.pool)
             .await?;
         Ok(deliveries)

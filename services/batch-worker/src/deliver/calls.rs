@@ -1,5 +1,5 @@
-//! Calls to webhooks and chats. A destination is called one call at a time and rests after a failure, longer each time, so a dead receiver
-//! holds nobody up but itself.
+//! Calls to webhooks and chats. A destination is called one call at a time and rests after a failure, longer each time; and a project has a
+//! few calls under way at most. So a receiver that is dead or slow holds up itself, and many of a project that project.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,10 @@ use super::{CLAIM, IDLE, Reach, Reality, alerts, label, next, signature};
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Destinations that are sent to at the same time.
-const CONCURRENT_MAX: i64 = 16;
+const CONCURRENT_MAX: usize = 64;
+
+/// Of these, destinations of one project.
+const OF_PROJECT_MAX: i64 = 4;
 
 /// Rest of a destination after its first failure; doubles with each further one, to five minutes.
 const REST: Duration = Duration::from_secs(1);
@@ -31,24 +34,31 @@ pub(super) async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let client = client(reach)?;
+    let mut under_way = JoinSet::new();
     while !shutdown.is_cancelled() {
-        let due = match writer.claim_deliveries(CONCURRENT_MAX, CLAIM).await {
+        while under_way.try_join_next().is_some() {}
+        let free = i64::try_from(CONCURRENT_MAX - under_way.len()).unwrap_or(0);
+        let due = match writer.claim_deliveries(free, OF_PROJECT_MAX, CLAIM).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(error = service::causes(&error), "outbox cannot be read");
                 Vec::new()
             }
         };
-        if due.is_empty() {
-            let _ = tokio::time::timeout(IDLE, shutdown.cancelled()).await;
-            continue;
-        }
-        let mut attempts = JoinSet::new();
+        let is_idle = due.is_empty();
         for delivery in due {
-            attempts.spawn(deliver(client.clone(), writer.clone(), reach, reality, delivery));
+            under_way.spawn(deliver(client.clone(), writer.clone(), reach, reality, delivery));
         }
-        attempts.join_all().await;
+        if is_idle {
+            // Whoever has been called may be called again.
+            tokio::select! {
+                Some(_) = under_way.join_next() => {}
+                () = tokio::time::sleep(IDLE) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
     }
+    under_way.join_all().await;
     Ok(())
 }
 

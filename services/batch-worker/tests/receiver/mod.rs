@@ -66,6 +66,19 @@ impl Receiver {
         Self { address, calls }
     }
 
+    /// One that takes the connection and says nothing, as long as the test runs.
+    pub(crate) async fn silent() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/hook", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            loop {
+                held.push(listener.accept().await.unwrap());
+            }
+        });
+        Self { address, calls: Arc::default() }
+    }
+
     /// Where calls go.
     pub(crate) fn url(&self) -> String {
         self.address.clone()

@@ -66,7 +66,8 @@ impl Act for SaveDestination {
             return Ok(Outcome::ended(CommandStatus::Invalid, told));
         }
         let calls = self.kind != DestinationKind::Mail;
-        let is_address = self.url.starts_with("https://") || self.url.starts_with("http://");
+        let is_address =
+            (self.url.starts_with("https://") || self.url.starts_with("http://")) && !self.url.contains('\0');
         if calls && !is_address && (self.id == 0 || !self.url.is_empty()) {
             return Ok(Outcome::ended(CommandStatus::Invalid, "Its address begins with https:// or http://."));
         }
@@ -181,6 +182,15 @@ impl Act for DeleteDestination {
         let Some(name) = deleted else {
             return Ok(Outcome::ended(CommandStatus::Missing, NO_DESTINATION));
         };
+        // A rule that told there tells where else it told; with nothing left it reaches nobody, and does not begin to tell everywhere.
+        sqlx::query!(
+            "update alert_rule set destination_ids = array_remove(destination_ids, $1), version = version + 1
+             where project_id = $2 and $1 = any(destination_ids)",
+            self.id,
+            order.project_id
+        )
+        .execute(&mut **transaction)
+        .await?;
         changed(transaction, order, "destination.deleted", &name).await?;
         Ok(Outcome::done("Deleted."))
     }
@@ -215,6 +225,18 @@ impl Act for TestDestination {
         if !destination.enabled {
             return Ok(Outcome::ended(CommandStatus::Invalid, "It is off: switch it on, then test it."));
         }
+        let waits = sqlx::query_scalar!(
+            r#"select exists (select from outbox
+                   where destination_id = $1 and kind = 'test' and done_at is null and gave_up_at is null
+                       and (recipient is null or recipient = (select email from user_account where id = $2))) as "waits!""#,
+            self.id,
+            order.actor_id
+        )
+        .fetch_one(&mut **transaction)
+        .await?;
+        if waits {
+            return Ok(Outcome::ended(CommandStatus::Invalid, "The test before this one has not left yet."));
+        }
         let queued = sqlx::query_file!("queries/test_destination.sql", self.id, Some(order.actor_id))
             .execute(&mut **transaction)
             .await?;
@@ -246,8 +268,10 @@ pub struct SaveRule {
     pub severity_min: String,
     /// Where it is told; none: everywhere.
     pub destination_ids: Vec<i64>,
-    /// Quiet hours, as minutes of the day.
-    pub quiet: Option<(i32, i32)>,
+    /// Quiet hours begin at this minute of the day.
+    pub quiet_from: Option<i32>,
+    /// And end at this one, before it on the day after.
+    pub quiet_until: Option<i32>,
     /// Where these hours are.
     pub time_zone: String,
     /// Alerts are collected for so long; 0: they are not.
@@ -279,13 +303,25 @@ impl SaveRule {
         if self.environments.len() > ENVIRONMENTS_MAX {
             return Some(format!("A rule names at most {ENVIRONMENTS_MAX} environments."));
         }
-        if self.quiet.is_some_and(|(from, until)| !(0..1_440).contains(&from) || !(0..1_440).contains(&until)) {
+        if [self.quiet_from, self.quiet_until].into_iter().flatten().any(|minute| !(0..1_440).contains(&minute)) {
             return Some("Quiet hours are times of a day.".into());
+        }
+        if self.quiet_from.is_some() != self.quiet_until.is_some() {
+            return Some("Quiet hours have a beginning and an end.".into());
+        }
+        if self.quiet_from.is_some() && self.quiet_from == self.quiet_until {
+            return Some(
+                "Quiet hours end at another time than they begin: a rule that is never to tell is switched off.".into(),
+            );
         }
         if !self.severity_min.is_empty() && crate::alert::Severity::parse(&self.severity_min).is_none() {
             return Some("There is no such severity.".into());
         }
-        crate::reader::search::Search::parse(&self.search).err().map(|error| format!("The search: {error}."))
+        match crate::reader::search::Search::parse(&self.search) {
+            Ok(search) if search.names_me() => Some("A rule is nobody's own: name the member instead of `me`.".into()),
+            Ok(_) => None,
+            Err(error) => Some(format!("The search: {error}.")),
+        }
     }
 }
 
@@ -316,7 +352,6 @@ impl Act for SaveRule {
             return Ok(Outcome::ended(CommandStatus::Invalid, told));
         }
         let destination_ids = (!self.destination_ids.is_empty()).then_some(self.destination_ids.as_slice());
-        let (from, until) = self.quiet.unzip();
         let saved = sqlx::query_file!(
             "queries/save_rule.sql",
             self.id,
@@ -330,8 +365,8 @@ impl Act for SaveRule {
             &self.environments,
             self.severity_min,
             destination_ids as Option<&[i64]>,
-            from,
-            until,
+            self.quiet_from,
+            self.quiet_until,
             self.time_zone,
             self.digest_minutes,
             self.enabled,
@@ -340,6 +375,9 @@ impl Act for SaveRule {
         .await?;
         match saved {
             Some(saved) => {
+                if !self.enabled {
+                    pass_over(transaction, saved.id).await?;
+                }
                 let kind = if self.id == 0 { "rule.made" } else { "rule.changed" };
                 changed(transaction, order, kind, &self.name).await?;
                 Ok(Outcome::done("Saved.").with_version(saved.version).with_made(saved.id))
@@ -466,13 +504,25 @@ async fn changed(
     note(transaction, order, Some(organization_id), kind, name).await
 }
 
+/// What a rule that is switched off has not told it never tells.
+async fn pass_over(transaction: &mut Transaction<'_, Postgres>, rule_id: i64) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update alert set told_at = now(), told_as = 'passed_over' where rule_id = $1 and told_at is null",
+        rule_id
+    )
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
 async fn count(transaction: &mut Transaction<'_, Postgres>, of: &str, project_id: i64) -> Result<i64, StoreError> {
-    // Whoever adds one waits for whoever adds another.
+    // Whoever adds one waits for whoever adds another, and counts after that.
+    sqlx::query!("select id from project where id = $1 for no key update", project_id)
+        .fetch_optional(&mut **transaction)
+        .await?;
     let count = sqlx::query_scalar!(
-        r#"with project as materialized (select id from project where id = $1 for no key update)
-           select case $2 when 'destination' then (select count(*) from destination where project_id = project.id)
-               else (select count(*) from alert_rule where project_id = project.id) end as "count!"
-           from project"#,
+        r#"select case $2 when 'destination' then (select count(*) from destination where project_id = $1)
+               else (select count(*) from alert_rule where project_id = $1) end as "count!""#,
         project_id,
         of
     )

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use store::alert::DestinationKind;
-use store::writer::{AlertDestination, Content, Message, PendingAlert, PendingRule, Tells};
+use store::writer::{AlertDestination, Content, LooksBack, Message, PendingAlert, PendingRule, Tells};
 use store::{Reader, StoreError, Writer};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Pause between looks for groups that meet rules which count over time.
 const EVALUATE_EVERY: Duration = Duration::from_secs(5);
+
+/// Pause between looks for those that became visible late.
+const EVALUATE_FAR_EVERY: Duration = Duration::from_secs(300);
 
 /// Messages of a rule count as of late for so long.
 const OF_LATE: Duration = Duration::from_secs(300);
@@ -42,35 +45,58 @@ pub(super) struct Sender {
     pub(super) unsubscribe_key: Vec<u8>,
 }
 
-/// Tells until told to stop.
+/// Tells until told to stop. What is counted over time is looked for beside that: new groups do not wait for it.
 pub(super) async fn run(writer: Writer, reader: Reader, public_url: Option<String>, shutdown: CancellationToken) {
+    tokio::join!(evaluate(&writer, &shutdown), tell_all(&writer, &reader, public_url, &shutdown));
+}
+
+/// Looks for groups that meet rules which count over time, until told to stop.
+async fn evaluate(writer: &Writer, shutdown: &CancellationToken) {
+    let mut next_far = Instant::now();
+    while !shutdown.is_cancelled() {
+        let looks = if Instant::now() >= next_far { LooksBack::Far } else { LooksBack::Shortly };
+        match writer.evaluate_alert_rules(looks).await {
+            Ok(met) => {
+                if looks == LooksBack::Far {
+                    next_far = Instant::now() + EVALUATE_FAR_EVERY;
+                }
+                if met > 0 {
+                    tracing::info!(met, "groups met rules that count");
+                }
+            }
+            Err(error) => tracing::warn!(error = service::causes(&error), "rules that count wait"),
+        }
+        let _ = tokio::time::timeout(EVALUATE_EVERY, shutdown.cancelled()).await;
+    }
+}
+
+async fn tell_all(writer: &Writer, reader: &Reader, public_url: Option<String>, shutdown: &CancellationToken) {
     let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
     let mut sender = None;
-    let mut next_evaluation = Instant::now();
     while !shutdown.is_cancelled() {
-        let looked = look(&writer, &reader, public_url.as_deref(), &mut sender, &mut next_evaluation).await;
-        if let Err(error) = looked {
+        if let Err(error) = look(writer, reader, public_url.as_deref(), &mut sender).await {
             tracing::warn!(error = service::causes(&error), "alerts wait");
         }
         let _ = tokio::time::timeout(LOOK_EVERY, shutdown.cancelled()).await;
     }
 }
 
+/// Tells what there is to tell. A rule that fails holds up no other.
 async fn look(
     writer: &Writer,
     reader: &Reader,
     public_url: Option<&str>,
     sender: &mut Option<Sender>,
-    next_evaluation: &mut Instant,
 ) -> Result<(), StoreError> {
-    if Instant::now() >= *next_evaluation {
-        *next_evaluation = Instant::now() + EVALUATE_EVERY;
-        let met = writer.evaluate_alert_rules().await?;
-        if met > 0 {
-            tracing::info!(met, "groups met rules that count");
+    for rule in writer.unchecked_rules().await? {
+        if let Err(error) = writer.check_alerts(reader, &rule).await {
+            tracing::warn!(
+                rule = rule.rule_id,
+                error = service::causes(&error),
+                "alerts of a rule wait for its search"
+            );
         }
     }
-    writer.check_alerts(reader).await?;
     let rules = writer.pending_rules(OF_LATE).await?;
     if rules.is_empty() {
         return Ok(());
@@ -83,7 +109,9 @@ async fn look(
         }
     };
     for rule in rules {
-        tell(writer, sender, &rule).await?;
+        if let Err(error) = tell(writer, sender, &rule).await {
+            tracing::warn!(rule = rule.id, error = service::causes(&error), "alerts of a rule wait");
+        }
     }
     Ok(())
 }
@@ -138,6 +166,9 @@ async fn tell(writer: &Writer, sender: &Sender, rule: &PendingRule) -> Result<()
         Plan::Singly(count) => count,
         Plan::Together => wording::NAMED_MAX,
     };
+    if writer.pass_over_dealt_with(rule).await? > 0 {
+        return Ok(()); // the next look counts anew
+    }
     let alerts = writer.pending_alerts(rule.id, limit).await?;
     let destinations = writer.destinations_of(rule).await?;
     if plan(rule) == Plan::Together {

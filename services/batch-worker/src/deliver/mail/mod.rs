@@ -21,7 +21,7 @@ use self::mailer::Trouble;
 use super::{CLAIM, IDLE, REHEARSED, Reality, label, next};
 
 /// Mails that are sent at the same time, each on a connection of its own.
-const CONCURRENT_MAX: i64 = 8;
+const CONCURRENT_MAX: usize = 8;
 
 /// Longest time for one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(25);
@@ -38,35 +38,47 @@ const KEPT: time::Duration = time::Duration::days(3);
 /// Sends until told to stop; then finishes what is under way.
 pub(super) async fn run(writer: Writer, mailer: Mailer, reality: Reality, server: Check, shutdown: CancellationToken) {
     let mut failures = 0;
+    let mut under_way = JoinSet::new();
     while !shutdown.is_cancelled() {
         // One is enough to find out whether the server is back.
-        let limit = if failures == 0 { CONCURRENT_MAX } else { 1 };
-        let due = match writer.claim_mails(limit, CLAIM).await {
+        let most = if failures == 0 { CONCURRENT_MAX } else { 1 };
+        let free = i64::try_from(most.saturating_sub(under_way.len())).unwrap_or(0);
+        let due = match writer.claim_mails(free, CLAIM).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(error = service::causes(&error), "outbox cannot be read");
                 Vec::new()
             }
         };
-        if due.is_empty() {
-            let _ = tokio::time::timeout(IDLE, shutdown.cancelled()).await;
-            continue;
-        }
-        let mut attempts = JoinSet::new();
+        let is_idle = due.is_empty();
         for delivery in due {
-            attempts.spawn(deliver(writer.clone(), mailer.clone(), reality, delivery, rest(failures)));
+            under_way.spawn(deliver(writer.clone(), mailer.clone(), reality, delivery, rest(failures)));
         }
-        let troubles: Vec<String> = attempts.join_all().await.into_iter().flatten().collect();
-        let Some(trouble) = troubles.first() else {
-            failures = 0;
-            server.well();
-            continue;
-        };
-        tracing::warn!(error = trouble, "mails wait for their server");
-        server.troubled(trouble.clone());
-        let _ = tokio::time::timeout(rest(failures), shutdown.cancelled()).await;
-        failures += 1;
+        let mut ended = under_way.try_join_next();
+        if ended.is_none() && is_idle {
+            tokio::select! {
+                one = under_way.join_next(), if !under_way.is_empty() => ended = one,
+                () = tokio::time::sleep(IDLE) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        match ended {
+            None | Some(Err(_)) => {}
+            Some(Ok(None)) => {
+                failures = 0;
+                server.well();
+            }
+            Some(Ok(Some(trouble))) => {
+                tracing::warn!(error = trouble, "mails wait for their server");
+                server.troubled(trouble);
+                // Those that are under way have the same trouble, or were taken before it.
+                while under_way.join_next().await.is_some() {}
+                let _ = tokio::time::timeout(rest(failures), shutdown.cancelled()).await;
+                failures += 1;
+            }
+        }
     }
+    under_way.join_all().await;
 }
 
 /// How long the server rests after so many failures in a row.
