@@ -23,6 +23,8 @@ decided as (
         case
             when g.state = 'resolved' and g.resolved_at < t.back_at then
                 case when g.resolved_after is null then 'came_back' else 'later_release' end
+            -- Housekeep opened it, and nothing came since.
+            when g.state = 'unresolved' and g.mute_until is not null then 'mute_over'
             when g.state <> 'muted' then null
             when g.mute_until <= now() then 'mute_time'
             when g.mute_notice_count <= g.notice_count + t.notice_count then 'mute_notices'

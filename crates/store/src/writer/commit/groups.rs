@@ -44,6 +44,8 @@ pub(super) enum Back {
     LaterRelease,
     /// It was muted until a time that has come.
     MuteTime,
+    /// The same, and housekeep was there before this notice: the history has it.
+    MuteOver,
     /// It was muted until there were so many notices more.
     MuteNotices,
     /// It was muted until so many users had met it.
@@ -58,6 +60,7 @@ impl Back {
             "came_back" => Self::Returned,
             "later_release" => Self::LaterRelease,
             "mute_time" => Self::MuteTime,
+            "mute_over" => Self::MuteOver,
             "mute_notices" => Self::MuteNotices,
             "mute_users" => Self::MuteUsers,
             "mute_elsewhere" => Self::MuteElsewhere,
@@ -65,16 +68,17 @@ impl Back {
         })
     }
 
-    /// What the history calls it, and what it says of it.
-    pub(super) fn happened(self) -> (&'static str, &'static str) {
-        match self {
+    /// What the history calls it, and what it says of it; nothing where it has said so.
+    pub(super) fn happened(self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
             Self::Returned => ("reopened", "the error came back"),
             Self::LaterRelease => ("reopened", "the error came back in a later release"),
             Self::MuteTime => ("unmuted", "the time of its mute is over"),
+            Self::MuteOver => return None,
             Self::MuteNotices => ("unmuted", "as many notices came as its mute allowed"),
             Self::MuteUsers => ("unmuted", "as many users met it as its mute allowed"),
             Self::MuteElsewhere => ("unmuted", "a notice came from another environment"),
-        }
+        })
     }
 }
 

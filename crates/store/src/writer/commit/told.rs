@@ -18,14 +18,12 @@ pub(super) async fn write(
     placed: &[Placed],
     live: LiveDays,
 ) -> Result<(), StoreError> {
-    let reopened = reopened(placed);
-    if !reopened.is_empty() {
-        let (projects, ids): (Vec<i64>, Vec<i64>) = reopened.keys().copied().unzip();
-        let (kinds, details): (Vec<String>, Vec<String>) = reopened
-            .values()
-            .map(|back| back.happened())
-            .map(|(kind, detail)| (kind.to_owned(), detail.to_owned()))
-            .unzip();
+    let happened: Vec<_> =
+        reopened(placed).into_iter().filter_map(|(group, back)| Some((group, back.happened()?))).collect();
+    if !happened.is_empty() {
+        let (projects, ids): (Vec<i64>, Vec<i64>) = happened.iter().map(|(group, _)| *group).unzip();
+        let (kinds, details): (Vec<String>, Vec<String>) =
+            happened.iter().map(|(_, (kind, detail))| ((*kind).to_owned(), (*detail).to_owned())).unzip();
         sqlx::query_file!("queries/batch/history.sql", &projects, &ids, &kinds, &details).execute(&mut *tx).await?;
     }
     let news = news(batch, placed);
