@@ -123,16 +123,31 @@ async fn scripts_change_groups_once_by_api_and_command_line() {
     assert_eq!(call(&token, "mute", "7", json!({})).await.0, 400, "a key is a UUID");
     assert_eq!(call(&token, "paint", &key, json!({})).await.0, 404);
 
+    // Whoever names no version asks for the same in a repeat, though the group is another by then.
+    let key = uuid::Uuid::new_v4().to_string();
+    let (status, first) = call(&token, "reopen", &key, json!({})).await;
+    assert_eq!((status, &first["version"]), (200, &json!(3)), "{first}");
+    assert_eq!(call(&token, "reopen", &key, json!({})).await, (200, first));
+
     let croak_groups = |words: &[&str]| {
         let mut arguments = vec!["groups"];
         arguments.extend(words);
         arguments.extend(["--web", &web, "--token", &token, "--project", "1"]);
         croak.croak_json(&arguments)
     };
-    assert_eq!(croak_groups(&["mute", &group, "--notices", "5"])["version"], 3);
+    assert_eq!(croak_groups(&["mute", &group, "--notices", "5"])["version"], 4);
     assert_eq!(croak_groups(&["list", "--state", "muted"])["items"][0]["id"], group.as_str());
-    assert_eq!(croak_groups(&["reopen", &group])["version"], 4);
+    assert_eq!(croak_groups(&["reopen", &group])["version"], 5);
     let other = send(&croak, &api, "Shop::Refused").await;
-    assert_eq!(croak_groups(&["merge", &other, "--into", &group])["group_id"], group.as_str());
+    let merge = async |key: &str| {
+        let request = client.post(format!("{web}/api/v1/projects/1/groups/{other}/merge")).bearer_auth(&token);
+        let answer = request.header("Idempotency-Key", key).json(&json!({ "into": group })).send().await;
+        let answer = answer.expect("an answer");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    let key = uuid::Uuid::new_v4().to_string();
+    let (status, merged) = merge(&key).await;
+    assert_eq!((status, &merged["group_id"]), (200, &json!(group)), "{merged}");
+    assert_eq!(merge(&key).await, (200, merged), "though its address leads elsewhere by now");
     assert_eq!(croak_groups(&["show", &other])["notice_count"], 2, "a merged group's address leads on");
 }

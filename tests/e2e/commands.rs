@@ -97,7 +97,9 @@ async fn comment(visitor: &mut Visitor, group: &str, number: usize, again: &Atom
     let form = form.with("body", &format!("comment number {number}"));
     for _ in 0..TRIES_MAX {
         let page = visitor.submit(&form).await;
-        if !page.shows("Changes are paused: no worker answers. Nothing") {
+        // A worker that was killed may have done it before: the same form finds out.
+        let is_open = page.shows("It takes longer than usual, and may still be done");
+        if !is_open && !page.shows("Changes are paused: no worker answers. Nothing") {
             return page.status == 200;
         }
         again.fetch_add(1, Ordering::Relaxed);

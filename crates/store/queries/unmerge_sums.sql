@@ -44,6 +44,9 @@ update grp g set
     -- What came for the one that is taken back ($4) while it was merged came after it had been resolved.
     state = case when g.id = $4 and g.state = 'resolved' and greatest(n.last_at, c.last_day) > g.resolved_at then 'unresolved' else g.state end,
     resolved_at = case when g.id = $4 and g.state = 'resolved' and greatest(n.last_at, c.last_day) > g.resolved_at then null else g.resolved_at end,
+    resolved_after = case when g.id = $4 and g.state = 'resolved' and greatest(n.last_at, c.last_day) > g.resolved_at then null else g.resolved_after end,
+    -- As many more as before may come to the one that gives back.
+    mute_notice_count = g.mute_notice_count + case when g.id = $4 then 0 else coalesce(c.notice_count, 0) - g.notice_count end,
     version = g.version + 1
 from own o
 join users u on u.group_id = o.root_id

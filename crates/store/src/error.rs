@@ -81,6 +81,22 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether the transaction and another held each other up: it was rolled back, and may be tried again at once.
+    pub(crate) fn is_deadlock(&self) -> bool {
+        let code = match self {
+            Self::Database(sqlx::Error::Database(answer)) => answer.code(),
+            _ => None,
+        };
+        matches!(code.as_deref(), Some("40001" | "40P01"))
+    }
+
+    /// Whether it is certain that nothing of a command was kept.
+    pub fn is_rolled_back(&self) -> bool {
+        !matches!(self, Self::CommitUnknown(_) | Self::TaskDied(_))
+    }
+}
+
 fn class_of(error: &sqlx::Error) -> ErrorClass {
     match error {
         sqlx::Error::Database(answer) => {

@@ -205,6 +205,62 @@ async fn a_member_is_assigned_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn groups_of_somebody_who_has_gone_are_nobodys() {
+    let stage = Stage::new().await;
+    let admin = Admin::connect(&stage.scene.database.url).await.unwrap();
+    let (gone, out) = (
+        admin.create_user("gone@example.org", "", "x").await.unwrap(),
+        admin.create_user("out@example.org", "", "x").await.unwrap(),
+    );
+    for (class, number, assignee) in [("A", 1, gone), ("B", 2, out), ("C", 3, stage.scene.member)] {
+        admin.add_member(assignee, 1, "member").await.unwrap();
+        stage.write(class, "production", "1", number).await;
+        let group = stage.scene.group_id(class).await;
+        stage.change(group, GroupChange::Assign { assignee_id: Some(assignee) }).await;
+    }
+    assert_eq!(stage.writer.unassign_absent().await.unwrap(), 0);
+    let delete = Order { id: Uuid::now_v7(), actor_id: gone, project_id: 0 };
+    let deleted = stage.writer.execute(delete, store::writer::DeleteAccount {}).await.unwrap().outcome;
+    assert_eq!(deleted.status, CommandStatus::Done, "{}", deleted.told);
+    sqlx::query("delete from organization_member where user_id = $1")
+        .bind(out)
+        .execute(&stage.scene.database.pool)
+        .await
+        .unwrap();
+    sqlx::query("delete from membership where user_id = $1")
+        .bind(out)
+        .execute(&stage.scene.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(stage.writer.unassign_absent().await.unwrap(), 2);
+    let filter = GroupFilter {
+        search: store::reader::search::Search::parse("is:unassigned").unwrap(),
+        ..GroupFilter::default()
+    };
+    let page = stage.scene.reader.groups(&stage.scene.opened().await, &filter, None, 10).await.unwrap().unwrap();
+    let mut classes: Vec<&str> = page.groups.iter().map(|group| group.class.as_str()).collect();
+    classes.sort_unstable();
+    assert_eq!(classes, ["A", "B"]);
+    let (kind, detail) = stage.last(page.groups[0].id).await;
+    assert_eq!((kind.as_str(), detail.as_str()), ("unassigned", "whoever it was belongs to the project no longer"));
+}
+
+#[tokio::test]
+async fn a_command_without_a_version_is_the_same_however_often_it_is_sent() {
+    let stage = Stage::new().await;
+    stage.write("A", "production", "1", 1).await;
+    let group_id = stage.scene.group_id("A").await;
+    let until = MuteUntil { seconds: Some(3_600), ..MuteUntil::default() };
+    let act = GroupAct { group_id, change: mute(until), expected_version: 0 };
+    let order = stage.order();
+    let first = stage.writer.execute(order, act.clone()).await.unwrap().outcome;
+    assert_eq!((first.status, first.version), (CommandStatus::Done, 2));
+    assert_eq!(stage.writer.execute(order, act).await.unwrap().outcome, first);
+    let lasts = "select extract(epoch from mute_until - now())::bigint from grp where state = 'muted'";
+    assert!((3_590..=3_600).contains(&stage.scene.database.number(lasts).await));
+}
+
+#[tokio::test]
 async fn a_comment_is_its_authors_to_change() {
     let stage = Stage::new().await;
     stage.write("A", "production", "1", 1).await;
@@ -377,4 +433,163 @@ async fn all_that_was_found_is_changed_slice_by_slice_and_taken_back_by_any_work
     assert_eq!((bulk.undone_count, bulk.is_running, bulk.is_undone), (GROUPS - 1, false, true));
     let bad = ChangeFound { search: "is:nothing".into(), state: None, change: GroupChange::Reopen };
     assert_eq!(stage.act(bad).await.status, CommandStatus::Invalid);
+}
+
+/// Groups without notices in a project, with numbers from 1001 on.
+async fn make_groups(stage: &Stage, project_id: i64, count: i64) {
+    sqlx::query(
+        "with made as (
+             insert into grp (project_id, id, first_seen_at, last_seen_at, last_seen_bucket)
+             select $1, 1000 + n, now() - n * interval '1 second', now(), seen_bucket(now()) from generate_series(1, $2) n
+             returning id
+         )
+         insert into grp_text (project_id, group_id, class, message, culprit, words) select $1, id, 'Found', '', '', '' from made",
+    )
+    .bind(project_id)
+    .bind(count)
+    .execute(&stage.scene.database.pool)
+    .await
+    .unwrap();
+}
+
+/// Somebody resolves all that a search finds in a project.
+async fn resolve_found(stage: &Stage, actor_id: i64, project_id: i64, search: &str) -> Order {
+    let order = Order { id: Uuid::now_v7(), actor_id, project_id };
+    let change = GroupChange::Resolve { unless: Comeback::Any };
+    let act = ChangeFound { search: search.into(), state: Some("unresolved".into()), change };
+    assert_eq!(stage.writer.execute(order, act).await.unwrap().outcome.status, CommandStatus::Done);
+    order
+}
+
+#[tokio::test]
+async fn a_change_of_many_groups_ends_when_one_of_them_comes_back_earlier_than_it_was() {
+    let stage = Stage::new().await;
+    make_groups(&stage, 1, 450).await;
+    let order = resolve_found(&stage, stage.scene.member, 1, "").await;
+    let reader = &stage.scene.reader;
+    assert!(stage.writer.next_bulk_slice(reader).await.unwrap());
+    // Late notices, from before it was first seen and from after it was resolved.
+    let back =
+        "update grp set state = 'unresolved', version = version + 1, first_seen_at = first_seen_at - interval '1 day'
+         where (project_id, id) = (select project_id, id from grp where state = 'resolved' order by id limit 1)";
+    sqlx::raw_sql(back).execute(&stage.scene.database.pool).await.unwrap();
+    for _ in 0..10 {
+        stage.writer.next_bulk_slice(reader).await.unwrap();
+    }
+    let bulk = reader.bulk(&stage.scene.opened().await, order.id).await.unwrap().unwrap();
+    assert_eq!((bulk.changed_count, bulk.is_running, bulk.gave_up), (450, false, false));
+    assert_eq!(stage.scene.database.number("select count(*) from grp where state = 'unresolved'").await, 1);
+}
+
+#[tokio::test]
+async fn a_change_of_many_groups_that_cannot_go_on_is_given_up_and_holds_up_no_other() {
+    let stage = Stage::new().await;
+    make_groups(&stage, 1, 450).await;
+    make_groups(&stage, 2, 1).await;
+    let reader = &stage.scene.reader;
+    let bad = resolve_found(&stage, stage.scene.member, 1, "").await;
+    sqlx::raw_sql("update bulk set change = '{\"change\": \"of_a_newer_worker\"}'")
+        .execute(&stage.scene.database.pool)
+        .await
+        .unwrap();
+    let good = resolve_found(&stage, stage.scene.stranger, 2, "").await;
+    for _ in 0..2 {
+        assert!(stage.writer.next_bulk_slice(reader).await.unwrap());
+    }
+    let others = reader.open(store::reader::Viewer::User(stage.scene.stranger), 2).await.unwrap().unwrap();
+    assert!(!reader.bulk(&others, good.id).await.unwrap().unwrap().is_running);
+    assert!(!stage.writer.next_bulk_slice(reader).await.unwrap(), "the other one has a pause");
+
+    for _ in 0..20 {
+        sqlx::raw_sql("update bulk set next_at = now()").execute(&stage.scene.database.pool).await.unwrap();
+        stage.writer.next_bulk_slice(reader).await.unwrap();
+    }
+    let bulk = reader.bulk(&stage.scene.opened().await, bad.id).await.unwrap().unwrap();
+    assert_eq!((bulk.changed_count, bulk.is_running, bulk.gave_up), (0, false, true));
+    assert!(!stage.writer.next_bulk_slice(reader).await.unwrap());
+}
+
+#[tokio::test]
+async fn changes_of_many_groups_take_turns() {
+    let stage = Stage::new().await;
+    make_groups(&stage, 1, 450).await;
+    make_groups(&stage, 2, 1).await;
+    resolve_found(&stage, stage.scene.member, 1, "").await;
+    resolve_found(&stage, stage.scene.stranger, 2, "").await;
+    for _ in 0..2 {
+        assert!(stage.writer.next_bulk_slice(&stage.scene.reader).await.unwrap());
+    }
+    let resolved = async |statement| stage.scene.database.number(statement).await;
+    let here = resolved("select count(*) from grp where state = 'resolved' and project_id = 1").await;
+    let there = resolved("select count(*) from grp where state = 'resolved' and project_id = 2").await;
+    assert_eq!((here, there), (200, 1));
+}
+
+#[tokio::test]
+async fn a_slice_looks_at_a_bounded_number_of_groups_whatever_the_search() {
+    let stage = Stage::new().await;
+    make_groups(&stage, 1, 2_500).await;
+    sqlx::raw_sql("update grp_text set class = 'Rare' where group_id = 1001")
+        .execute(&stage.scene.database.pool)
+        .await
+        .unwrap();
+    let order = resolve_found(&stage, stage.scene.member, 1, "class:Rare").await;
+    let reader = &stage.scene.reader;
+    let mut changed = Vec::new();
+    while stage.writer.next_bulk_slice(reader).await.unwrap() {
+        let bulk = reader.bulk(&stage.scene.opened().await, order.id).await.unwrap().unwrap();
+        changed.push((bulk.changed_count, bulk.is_running));
+    }
+    assert_eq!(changed, [(0, true), (0, true), (1, false)]);
+}
+
+#[tokio::test]
+async fn what_came_while_it_was_open_again_is_not_resolved_by_taking_that_back() {
+    let stage = Stage::new().await;
+    for (class, number) in [("A", 1), ("B", 2)] {
+        stage.write(class, "production", "1", number).await;
+        let group = stage.scene.group_id(class).await;
+        stage.change(group, GroupChange::Resolve { unless: Comeback::Any }).await;
+    }
+    let (came, quiet) = (stage.scene.group_id("A").await, stage.scene.group_id("B").await);
+    let order = stage.order();
+    let act = ChangeFound { search: String::new(), state: Some("resolved".into()), change: GroupChange::Reopen };
+    stage.writer.execute(order, act).await.unwrap();
+    while stage.writer.next_bulk_slice(&stage.scene.reader).await.unwrap() {}
+    stage.write("A", "production", "1", 3).await;
+    let admin = Admin::connect(&stage.scene.database.url).await.unwrap();
+    let other = admin.create_user("b@example.org", "", "x").await.unwrap();
+    admin.add_member(other, 1, "member").await.unwrap();
+    let by_other = Order { actor_id: other, ..stage.order() };
+    stage.writer.execute(by_other, UndoBulk { bulk_id: order.id }).await.unwrap();
+    assert_eq!(stage.state(came).await, GroupState::Unresolved);
+    assert_eq!(stage.state(quiet).await, GroupState::Resolved);
+    assert_eq!(stage.scene.database.number("select undone_by from bulk").await, other);
+}
+
+#[tokio::test]
+async fn the_first_notice_after_a_timed_mute_is_a_return_whoever_ended_the_mute() {
+    let stage = Stage::new().await;
+    let mut housekeeper = stage.writer.housekeeper().await.unwrap().unwrap();
+    let over = || mute(MuteUntil { at_s: Some(now_us() / 1_000_000 - 1), ..MuteUntil::default() });
+    for class in ["A", "B"] {
+        stage.write(class, "production", "1", 1).await;
+        stage.change(stage.scene.group_id(class).await, over()).await;
+        if class == "B" {
+            assert_eq!(housekeeper.end_mutes(Turn::WHOLE).await.unwrap().count, 1);
+            assert_eq!(housekeeper.end_mutes(Turn::WHOLE).await.unwrap().count, 0);
+        }
+        stage.write(class, "production", "1", 2).await;
+        stage.write(class, "production", "1", 3).await;
+    }
+    for class in ["A", "B"] {
+        let group = stage.scene.group_id(class).await;
+        let count = async |statement: &'static str| -> i64 {
+            sqlx::query_scalar(statement).bind(group).fetch_one(&stage.scene.database.pool).await.unwrap()
+        };
+        let told = count("select count(*) from alert where group_id = $1 and kind = 'group.reopened'").await;
+        let unmuted = count("select count(*) from grp_history where group_id = $1 and kind = 'unmuted'").await;
+        assert_eq!((told, unmuted), (1, 1), "{class}");
+        assert_eq!(stage.state(group).await, GroupState::Unresolved);
+    }
 }

@@ -14,7 +14,9 @@ use notice::{NoticeId, User};
 use scene::{Scene, groups_of, sample};
 use store::batch::{Batch, Claim};
 use store::reader::GroupFilter;
-use store::writer::{CommandStatus, MergeGroups, Order, Outcome, SeenGroup, UnmergeGroup};
+use store::writer::{
+    CommandStatus, GroupAct, GroupChange, MergeGroups, MuteUntil, Order, Outcome, SeenGroup, UnmergeGroup,
+};
 use store::{Admin, Writer};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -100,6 +102,27 @@ async fn a_merge_sums_up_holds_for_later_notices_and_is_taken_back_with_what_cam
     assert_eq!((refused_sums.0, refused_sums.1), (5, 5), "what came since goes with its fingerprint");
     assert_eq!((timeout_sums.2, refused_sums.2), (before.0.2, before.1.2));
     assert_audited(&scene).await;
+}
+
+#[tokio::test]
+async fn what_a_merge_brings_does_not_end_a_mute_until_so_many_more() {
+    let scene = Scene::new().await;
+    let writer = Writer::connect(&scene.database.url).await.unwrap();
+    write(&scene, "Timeout", &[1], 1).await;
+    write(&scene, "Refused", &[1; 20], 2).await;
+    let (timeout, refused) = (scene.group_id("Timeout").await, scene.group_id("Refused").await);
+    let until = MuteUntil { notices: Some(3), ..MuteUntil::default() };
+    let mute = GroupAct { group_id: timeout, change: GroupChange::Mute { until }, expected_version: 0 };
+    writer.execute(order(&scene), mute).await.unwrap();
+    let muted = async || scene.database.number("select count(*) from grp where state = 'muted'").await;
+    merge(&scene, &writer, refused, timeout).await;
+    write(&scene, "Timeout", &[1], 3).await;
+    assert_eq!(muted().await, 1);
+    unmerge(&scene, &writer, refused, timeout).await;
+    write(&scene, "Timeout", &[1], 4).await;
+    assert_eq!(muted().await, 1);
+    write(&scene, "Timeout", &[1], 5).await;
+    assert_eq!(muted().await, 0, "the third since it was muted");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ pub(crate) async fn run(writer: Writer, reader: Reader, stop: CancellationToken)
             Ok(true) => continue,
             Ok(false) => IDLE,
             Err(error) => {
-                tracing::warn!(error = service::causes(&error), "a change of many groups waits");
+                tracing::warn!(error = service::causes(&error), "changes of many groups wait");
                 TROUBLE
             }
         };

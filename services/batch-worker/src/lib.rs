@@ -7,6 +7,7 @@
 //! - `report` makes weekly reports, each once;
 //! - `housekeep` makes and drops partitions, merges small chunks and publishes the projects to the gateways.
 
+mod absent;
 mod bulk;
 mod command;
 mod compaction;
@@ -125,6 +126,7 @@ async fn work(
         roles.spawn(serve_commands(commands, executor, writer.clone(), token, stop.clone()));
         let reader = Reader::connect(&config.database_url).context("reading CROAK_DATABASE_URL")?;
         roles.spawn(bulk::run(writer.clone(), reader, stop.clone()));
+        roles.spawn(absent::run(writer.clone(), stop.clone()));
     }
     if config.has(Role::Deliver) {
         let told = deliver::Delivering {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use service::proto::command::commands_client::CommandsClient;
 use service::proto::command::{Command, CommandResult};
 use store::Reader;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
 
 use crate::cache::ReadCache;
 
@@ -36,9 +38,14 @@ pub(crate) struct Commands {
     channels: Arc<Mutex<HashMap<String, Channel>>>,
 }
 
-/// No worker took the command, or none said what became of it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Paused;
+/// Why there is no answer to a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paused {
+    /// No worker took it: nothing was changed.
+    NotTaken,
+    /// A worker took it, and did not say what became of it: it may hold, or still be under way.
+    Unknown,
+}
 
 impl Commands {
     pub(crate) fn new(reader: Reader, fixed: Option<String>, token: Option<&str>) -> anyhow::Result<Commands> {
@@ -63,34 +70,41 @@ impl Commands {
 
     /// Sends one command. The same command may be sent again and to others: its id keeps it from acting twice.
     pub(crate) async fn execute(&self, command: Command) -> Result<CommandResult, Paused> {
-        if let Some(result) = self.execute_by(self.known().await.to_vec(), &command).await {
-            return Ok(result);
+        match self.execute_by(self.known().await.to_vec(), &command).await {
+            // Those that were known a moment ago may have gone, and others come.
+            Err(Paused::NotTaken) => self.execute_by(self.addresses().await, &command).await,
+            answered => answered,
         }
-        // Those that were known a moment ago may have gone, and others come.
-        self.execute_by(self.addresses().await, &command).await.ok_or(Paused)
     }
 
-    async fn execute_by(&self, mut addresses: Vec<String>, command: &Command) -> Option<CommandResult> {
+    async fn execute_by(&self, mut addresses: Vec<String>, command: &Command) -> Result<CommandResult, Paused> {
         addresses.shuffle(&mut rand::rng());
+        let mut paused = Paused::NotTaken;
         for address in addresses {
             match self.send(&address, command.clone()).await {
                 Ok(result) => {
                     metrics::counter!("web_commands_total", "outcome" => "answered").increment(1);
-                    return Some(result);
+                    return Ok(result);
                 }
-                Err(error) => {
+                Err((why, error)) => {
                     metrics::counter!("web_commands_total", "outcome" => "failed").increment(1);
-                    tracing::warn!(address, causes = format!("{error:#}"), "a worker did not take a command");
+                    tracing::warn!(address, causes = format!("{error:#}"), "a worker did not execute a command");
+                    if why == Paused::Unknown {
+                        paused = why;
+                    }
                 }
             }
         }
-        None
+        Err(paused)
     }
 
-    async fn send(&self, address: &str, command: Command) -> anyhow::Result<CommandResult> {
-        let channel = self.channel(address)?;
+    async fn send(&self, address: &str, command: Command) -> Result<CommandResult, (Paused, anyhow::Error)> {
+        let channel = self.channel(address).map_err(|error| (Paused::NotTaken, error))?;
         let mut client = CommandsClient::with_interceptor(channel, self.bearer.clone());
-        Ok(client.execute(command).await.context("executing the command")?.into_inner())
+        match client.execute(command).await {
+            Ok(answer) => Ok(answer.into_inner()),
+            Err(status) => Err((why(&status), anyhow::Error::new(status).context("executing the command"))),
+        }
     }
 
     /// The connection to a worker, made when it is first used.
@@ -129,5 +143,47 @@ impl Commands {
             .filter_map(|worker| worker.command_address)
             .map(|address| if address.contains("://") { address } else { format!("http://{address}") })
             .collect()
+    }
+}
+
+/// What a failure says of the command: whether the worker did not take it, or rolled it back, or nothing.
+fn why(status: &Status) -> Paused {
+    let sources = std::iter::successors(std::error::Error::source(status), |error| error.source());
+    let is_unreached = sources.filter_map(|error| error.downcast_ref::<io::Error>()).any(|error| {
+        use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+        matches!(error.kind(), AddrNotAvailable | ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut)
+    });
+    match status.code() {
+        Code::Aborted
+        | Code::InvalidArgument
+        | Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::Unimplemented => Paused::NotTaken,
+        _ if is_unreached => Paused::NotTaken,
+        _ => Paused::Unknown,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    /// Why a worker at this address does not answer.
+    async fn why_of(address: std::net::SocketAddr) -> Paused {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let channel = endpoint.connect_timeout(CONNECT_WITHIN).timeout(Duration::from_millis(300)).connect_lazy();
+        why(&CommandsClient::new(channel).execute(Command::default()).await.unwrap_err())
+    }
+
+    #[tokio::test]
+    async fn nothing_was_changed_where_no_worker_took_it_or_the_worker_says_so() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(why_of(address).await, Paused::Unknown, "it is there and says nothing");
+        drop(listener);
+        assert_eq!(why_of(address).await, Paused::NotTaken);
+        assert_eq!(why(&Status::aborted("rolled back")), Paused::NotTaken);
+        assert_eq!(why(&Status::unavailable("the outcome of a commit")), Paused::Unknown);
     }
 }

@@ -17,6 +17,8 @@ pub struct Bulk {
     pub is_undone: bool,
     /// Groups for which it was taken back so far.
     pub undone_count: i64,
+    /// Whether it, or taking it back, ended before its end because it failed again and again.
+    pub gave_up: bool,
 }
 
 impl Reader {
@@ -24,7 +26,7 @@ impl Reader {
     pub async fn bulk(&self, opened: &Opened, id: Uuid) -> Result<Option<Bulk>, ReadError> {
         let bulk = sqlx::query_as!(
             Bulk,
-            r#"select id, changed_count, undone_count, undo_id is not null as "is_undone!",
+            r#"select id, changed_count, undone_count, gave_up, undo_id is not null as "is_undone!",
                    done_at is null or (undo_id is not null and undone_at is null) as "is_running!"
                from bulk where project_id = $1 and id = $2"#,
             opened.id(),

@@ -1,5 +1,7 @@
 //! Groups that were merged into others.
 
+use uuid::Uuid;
+
 use super::{Opened, ReadError, Reader};
 
 /// The most merges that a page offers to take back.
@@ -25,6 +27,14 @@ impl Reader {
             .fetch_optional(&self.pool)
             .await?;
         Ok(root.filter(|root| *root != group_id))
+    }
+
+    /// Whether there was a command with this id.
+    pub async fn has_command(&self, id: Uuid) -> Result<bool, ReadError> {
+        let has = sqlx::query_scalar!(r#"select exists (select from command where id = $1) as "has!""#, id)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(has)
     }
 
     /// What was merged into a group.

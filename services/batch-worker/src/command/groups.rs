@@ -41,7 +41,8 @@ fn comeback(unless: asked_for::Comeback) -> Comeback {
 
 fn mute_until(until: Option<&asked_for::MuteUntil>) -> MuteUntil {
     until.map_or_else(MuteUntil::default, |until| MuteUntil {
-        at_s: until.at_s,
+        at_s: until.at_s.filter(|_| until.seconds.is_none()),
+        seconds: until.seconds,
         notices: until.notices,
         users: until.users,
         elsewhere_than: until.elsewhere_than.clone(),
@@ -63,12 +64,17 @@ fn seen(groups: &[asked_for::SeenGroup]) -> Vec<SeenGroup> {
         .collect()
 }
 
-pub(super) fn write_comment(asked: asked_for::WriteComment) -> WriteComment {
-    WriteComment { group_id: asked.group_id, body: asked.body }
+pub(super) fn write_comment(asked: &asked_for::WriteComment) -> WriteComment {
+    WriteComment { group_id: asked.group_id, body: kept(&asked.body) }
 }
 
-pub(super) fn edit_comment(asked: asked_for::EditComment) -> EditComment {
-    EditComment { comment_id: asked.comment_id, body: asked.body }
+pub(super) fn edit_comment(asked: &asked_for::EditComment) -> EditComment {
+    EditComment { comment_id: asked.comment_id, body: kept(&asked.body) }
+}
+
+/// What is pasted has characters that nobody sees, and that the database does not take.
+fn kept(body: &str) -> String {
+    body.replace('\0', "")
 }
 
 pub(super) fn delete_comment(asked: &asked_for::DeleteComment) -> DeleteComment {

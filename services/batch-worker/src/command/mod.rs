@@ -50,8 +50,8 @@ impl Commands for Executor {
             Some(Action::MergeGroups(asked)) => self.act(order, groups::merge(&asked)).await,
             Some(Action::UnmergeGroup(asked)) => self.act(order, groups::unmerge(&asked)).await,
             Some(Action::AssignGroup(asked)) => self.act(order, groups::assign(&asked)).await,
-            Some(Action::WriteComment(asked)) => self.act(order, groups::write_comment(asked)).await,
-            Some(Action::EditComment(asked)) => self.act(order, groups::edit_comment(asked)).await,
+            Some(Action::WriteComment(asked)) => self.act(order, groups::write_comment(&asked)).await,
+            Some(Action::EditComment(asked)) => self.act(order, groups::edit_comment(&asked)).await,
             Some(Action::DeleteComment(asked)) => self.act(order, groups::delete_comment(&asked)).await,
             Some(Action::ChangeTicked(asked)) => self.act(order, groups::change_ticked(&asked)?).await,
             Some(Action::UndoBulk(asked)) => self.act(order, groups::undo_bulk(&asked)?).await,
@@ -151,8 +151,13 @@ impl Executor {
             }
             Err(error) => {
                 tracing::warn!(kind, error = service::causes(&error), "command not executed");
+                if error.is_rolled_back() {
+                    return Err(Status::aborted(
+                        "the command could not be executed, nothing was changed; it can be sent again",
+                    ));
+                }
                 // The same id may be sent again: whether it was executed is then found out.
-                Err(Status::unavailable("the command could not be executed; it can be sent again"))
+                Err(Status::unavailable("it is not known whether the command was executed; it can be sent again"))
             }
         }
     }

@@ -28,6 +28,9 @@ use crate::rejection::Rejection;
 /// The header that names a call, so that repeating it acts once.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// The version of whoever did not look.
+const AS_IT_IS: i32 = 0;
+
 /// What a call says beside its address. Without a version the group is changed as it is.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -76,13 +79,14 @@ pub(super) async fn act(
     } else {
         serde_json::from_slice(&body).map_err(|error| Rejection::BadRequest(format!("the body: {error}")))?
     };
-    let expected_version = match asked.expected_version {
-        Some(version) => version,
-        None => match app.reader.group(&opened, group_id).await.map_err(Rejection::from)? {
-            Some(group) => group.version,
-            None => return Err(app.no_group(&opened, group_id, format!("/{action}")).await.into()),
-        },
-    };
+    // Not the version of now: a repeat would ask for something else. One that is not there any more may be so by this very call.
+    if asked.expected_version.is_none()
+        && app.reader.group(&opened, group_id).await.map_err(Rejection::from)?.is_none()
+        && !app.reader.has_command(id).await.map_err(Rejection::from)?
+    {
+        return Err(app.no_group(&opened, group_id, format!("/{action}")).await.into());
+    }
+    let expected_version = asked.expected_version.unwrap_or(AS_IT_IS);
     let action = action_of(&action, group_id, expected_version, asked)?;
     let command = Command { id: id.to_string(), actor_id: writing.user_id, project_id, action: Some(action) };
     let result = app.commands.execute(command).await.map_err(|_| Rejection::Paused)?;
@@ -127,6 +131,7 @@ fn action_of(name: &str, group_id: i64, expected_version: i32, asked: Asked) -> 
             });
             let until = MuteUntil {
                 at_s: at_s.transpose()?,
+                seconds: None,
                 notices: asked.notices,
                 users: asked.users,
                 elsewhere_than: asked.environment,

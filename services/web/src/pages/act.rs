@@ -151,7 +151,9 @@ fn mute_until(form: &ActForm) -> Result<MuteUntil, Rejection> {
         i32::try_from(users).map_err(|_| Rejection::BadRequest("So many users there are not.".to_owned()))
     });
     Ok(MuteUntil {
+        // A worker of before goes by the time; the others by the seconds, which a form that is sent twice says twice.
         at_s: seconds.map(|seconds| OffsetDateTime::now_utc().unix_timestamp() + seconds),
+        seconds,
         notices: limit(&form.notices, "A number of notices")?,
         users: users.transpose()?,
         elsewhere_than: Some(form.environment.clone()).filter(|name| !name.is_empty()),

@@ -86,6 +86,14 @@ pub(super) async fn forms(
 
 fn said(bulk: &Bulk) -> String {
     let groups = |count| counted(count, "group", "groups");
+    if bulk.gave_up {
+        let so_far = if bulk.is_undone {
+            format!("Taken back for {} of {}", bulk.undone_count, groups(bulk.changed_count))
+        } else {
+            format!("{} changed", groups(bulk.changed_count))
+        };
+        return format!("{so_far}; then it failed again and again, and was given up.");
+    }
     match (bulk.is_undone, bulk.is_running) {
         (false, false) => format!("{} changed.", groups(bulk.changed_count)),
         (false, true) => format!("{} changed so far; it goes on.", groups(bulk.changed_count)),

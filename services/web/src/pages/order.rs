@@ -8,11 +8,16 @@ use service::proto::command::{Command, CommandResult};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::commands::Paused;
 use crate::rejection::Rejection;
 use crate::visitor::{Seen, Told, Visitor};
 
 /// What is told where no worker took a command.
 pub(crate) const PAUSED: &str = "Changes are paused: no worker answers. Nothing was changed; try again in a moment.";
+
+/// What is told where it is not known what became of it.
+const UNKNOWN: &str =
+    "It takes longer than usual, and may still be done: look here again in a moment, before you try once more.";
 
 /// What every form that asks for a change has besides its own fields.
 pub(crate) struct Asked<'a> {
@@ -28,6 +33,8 @@ pub(crate) struct Asked<'a> {
 pub(crate) struct Ordered {
     /// What the worker answered; nothing when none did.
     pub(crate) result: Option<CommandResult>,
+    /// What is told when none did.
+    unanswered: &'static str,
 }
 
 /// Sends what somebody asks for to a worker, which decides whether they may.
@@ -58,7 +65,11 @@ async fn send(
     let id =
         Uuid::try_parse(command_id).map_err(|_| Rejection::BadRequest("`command_id` must be a UUID".to_owned()))?;
     let command = Command { id: id.to_string(), actor_id, project_id, action: Some(action) };
-    Ok(Ordered { result: app.commands.execute(command).await.ok() })
+    Ok(match app.commands.execute(command).await {
+        Ok(result) => Ordered { result: Some(result), unanswered: PAUSED },
+        Err(Paused::NotTaken) => Ordered { result: None, unanswered: PAUSED },
+        Err(Paused::Unknown) => Ordered { result: None, unanswered: UNKNOWN },
+    })
 }
 
 impl Ordered {
@@ -74,7 +85,7 @@ impl Ordered {
 
     /// What the worker says of it.
     pub(crate) fn told(&self) -> String {
-        self.result.as_ref().map_or_else(|| PAUSED.to_owned(), |result| result.told.clone())
+        self.result.as_ref().map_or_else(|| self.unanswered.to_owned(), |result| result.told.clone())
     }
 
     /// Leads on to one of our pages, which tells `done` or why it was not, and shows the change.
@@ -84,7 +95,7 @@ impl Ordered {
             jar = jar.add(app.keys.seen(Seen::write(&result.lsn)));
         }
         let is_good = self.is_done();
-        let text = if is_good { done.to_owned() } else { self.result.map_or_else(|| PAUSED.to_owned(), |r| r.told) };
+        let text = if is_good { done.to_owned() } else { self.told() };
         (jar.add(app.keys.told(Told { is_good, text }.write())), Redirect::to(path)).into_response()
     }
 }

@@ -1,9 +1,13 @@
 //! One change of many groups, and taking back exactly what it changed.
 //!
 //! Groups that are ticked are changed by the command itself. All that a search finds is changed in slices after it: each is a
-//! transaction that says how far it came, so that any worker goes on where another died.
+//! transaction that says how far it came, so that any worker goes on where another died. A slice looks at a bounded number of
+//! groups, whatever the search; changes take turns, and one that fails again and again ends with a word on its page.
+
+use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
@@ -19,7 +23,16 @@ use crate::{Reader, StoreError};
 pub const TICKED_MAX: usize = 200;
 
 /// Groups that are changed by one transaction.
-const SLICE: i64 = 200;
+const SLICE: usize = 200;
+
+/// Groups that are looked at for one slice.
+const LOOKED_AT: i64 = 1_000;
+
+/// Failures in a row after which a change of many groups ends.
+const FAILURES_MAX: i32 = 8;
+
+/// Pause of a change after its first failure, doubled with each further one: some minutes in all.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Longest search that a bulk goes by.
 const SEARCH_CHARS_MAX: usize = 500;
@@ -50,12 +63,13 @@ impl Act for ChangeTicked {
         if let Some(refused) = self.change.refused(transaction, order, None).await? {
             return Ok(refused);
         }
+        let change = self.change.settled();
         sqlx::query!(
             "insert into bulk (id, project_id, actor_id, change) values ($1, $2, $3, $4)",
             order.id,
             order.project_id,
             order.actor_id,
-            Json(&self.change) as _
+            Json(&change) as _
         )
         .execute(&mut **transaction)
         .await?;
@@ -63,14 +77,13 @@ impl Act for ChangeTicked {
         let mut changed: Vec<Locked> = Vec::new();
         let mut conflicts: Vec<Outcome> = Vec::new();
         for group in lock(transaction, order, &ids).await? {
-            let seen = self.groups.iter().find(|seen| seen.group_id == group.id);
-            let expected_version = seen.map_or(0, |seen| seen.expected_version);
-            match conflict(transaction, order, &group, expected_version).await? {
+            let Some(seen) = self.groups.iter().find(|seen| seen.group_id == group.id) else { continue };
+            match conflict(transaction, order, &group, seen.expected_version).await? {
                 Some(conflict) => conflicts.push(conflict),
                 None => changed.push(group),
             }
         }
-        let count = change_some(transaction, order, order.id, &changed, &self.change).await?;
+        let count = change_some(transaction, order, order.id, &changed, &change).await?;
         sqlx::query!(
             "update bulk set changed_count = $2, passed_count = $3, done_at = now() where id = $1",
             order.id,
@@ -127,7 +140,7 @@ impl Act for ChangeFound {
             order.id,
             order.project_id,
             order.actor_id,
-            Json(&self.change) as _,
+            Json(&self.change.settled()) as _,
             self.search,
             self.state
         )
@@ -142,41 +155,71 @@ struct Unfinished {
     id: Uuid,
     project_id: i64,
     actor_id: i64,
-    change: Json<GroupChange>,
+    /// A newer worker may have written what this one does not know.
+    change: Json<Value>,
     search: String,
     state: Option<String>,
-    cursor: Option<String>,
+    below_id: Option<i64>,
     undo_id: Option<Uuid>,
+    undone_by: Option<i64>,
+}
+
+/// What a slice changes, and where the next one goes on.
+#[derive(Default)]
+struct Slice {
+    group_ids: Vec<i64>,
+    /// Groups below this number are left; none: it was the last slice.
+    below_id: Option<i64>,
 }
 
 impl Writer {
-    /// Does the next slice of the oldest bulk that is not at its end; whether there was one.
+    /// Does a slice of the bulk whose turn it is; whether there was one.
     ///
-    /// Any number of workers may do so: who comes second to a slice finds it done.
+    /// Any number of workers may do so: who comes second to a slice finds it done. One that fails is put off, and holds up no other.
     pub async fn next_bulk_slice(&self, reader: &Reader) -> Result<bool, StoreError> {
-        let oldest = sqlx::query_as!(
+        let next = sqlx::query_as!(
             Unfinished,
-            r#"select id, project_id, actor_id, change as "change: _", coalesce(search, '') as "search!", state, cursor, undo_id
-               from bulk where done_at is null or (undo_id is not null and undone_at is null)
-               order by created_at limit 1"#
+            r#"select id, project_id, actor_id, change as "change: _", coalesce(search, '') as "search!", state, below_id, undo_id,
+                   undone_by
+               from bulk where (done_at is null or (undo_id is not null and undone_at is null)) and next_at <= now()
+               order by next_at limit 1"#
         )
         .fetch_optional(&self.pool)
         .await?;
-        let Some(bulk) = oldest else { return Ok(false) };
-        if bulk.undo_id.is_some() {
-            self.undo_next(bulk).await?;
-            return Ok(true);
+        let Some(bulk) = next else { return Ok(false) };
+        let id = bulk.id;
+        let done =
+            if bulk.undo_id.is_some() { self.undo_next(bulk).await } else { self.change_next(bulk, reader).await };
+        if let Err(error) = done {
+            tracing::warn!(bulk = %id, error = %causes(&error), "a change of many groups is put off");
+            self.put_off(id).await?;
         }
-        // Who may not see the project any more changes nothing more of it.
-        let (ids, next) = bulk.found(reader).await?.unwrap_or_default();
-        self.change_found(bulk, ids, next).await?;
         Ok(true)
+    }
+
+    /// Gives a bulk that failed a pause, or ends it.
+    async fn put_off(&self, id: Uuid) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update bulk set
+                 failure_count = failure_count + 1,
+                 next_at = now() + $2 * power(2, failure_count) * interval '1 second',
+                 gave_up = failure_count + 1 >= $3,
+                 done_at = case when failure_count + 1 >= $3 then coalesce(done_at, now()) else done_at end,
+                 undone_at = case when failure_count + 1 >= $3 and undo_id is not null then now() else undone_at end
+             where id = $1 and (done_at is null or (undo_id is not null and undone_at is null))",
+            id,
+            PAUSE.as_secs_f64(),
+            FAILURES_MAX
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     async fn undo_next(&self, bulk: Unfinished) -> Result<(), StoreError> {
         let writer = self.clone();
         detached(async move {
-            let mut transaction = writer.begin().await?;
+            let mut transaction = writer.begin_command().await?;
             let is_left = sqlx::query_scalar!(
                 r#"select undone_at is null as "is_left!" from bulk where id = $1 for update"#,
                 bulk.id
@@ -184,21 +227,25 @@ impl Writer {
             .fetch_optional(&mut *transaction)
             .await?;
             if is_left == Some(true) {
-                undo_slice(&mut transaction, &bulk.order(), bulk.id).await?;
+                let order = Order { actor_id: bulk.undone_by.unwrap_or(bulk.actor_id), ..bulk.order() };
+                undo_slice(&mut transaction, &order, bulk.id).await?;
             }
             transaction.commit().await.map_err(StoreError::CommitUnknown)
         })
         .await
     }
 
-    async fn change_found(&self, bulk: Unfinished, ids: Vec<i64>, next: Option<String>) -> Result<(), StoreError> {
+    async fn change_next(&self, bulk: Unfinished, reader: &Reader) -> Result<(), StoreError> {
+        let change: GroupChange = serde_json::from_value(bulk.change.0.clone()).map_err(StoreError::NotJson)?;
+        // Who may not see the project any more changes nothing more of it.
+        let slice = self.slice(&bulk, reader).await?.unwrap_or_default();
         let writer = self.clone();
         detached(async move {
-            let mut transaction = writer.begin().await?;
+            let mut transaction = writer.begin_command().await?;
             let is_mine = sqlx::query_scalar!(
-                r#"select done_at is null and cursor is not distinct from $2 as "is_mine!" from bulk where id = $1 for update"#,
+                r#"select done_at is null and below_id is not distinct from $2 as "is_mine!" from bulk where id = $1 for update"#,
                 bulk.id,
-                bulk.cursor
+                bulk.below_id
             )
             .fetch_optional(&mut *transaction)
             .await?;
@@ -206,18 +253,18 @@ impl Writer {
                 return Ok(());
             }
             let order = bulk.order();
-            let mut groups = lock(&mut transaction, &order, &ids).await?;
+            let mut groups = lock(&mut transaction, &order, &slice.group_ids).await?;
             // What has become of them since they were found is asked under their locks.
             groups.retain(|group| {
                 group.merged_into.is_none() && bulk.state.as_ref().is_none_or(|state| *state == group.state)
             });
-            let count = change_some(&mut transaction, &order, bulk.id, &groups, &bulk.change).await?;
+            let count = change_some(&mut transaction, &order, bulk.id, &groups, &change).await?;
             sqlx::query!(
-                "update bulk set cursor = $2, changed_count = changed_count + $3,
-                     done_at = case when $2::text is null then now() end
+                "update bulk set below_id = $2, changed_count = changed_count + $3, failure_count = 0, next_at = now(),
+                     done_at = case when $2::bigint is null then now() end
                  where id = $1",
                 bulk.id,
-                next,
+                slice.below_id,
                 count
             )
             .execute(&mut *transaction)
@@ -226,32 +273,54 @@ impl Writer {
         })
         .await
     }
+
+    /// The groups of the next slice; nothing when the project is not the actor's to change.
+    ///
+    /// By number, which no group changes, from the newest down: what comes meanwhile has a greater one. So many are looked at, however
+    /// few of them the search finds.
+    async fn slice(&self, bulk: &Unfinished, reader: &Reader) -> Result<Option<Slice>, StoreError> {
+        let opened = reader.open(Viewer::User(bulk.actor_id), bulk.project_id).await.map_err(StoreError::from)?;
+        let Some(opened) = opened.filter(Opened::may_act) else { return Ok(None) };
+        let Ok(search) = Search::parse(&bulk.search) else { return Ok(None) };
+        let looked_at = sqlx::query_scalar!(
+            "select id from grp where project_id = $1 and ($2::bigint is null or id < $2) order by id desc limit $3",
+            bulk.project_id,
+            bulk.below_id,
+            LOOKED_AT
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let is_last = i64::try_from(looked_at.len()).unwrap_or(i64::MAX) < LOOKED_AT;
+        let below_id = looked_at.last().copied().filter(|_| !is_last);
+        let count = looked_at.len();
+        let filter = GroupFilter {
+            search,
+            state: bulk.state.as_deref().and_then(GroupState::parse),
+            sort: GroupSort::FirstSeen,
+            me: Some(bulk.actor_id),
+            among: Some(looked_at),
+        };
+        let page = reader.groups(&opened, &filter, None, count).await.map_err(StoreError::from)?;
+        let Ok(page) = page else { return Ok(None) };
+        let mut group_ids: Vec<i64> = page.groups.iter().map(|group| group.id).collect();
+        group_ids.sort_unstable_by(|one, other| other.cmp(one));
+        let is_more = group_ids.len() > SLICE;
+        group_ids.truncate(SLICE);
+        let below_id = if is_more { group_ids.last().copied() } else { below_id };
+        Ok(Some(Slice { group_ids, below_id }))
+    }
 }
 
 impl Unfinished {
     fn order(&self) -> Order {
         Order { id: self.id, actor_id: self.actor_id, project_id: self.project_id }
     }
+}
 
-    /// The next groups that the list shows, and where it goes on; nothing when the project is not the actor's to change.
-    ///
-    /// By when they were first seen, which does not change while the bulk goes on; and what comes meanwhile stands before.
-    async fn found(&self, reader: &Reader) -> Result<Option<(Vec<i64>, Option<String>)>, StoreError> {
-        let opened = reader.open(Viewer::User(self.actor_id), self.project_id).await.map_err(StoreError::from)?;
-        let Some(opened) = opened.filter(Opened::may_act) else { return Ok(None) };
-        let Ok(search) = Search::parse(&self.search) else { return Ok(None) };
-        let filter = GroupFilter {
-            search,
-            state: self.state.as_deref().and_then(GroupState::parse),
-            sort: GroupSort::FirstSeen,
-            me: Some(self.actor_id),
-            among: None,
-        };
-        let limit = usize::try_from(SLICE).unwrap_or(usize::MAX);
-        let page = reader.groups(&opened, &filter, self.cursor.as_deref(), limit).await.map_err(StoreError::from)?;
-        let Ok(page) = page else { return Ok(None) };
-        Ok(Some((page.groups.iter().map(|group| group.id).collect(), page.next)))
-    }
+/// An error with what caused it, in one line.
+fn causes(error: &StoreError) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Changes groups that are locked and not so already, and keeps what they were.
@@ -266,17 +335,20 @@ async fn change_some(
     if ids.is_empty() {
         return Ok(0);
     }
-    sqlx::query!(
+    // Each once: one that was changed by this bulk and is otherwise by now was made so by somebody, or by a notice.
+    let ids = sqlx::query_scalar!(
         "insert into bulk_group (bulk_id, group_id, version, state, resolved_at, resolved_after, mute_until, mute_notice_count,
              mute_user_count, mute_environment, assignee_id)
          select $1, id, version + 1, state, resolved_at, resolved_after, mute_until, mute_notice_count,
              mute_user_count, mute_environment, assignee_id
-         from grp where project_id = $2 and id = any($3::bigint[])",
+         from grp where project_id = $2 and id = any($3::bigint[]) order by id
+         on conflict (bulk_id, group_id) do nothing
+         returning group_id",
         bulk_id,
         order.project_id,
         &ids
     )
-    .execute(&mut **transaction)
+    .fetch_all(&mut **transaction)
     .await?;
     let changed = change(transaction, order, &ids, what).await?;
     Ok(i64::try_from(changed.len()).unwrap_or(i64::MAX))
@@ -299,7 +371,7 @@ impl Act for UndoBulk {
             return Ok(denied());
         }
         let found = sqlx::query!(
-            "select undo_id, changed_count from bulk where project_id = $1 and id = $2 for update",
+            "select undo_id, changed_count, gave_up from bulk where project_id = $1 and id = $2 for update",
             order.project_id,
             self.bulk_id
         )
@@ -308,14 +380,17 @@ impl Act for UndoBulk {
         let Some(bulk) = found else {
             return Ok(Outcome::ended(CommandStatus::Missing, "There is no such change of many groups."));
         };
-        if bulk.undo_id.is_some() {
+        if bulk.undo_id.is_some() && !bulk.gave_up {
             return Ok(Outcome::ended(CommandStatus::Conflict, "It has been taken back already."));
         }
         // What it has not come to yet it never will.
         sqlx::query!(
-            "update bulk set undo_id = $2, done_at = coalesce(done_at, now()) where id = $1",
+            "update bulk set undo_id = $2, undone_by = $3, done_at = coalesce(done_at, now()), undone_at = null,
+                 gave_up = false, failure_count = 0, next_at = now()
+             where id = $1",
             self.bulk_id,
-            order.id
+            order.id,
+            order.actor_id
         )
         .execute(&mut **transaction)
         .await?;
@@ -353,17 +428,26 @@ async fn undo_slice(
         "select g.group_id from bulk b join bulk_group g on g.bulk_id = b.id and g.group_id > b.undone_id
          where b.id = $1 order by g.group_id limit $2",
         bulk_id,
-        SLICE
+        SLICE as i64
     )
     .fetch_all(&mut **transaction)
     .await?;
     lock(transaction, order, &ids).await?;
     let restored = sqlx::query_scalar!(
+        // What was resolved, and came while it was not, is not resolved by that.
         "update grp g set
-             state = b.state, resolved_at = b.resolved_at, resolved_after = b.resolved_after, mute_until = b.mute_until,
+             state = case when came.since then 'unresolved' else b.state end,
+             resolved_at = case when not came.since then b.resolved_at end,
+             resolved_after = case when not came.since then b.resolved_after end,
+             mute_until = b.mute_until,
              mute_notice_count = b.mute_notice_count, mute_user_count = b.mute_user_count,
              mute_environment = b.mute_environment, assignee_id = b.assignee_id, version = g.version + 1
          from bulk_group b
+         join bulk on bulk.id = b.bulk_id
+         join grp was on was.project_id = $2 and was.id = b.group_id
+         cross join lateral (
+             select b.state = 'resolved' and was.state <> 'resolved' and was.last_seen_at > bulk.created_at as since
+         ) came
          where b.bulk_id = $1 and b.group_id = any($3::bigint[]) and g.project_id = $2 and g.id = b.group_id
              and g.version = b.version and g.merged_into is null
          returning g.id",
@@ -382,10 +466,10 @@ async fn undo_slice(
     )
     .execute(&mut **transaction)
     .await?;
-    let is_over = i64::try_from(ids.len()).unwrap_or(i64::MAX) < SLICE;
+    let is_over = ids.len() < SLICE;
     let count = sqlx::query_scalar!(
         "update bulk set undone_id = coalesce($2, undone_id), undone_count = undone_count + $3,
-             undone_at = case when $4::bool then now() end
+             failure_count = 0, next_at = now(), undone_at = case when $4::bool then now() end
          where id = $1 returning undone_count",
         bulk_id,
         ids.last().copied(),

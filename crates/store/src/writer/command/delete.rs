@@ -12,7 +12,7 @@ use crate::StoreError;
 pub struct DeleteGroup {
     /// The group, of the order's project.
     pub group_id: i64,
-    /// The version of the group that the person saw.
+    /// The version of the group that the person saw; 0: it is deleted as it is.
     pub expected_version: i32,
 }
 

@@ -9,9 +9,16 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{Act, CommandStatus, Order, Outcome, may_act};
 use crate::StoreError;
+use crate::writer::Writer;
 
 /// Longest name of an environment that a mute is limited to.
 const ENVIRONMENT_CHARS_MAX: usize = 200;
+
+/// Groups that are taken from people who have gone, in one statement.
+const UNASSIGNED_AT_ONCE: i64 = 500;
+
+/// Longest mute that ends after a time.
+const MUTE_SECONDS_MAX: i64 = 400 * 86_400;
 
 /// What somebody does to a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +74,9 @@ pub struct MuteUntil {
     /// This time, as Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_s: Option<i64>,
+    /// So many seconds from when it is done: the same in every repeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<i64>,
     /// So many notices more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notices: Option<i64>,
@@ -85,6 +95,7 @@ impl MuteUntil {
 
     fn is_valid(&self) -> bool {
         self.at_s.is_some() == self.at().is_some()
+            && self.seconds.is_none_or(|seconds| (1..=MUTE_SECONDS_MAX).contains(&seconds))
             && self.notices.is_none_or(|notices| (1..=1_000_000_000).contains(&notices))
             && self.users.is_none_or(|users| (1..=100_000_000).contains(&users))
             && self
@@ -148,6 +159,17 @@ impl GroupChange {
         }
     }
 
+    /// The same, done now: what is said from now on is said as a time.
+    pub(super) fn settled(&self) -> Self {
+        let now_s = OffsetDateTime::now_utc().unix_timestamp();
+        match self {
+            Self::Mute { until: until @ MuteUntil { seconds: Some(seconds), .. } } => Self::Mute {
+                until: MuteUntil { at_s: Some(now_s.saturating_add(*seconds)), seconds: None, ..until.clone() },
+            },
+            other => other.clone(),
+        }
+    }
+
     /// Whether the group is so already, with nothing that would be different.
     pub(super) fn is_so(&self, group: &Locked) -> bool {
         match self {
@@ -187,7 +209,7 @@ pub struct GroupAct {
     /// What is done.
     #[serde(flatten)]
     pub change: GroupChange,
-    /// The version of the group that the person saw.
+    /// The version of the group that the person saw; 0: it is changed as it is.
     pub expected_version: i32,
 }
 
@@ -212,7 +234,7 @@ impl Act for GroupAct {
         if let Some(refused) = self.change.refused(transaction, order, Some(group.id)).await? {
             return Ok(refused);
         }
-        let changed = change(transaction, order, &[group.id], &self.change).await?;
+        let changed = change(transaction, order, &[group.id], &self.change.settled()).await?;
         let version = changed.first().map_or(group.version, |(_, version)| *version);
         Ok(Outcome::done("Done.").with_version(version))
     }
@@ -276,6 +298,21 @@ pub(super) async fn change(
     Ok(rows.into_iter().map(|row| (row.id, row.version)).collect())
 }
 
+impl Writer {
+    /// Takes groups from assignees who see the project no longer; how many.
+    pub async fn unassign_absent(&self) -> Result<u64, StoreError> {
+        let mut unassigned = 0;
+        loop {
+            let slice =
+                sqlx::query_file!("queries/unassign_absent.sql", UNASSIGNED_AT_ONCE).execute(&self.pool).await?;
+            unassigned += slice.rows_affected();
+            if slice.rows_affected() < UNASSIGNED_AT_ONCE.unsigned_abs() {
+                return Ok(unassigned);
+            }
+        }
+    }
+}
+
 /// A group that is locked until the transaction's end.
 #[derive(Debug, Clone)]
 pub(super) struct Locked {
@@ -310,14 +347,15 @@ pub(super) async fn lock(
     Ok(groups)
 }
 
-/// Why a group is not changed, if somebody has changed it since the person saw it: who did what is told.
+/// Why a group is not changed, if somebody has changed it since the person saw it, or merged it: who did what is told. Version 0 is
+/// that of whoever did not look.
 pub(super) async fn conflict(
     transaction: &mut Transaction<'_, Postgres>,
     order: &Order,
     group: &Locked,
     expected_version: i32,
 ) -> Result<Option<Outcome>, StoreError> {
-    if group.version == expected_version && group.merged_into.is_none() {
+    if (expected_version == 0 || group.version == expected_version) && group.merged_into.is_none() {
         return Ok(None);
     }
     let newest = sqlx::query!(

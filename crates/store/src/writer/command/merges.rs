@@ -22,7 +22,7 @@ pub const MERGED_MAX: usize = 100;
 pub struct SeenGroup {
     /// The group, of the order's project.
     pub group_id: i64,
-    /// Its version.
+    /// Its version; 0: it is taken as it is.
     pub expected_version: i32,
 }
 
@@ -120,6 +120,9 @@ async fn merge(
              first_seen_at = $5, last_seen_at = $6, last_seen_bucket = seen_bucket($6),
              state = case when $7 then 'unresolved' else state end,
              resolved_at = case when $7 then null else resolved_at end,
+             resolved_after = case when $7 then null else resolved_after end,
+             -- What a merge brings did not come since it was muted.
+             mute_notice_count = mute_notice_count + $3 - notice_count,
              version = version + 1
          where project_id = $1 and id = $2 returning version",
         order.project_id,
@@ -146,7 +149,7 @@ async fn merge(
 pub struct UnmergeGroup {
     /// The group that was taken in.
     pub group_id: i64,
-    /// The version that the person saw of the group that shows it now.
+    /// The version that the person saw of the group that shows it now; 0: as it is.
     pub expected_version: i32,
 }
 

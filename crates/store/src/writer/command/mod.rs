@@ -53,6 +53,12 @@ pub use told::{
 use super::Writer;
 use crate::{Role, StoreError};
 
+/// How often a command that two of them held each other up with is tried.
+const TRIES_MAX: u32 = 3;
+
+/// What a command waits for a lock at most: shorter than whoever sent it waits for the answer, so that he hears that nothing was changed.
+const COMMAND_LIMITS: &str = "set local lock_timeout = '4s'";
+
 /// Something that a person does. Serialized it is what `command.args` keeps, so it holds no secret in clear.
 pub trait Act: Serialize + Send + Sync + 'static {
     /// The name of its kind, as `command.kind` keeps it.
@@ -167,7 +173,23 @@ impl Writer {
     /// Runs in a task of its own: whoever waits for the answer may go away in the middle of it.
     pub async fn execute(&self, order: Order, act: impl Act) -> Result<CommandResult, StoreError> {
         let writer = self.clone();
-        tokio::spawn(async move { writer.execute_here(&order, &act).await }).await.map_err(StoreError::TaskDied)?
+        let executed = async move {
+            let mut tries = 1;
+            loop {
+                match writer.execute_here(&order, &act).await {
+                    Err(error) if error.is_deadlock() && tries < TRIES_MAX => tries += 1,
+                    ended => return ended,
+                }
+            }
+        };
+        tokio::spawn(executed).await.map_err(StoreError::TaskDied)?
+    }
+
+    /// A transaction of a command.
+    async fn begin_command(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let mut transaction = self.begin().await?;
+        sqlx::raw_sql(COMMAND_LIMITS).execute(&mut *transaction).await?;
+        Ok(transaction)
     }
 
     async fn execute_here(&self, order: &Order, act: &impl Act) -> Result<CommandResult, StoreError> {
@@ -176,7 +198,7 @@ impl Writer {
             let outcome = Outcome::ended(CommandStatus::Invalid, "There is a character in it that no text has.");
             return Ok(CommandResult { outcome, lsn: String::new() });
         }
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin_command().await?;
         let outcome = match record(&mut transaction, order, act.kind(), &args).await? {
             Some(earlier) => earlier,
             None => {
@@ -195,8 +217,10 @@ impl Writer {
             }
         };
         transaction.commit().await.map_err(StoreError::CommitUnknown)?;
-        let lsn =
-            sqlx::query_scalar!(r#"select pg_current_wal_insert_lsn()::text as "lsn!""#).fetch_one(&self.pool).await?;
+        let lsn = sqlx::query_scalar!(r#"select pg_current_wal_insert_lsn()::text as "lsn!""#)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::CommitUnknown)?; // it holds, and whoever asks must not hear otherwise
         Ok(CommandResult { outcome, lsn })
     }
 }
