@@ -1,7 +1,7 @@
 //! Lists that are told of new groups while somebody looks at them.
 //!
 //! Each project that is watched is read once a second, however many watch it; when nobody does any more, the reading ends.
-//! Who watches gets a stream of server-sent events. An event's id is the greatest number of a group that there was: whoever
+//! Who watches one project or several gets a stream of server-sent events. An event's id is the greatest number of a group that there was: whoever
 //! comes back with it, to this web or to another one, is told what came meanwhile.
 
 use std::collections::HashMap;
@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
-use futures::stream;
+use futures::{Stream, StreamExt as _, stream};
 use serde_json::json;
 use store::Reader;
 use store::reader::Opened;
@@ -30,6 +29,8 @@ const STREAMS_MAX: usize = 1_000;
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// After this time a stream ends and its page comes again: whoever is no member any more is then refused.
 const STREAM_MAX: Duration = Duration::from_secs(300);
+/// Projects that a list over all of them watches; of others it hears when it is asked for again.
+pub(crate) const WATCHED_MAX: i64 = 50;
 /// The newest groups that are compared with those of the last reading.
 const NEWEST_MAX: i64 = 50;
 
@@ -53,19 +54,23 @@ impl Live {
         Live(Arc::new(Inner { reader, shutdown, places, watched: Mutex::default() }))
     }
 
-    /// A stream of the groups of a project that are newer than the group `since`.
-    pub(crate) fn stream(&self, project: &Arc<Opened>, since: i64) -> Result<Response, Rejection> {
+    /// A stream of the groups of these projects that are newer than the group `since`.
+    pub(crate) fn stream(&self, projects: &[Arc<Opened>], since: i64) -> Result<Response, Rejection> {
         let place = Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| Rejection::TooManyStreams)?;
-        let viewer = Viewer {
-            newest: self.watch(project),
-            shutdown: self.0.shutdown.clone(),
-            until: Instant::now() + STREAM_MAX,
-            since,
-            told: None,
-            _place: Place::taken(place),
-        };
+        let (place, until) = (Arc::new(Place::taken(place)), Instant::now() + STREAM_MAX);
+        let of_each = projects.iter().map(|project| {
+            let viewer = Viewer {
+                newest: self.watch(project),
+                shutdown: self.0.shutdown.clone(),
+                until,
+                since,
+                told: None,
+                _place: Arc::clone(&place),
+            };
+            viewer.events().boxed()
+        });
         let heartbeat = KeepAlive::new().interval(HEARTBEAT);
-        Ok(Sse::new(viewer.events()).keep_alive(heartbeat).into_response())
+        Ok(Sse::new(stream::select_all(of_each)).keep_alive(heartbeat).into_response())
     }
 
     /// What the project's one reader finds; begins to read if nobody watched it.
@@ -137,7 +142,7 @@ struct Viewer {
     since: i64,
     /// What there was when something was last told.
     told: Newest,
-    _place: Place,
+    _place: Arc<Place>,
 }
 
 impl Viewer {

@@ -46,6 +46,7 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/projects/{project_id}", get(groups::home))
         .route("/projects/{project_id}/groups", get(groups::page))
         .route("/groups", get(groups::all))
+        .route("/groups/live", get(live::live_of_all))
         .route("/feeds/{token}", get(feed::feed))
         .route("/projects/{project_id}/export", get(export::groups))
         .route("/projects/{project_id}/searches", post(saved::save))

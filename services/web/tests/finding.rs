@@ -154,6 +154,16 @@ async fn two_hundred_viewers_cost_one_reading_a_second_and_all_hear_of_a_new_gro
     let (_, told) = event(&mut back, &mut String::new()).await;
     assert_eq!(told["fresh"], serde_json::json!([fresh.to_string()]));
 
+    // The list over all projects hears of them, too.
+    let page = browser.get("/groups").await;
+    assert!(page.text.contains(&format!("data-live=\"/groups/live?since={fresh}\"")), "{}", page.text);
+    let mut of_all = browser.stream(&format!("/groups/live?since={fresh}"), None).await;
+    let mut read = String::new();
+    event(&mut of_all, &mut read).await;
+    let (fresher, _) = site.write("Shop::Fresher").await;
+    let (_, told) = event(&mut of_all, &mut read).await;
+    assert_eq!(told["fresh"], serde_json::json!([fresher.to_string()]));
+
     // A stop ends the streams, and does not wait for them.
     let stopped_at = std::time::Instant::now();
     site.stop().await;

@@ -714,6 +714,19 @@ impl Reader {
         Ok(ids)
     }
 
+    /// The greatest number of a group in any of these projects; 0 where there is none.
+    pub async fn newest_group_of(&self, projects: &[Opened]) -> Result<i64, ReadError> {
+        let ids: Vec<i64> = projects.iter().map(Opened::id).collect();
+        let newest = sqlx::query_scalar!(
+            r#"select coalesce(max(newest.id), 0) as "id!" from unnest($1::bigint[]) as p(id)
+               cross join lateral (select g.id from grp g where g.project_id = p.id order by g.id desc limit 1) newest"#,
+            &ids
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(newest)
+    }
+
     /// Adds environments and releases.
     async fn add_where(&self, opened: &Opened, groups: &mut [Group]) -> Result<(), ReadError> {
         let ids: Vec<i64> = groups.iter().map(|group| group.id).collect();

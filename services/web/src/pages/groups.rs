@@ -278,7 +278,10 @@ async fn read(
                 Some(counts),
             )
         }
-        Scope::All(_) => ("/groups".to_owned(), "all projects", None, None),
+        Scope::All(projects) => {
+            let newest = reader.newest_group_of(projects).await?;
+            ("/groups".to_owned(), "all projects", Some(format!("/groups/live?since={newest}")), None)
+        }
     };
     let (search, trouble) = match Search::parse(&view.query) {
         Ok(search) => (search, None),
