@@ -166,6 +166,31 @@ async fn who_may_only_look_uploads_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_uploads_slowly_keeps_nobody_from_uploading() {
+    let croak = Installation::running().await;
+    croak.create_build_token();
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut line = std::net::TcpStream::connect(croak.gateway_address()).expect("the gateway listens");
+        let head = format!(
+            "POST /api/0/organizations/acme/chunk-upload/ HTTP/1.1\r\nHost: croak\r\nAuthorization: Bearer {BUILD_TOKEN}\r\n\
+             Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n--b\r\n"
+        );
+        line.write_all(head.as_bytes()).expect("a line");
+        slow.push(line);
+    }
+    for n in 0..4_u8 {
+        let uploading = upload(&croak, &[(&hex(&[n]), &[n])]).await;
+        assert_eq!(uploading.0, 200, "{}", uploading.1);
+    }
+    for line in &mut slow {
+        line.set_nonblocking(true).expect("a line");
+        let waits = std::io::Read::read(line, &mut [0]).expect_err("it is still being read");
+        assert_eq!(waits.kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_a_bundle_is_refused_and_leaves_nothing() {
     let croak = Installation::running().await;
     croak.create_build_token();

@@ -23,7 +23,7 @@ const CHUNKS_OF_REQUEST_MAX: usize = 4;
 const REQUEST_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Requests that a build tool sends at a time.
 const CONCURRENCY: usize = 4;
-/// Requests that are read at a time; each has a chunk in memory, packed and unpacked.
+/// Chunks that are unpacked and written at a time. What only arrives takes no turn: whoever sends slowly would keep it from others.
 const UPLOADS_MAX: usize = 4;
 /// Bytes of chunks that an organization may leave without having them assembled. They go after a day.
 const WAITING_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
@@ -76,7 +76,6 @@ impl Uploading {
                 ),
             ));
         }
-        let _turn = self.turns.acquire().await.map_err(|error| Refusal::Unavailable(error.to_string()))?;
         let mut parts = Multipart::new(body.pieces(), boundary);
         let mut chunk_count = 0;
         while let Some(part) = parts.next_field().await.map_err(broken)? {
@@ -94,6 +93,7 @@ impl Uploading {
                 .and_then(sha1_of)
                 .ok_or_else(|| Refusal::bad(format!("the file name of a chunk is its SHA-1, {SHA1_CHARS} digits")))?;
             let packed = whole(part).await?;
+            let _turn = self.turns.acquire().await.map_err(|error| Refusal::Unavailable(error.to_string()))?;
             let chunk = tokio::task::spawn_blocking(move || unpack(packed, is_packed, named));
             let chunk = chunk.await.map_err(|error| Refusal::Unavailable(error.to_string()))??;
             writer.put_chunk(organization_id, &named, &chunk).await?;
