@@ -13,6 +13,8 @@ use subtle::ConstantTimeEq;
 pub(crate) const SESSION: &str = "croak_session";
 /// Who knew the password, and is yet to show the second factor.
 pub(crate) const HALF: &str = "croak_half";
+/// A browser in which somebody signed in before.
+pub(crate) const KNOWN: &str = "croak_known";
 /// Binds the sign-in form to the browser that it was shown to.
 pub(crate) const VISIT: &str = "croak_visit";
 /// How far the database had come when the visitor last changed something.
@@ -29,6 +31,7 @@ pub(crate) const HALF_MAX: Duration = Duration::from_secs(300);
 /// After this long every replica shows the change.
 const SEEN_MAX: Duration = Duration::from_secs(120);
 const TOLD_MAX: Duration = Duration::from_secs(30);
+const KNOWN_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 const THEME_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What signs cookies and forms. Cheap to clone.
@@ -68,6 +71,10 @@ impl Keys {
 
     pub(crate) fn half(&self, value: String) -> Cookie<'static> {
         self.cookie(HALF, value, HALF_MAX)
+    }
+
+    pub(crate) fn known(&self, value: String) -> Cookie<'static> {
+        self.cookie(KNOWN, value, KNOWN_MAX)
     }
 
     pub(crate) fn visit(&self, value: String) -> Cookie<'static> {

@@ -7,10 +7,11 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum_extra::extract::cookie::Cookie;
+use sha2::{Digest as _, Sha256};
 use store::reader::{Account, Viewer};
 
 use crate::app::App;
-use crate::cookies::{self, HALF, HALF_MAX, Keys, SEEN, SESSION, SESSION_MAX, THEME, TOLD};
+use crate::cookies::{self, HALF, HALF_MAX, KNOWN, Keys, SEEN, SESSION, SESSION_MAX, THEME, TOLD};
 use crate::rejection::Rejection;
 
 /// A person who is signed in.
@@ -42,6 +43,11 @@ impl Visitor {
     /// may be loaded again, and its forms are still this session's.
     pub(crate) fn session_again(&self, keys: &Keys, account: &Account) -> Cookie<'static> {
         Session::write(keys, account, &self.nonce)
+    }
+
+    /// By what attempts to tell the password again are counted: others' guesses must not keep the owner from changing it.
+    pub(crate) fn counted(&self) -> String {
+        format!("session {}", self.nonce)
     }
 
     /// Whether a form was made for this session.
@@ -108,6 +114,27 @@ impl Session {
 
     fn write(keys: &Keys, account: &Account, nonce: &str) -> Cookie<'static> {
         keys.session(format!("{}.{}.{nonce}.{}", account.id, account.session_epoch, cookies::now_ms()))
+    }
+}
+
+/// The signed cookie of a browser in which the owner of an address signed in before. Attempts from such browsers are counted by
+/// themselves: whoever guesses elsewhere does not keep the owner out.
+pub(crate) struct Known;
+
+impl Known {
+    /// By what attempts to sign in with an address are counted.
+    pub(crate) fn counted(keys: &Keys, headers: &HeaderMap, email: &str) -> String {
+        let is_known = keys.read(headers, KNOWN).is_some_and(|known| known == Known::mark(email));
+        if is_known { format!("known {email}") } else { email.to_owned() }
+    }
+
+    /// The cookie of a browser in which the owner of an address is signing in.
+    pub(crate) fn write(keys: &Keys, email: &str) -> Cookie<'static> {
+        keys.known(Known::mark(email))
+    }
+
+    fn mark(email: &str) -> String {
+        cookies::hex(&Sha256::digest(email))
     }
 }
 

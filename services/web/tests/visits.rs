@@ -43,6 +43,7 @@ async fn the_right_password_opens_and_everything_else_is_answered_alike() {
 #[tokio::test]
 async fn guessing_is_limited() {
     let site = Site::new().await;
+    let own = site.signed_in("member@example.org").await;
     let browser = site.browser();
     for _ in 0..10 {
         browser.sign_in("member@example.org", "wrong").await;
@@ -50,6 +51,13 @@ async fn guessing_is_limited() {
     let limited = browser.sign_in("member@example.org", PASSWORD).await;
     assert_eq!(limited.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(browser.sign_in("stranger@example.org", PASSWORD).await.status, StatusCode::OK, "others get in");
+    assert_eq!(own.sign_in("member@example.org", PASSWORD).await.status, StatusCode::OK, "and so does the owner");
+    for _ in 0..10 {
+        own.sign_in("member@example.org", "wrong").await;
+    }
+    let limited = own.sign_in("member@example.org", PASSWORD).await;
+    assert_eq!(limited.status, StatusCode::TOO_MANY_REQUESTS, "a browser that is known guesses no more than others");
+    assert_eq!(own.sign_in("viewer@example.org", PASSWORD).await.status, StatusCode::OK, "nor is it known for others");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use crate::cookies::{self, HALF, SEEN, SESSION, TOLD, VISIT};
 use crate::rejection::Rejection;
 use crate::totp;
 use crate::view::text::in_address;
-use crate::visitor::{Half, Seen, Session, Theme, Visitor};
+use crate::visitor::{Half, Known, Seen, Session, Theme, Visitor};
 
 /// Longer addresses are nobody's.
 const EMAIL_CHARS_MAX: usize = 320;
@@ -73,7 +73,8 @@ pub(crate) async fn sign_in(
         return again(StatusCode::FORBIDDEN, "This form was too old. Please try again.");
     }
     let email = attempt.email.trim().to_lowercase();
-    if !app.attempts.take(Trial::Password, &email, address).await {
+    let counted = Known::counted(&app.keys, &headers, &email);
+    if !app.attempts.take(Trial::Password, &counted, address).await {
         metrics::counter!("web_sign_ins_total", "outcome" => "limited").increment(1);
         return again(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please wait ten minutes and try again.");
     }
@@ -91,7 +92,7 @@ pub(crate) async fn sign_in(
         return again(StatusCode::UNPROCESSABLE_ENTITY, "Address and password do not belong together.");
     };
     metrics::counter!("web_sign_ins_total", "outcome" => "right").increment(1);
-    app.attempts.forgive(Trial::Password, &email, address).await;
+    app.attempts.forgive(Trial::Password, &counted, address).await;
     let next = if is_our_path(&attempt.next) { attempt.next.as_str() } else { "/projects" };
     begin(&app, &headers, &account, None, next).await
 }
@@ -113,7 +114,8 @@ pub(super) async fn begin(
         let code = format!("/sign-in/code?next={}", in_address(next));
         return Ok((jar.add(Half::begin(&app.keys, account)), Redirect::to(&code)).into_response());
     }
-    Ok((jar.add(Session::begin(&app.keys, account)), Redirect::to(next)).into_response())
+    let known = Known::write(&app.keys, &account.email);
+    Ok((jar.add(known).add(Session::begin(&app.keys, account)), Redirect::to(next)).into_response())
 }
 
 #[derive(Template)]
@@ -180,7 +182,8 @@ pub(crate) async fn code(
     app.attempts.forgive(Trial::Code, &counted, address).await;
     let next = if is_our_path(&attempt.next) { attempt.next.as_str() } else { "/projects" };
     let gone = Cookie::build(HALF).path("/").build();
-    let jar = app.keys.jar(&headers).remove(gone).add(Session::begin(&app.keys, &account));
+    let known = Known::write(&app.keys, &account.email);
+    let jar = app.keys.jar(&headers).remove(gone).add(known).add(Session::begin(&app.keys, &account));
     Ok((jar, Redirect::to(next)).into_response())
 }
 

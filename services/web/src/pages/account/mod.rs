@@ -144,14 +144,14 @@ async fn confirmed(
     address: IpAddr,
     password: &str,
 ) -> Result<Result<(), &'static str>, Rejection> {
-    let email = &visitor.account.email;
-    if !app.attempts.take(Attempt::Password, email, address).await {
+    let counted = visitor.counted();
+    if !app.attempts.take(Attempt::Password, &counted, address).await {
         return Ok(Err("Too many attempts. Please wait ten minutes and try again."));
     }
     let hash = visitor.account.password_hash.clone();
     match app.passwords.is_right(password.to_owned(), hash).await {
         Ok(true) => {
-            app.attempts.forgive(Attempt::Password, email, address).await;
+            app.attempts.forgive(Attempt::Password, &counted, address).await;
             Ok(Ok(()))
         }
         Ok(false) => Ok(Err("This is not your password. Nothing was changed.")),
