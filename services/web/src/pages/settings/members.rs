@@ -44,7 +44,7 @@ pub(crate) async fn page(
     let project_id: i64 = project_id.parse().map_err(|_| Rejection::NotFound)?;
     let opened = app.open(visitor.viewer(), project_id).await?;
     let rows = app.reader.project_members(project_id).await?;
-    // Others of the organization are its managers' to know.
+    // Who was let into this project alone need not learn who else the organization has: its members see that on its own page.
     let others =
         if opened.may_manage() { app.reader.organization_members(opened.organization_id()).await? } else { Vec::new() };
     let body = rendered(&Members {
