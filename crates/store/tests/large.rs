@@ -29,7 +29,8 @@ async fn large() -> Scene {
          insert into grp_text (project_id, group_id, class, message, culprit, words)
          select 1, n, 'Class' || n % 50, 'message', '', to_tsvector('simple', 'Class' || n % 50 || ' message') from generate_series(1, 60000) n;
          insert into facet (project_id, fingerprint_id, key, value, notice_count, first_seen_at, last_seen_at)
-         select 1, id, 'release', '9', 1, now(), now() from fingerprint where group_id > 60000 - 6000;",
+         select 1, id, 'release', '9', 1, now(), now() from fingerprint where group_id > 60000 - 6000
+         union all select 1, id, 'release', '8', 1, now(), now() from fingerprint where group_id % 20 = 0;",
     )
     .execute(&scene.database.pool)
     .await
@@ -75,6 +76,13 @@ async fn a_page_of_groups_that_are_all_alike_reads_a_page() {
         }
         assert_eq!(seen.len(), 80, "{sort:?}: each comes once");
     }
+    // The list by first sight begins where something can have been seen last.
+    let search = Search::parse("last-seen:>10h").unwrap();
+    let filter = GroupFilter { search, sort: GroupSort::FirstSeen, ..GroupFilter::default() };
+    let page = scene.reader.groups(&opened, &filter, None, 5).await.unwrap().unwrap();
+    assert_eq!(page.groups.len(), 5);
+    let pages = pages_looked_at(&scene).await;
+    assert!(pages < 300, "{pages}");
     // Those with few or many are where they belong.
     sqlx::raw_sql(
         "update grp set notice_count = n, count_bucket = count_bucket(n), user_count = n, user_bucket = count_bucket(n)
@@ -165,6 +173,19 @@ async fn a_search_whose_groups_lie_together_ends_after_a_while_and_goes_on() {
         assert_eq!(found.len() as i64, WITH_RELEASE, "{sort:?}");
         assert!((1..=3).contains(&cut_count), "{sort:?}: {cut_count}");
     }
+    // What is many and not too many is listed: none of the groups on the way is asked for its facets.
+    let search = Search::parse("release:8 class:Class20").unwrap();
+    let filter = GroupFilter { search, ..GroupFilter::default() };
+    let (mut cursor, mut found) = (None, BTreeSet::new());
+    loop {
+        let page = scene.reader.groups(&opened, &filter, cursor.as_deref(), 100).await.unwrap().unwrap();
+        assert!(page.groups.iter().all(|group| group.id % 100 == 20 && found.insert(group.id)));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found.len(), 600);
     // Of all projects, one whose search was cut hides nothing of it behind what others have.
     let projects = scene.reader.open_all(Viewer::User(scene.member), 10).await.unwrap();
     let search = Search::parse("release:9").unwrap();

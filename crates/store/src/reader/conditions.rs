@@ -13,7 +13,7 @@ use super::{GroupFilter, GroupState, Opened, ReadError, Reader};
 /// Up to this many groups are looked up before the list is read; more are common enough to be met on the way through it.
 const FOUND_MAX: i64 = 5_000;
 /// Of a facet's value up to this many groups are listed: an index has them together, in an order that leads to their groups.
-const LISTED_MAX: i64 = 30_000;
+const LISTED_MAX: f64 = 30_000.0;
 /// And at least up to this many.
 const FEW_MIN: i64 = 200;
 /// A word that a greater part of all groups has is not looked up.
@@ -60,6 +60,17 @@ pub(super) struct Conditions {
     pub(super) share: f64,
 }
 
+impl Conditions {
+    /// Whether texts or facets of a group have to be looked at, or it has to be found among many.
+    pub(super) fn ask_more_than_rows(&self) -> bool {
+        self.words.is_some()
+            || self.words_not.is_some()
+            || !self.places.is_empty()
+            || !self.facet_keys.is_empty()
+            || self.listed.is_some()
+    }
+}
+
 impl Reader {
     /// What a filter asks of the groups of a project; `None` when no group can meet it.
     pub(super) async fn conditions(
@@ -91,6 +102,9 @@ impl Reader {
             share: 1.0,
             ..Conditions::default()
         };
+        // Nothing was first seen after it was last seen: an order by either then begins where there may be something.
+        conditions.first_seen_beyond = greater(conditions.first_seen_beyond, conditions.last_seen_beyond);
+        conditions.last_seen_within = smaller(conditions.last_seen_within, conditions.first_seen_within);
         match names.as_slice() {
             [] => return Ok(None),
             [state] => conditions.state = Some(*state),
@@ -266,32 +280,44 @@ impl Reader {
         few: i64,
         conditions: &mut Conditions,
     ) -> Result<(), ReadError> {
+        let listed = listed_of(known.group_count);
         for (key, value, sign) in &filter.search.facets {
             let is_asked_for = *sign == Sign::Is;
-            if is_asked_for && !known.is_frequent_value(value, LISTED_MAX) {
-                // The row of all other values has an empty one, which nobody can ask for.
-                let groups = sqlx::query_scalar!(
-                    "select p.group_id
-                     from (select f.project_id, f.fingerprint_id from facet f
-                         where f.project_id = $1 and f.key = $2 and f.value = $3
-                         order by f.fingerprint_id limit $4::bigint + 1) f
-                     join fingerprint p on p.project_id = f.project_id and p.id = f.fingerprint_id",
+            if is_asked_for && !known.has_many(opened.id(), key, value, listed) {
+                // The row of all other values has an empty one, which nobody can ask for. Too many are only counted.
+                let found = sqlx::query!(
+                    r#"with f as materialized (
+                        select f.fingerprint_id from facet f
+                        where f.project_id = $1 and f.key = $2 and f.value = $3
+                        order by f.fingerprint_id limit $4::bigint + 1
+                    )
+                    select (select count(*) from f) as "count!", array(
+                        select p.group_id from f join fingerprint p on p.project_id = $1 and p.id = f.fingerprint_id
+                        where (select count(*) from f) <= $4
+                    ) as "groups!""#,
                     opened.id(),
                     key,
                     value,
-                    LISTED_MAX
+                    listed
                 )
-                .fetch_all(&self.pool)
+                .fetch_one(&self.pool)
                 .await?;
-                if are_few(groups.len(), LISTED_MAX) {
-                    conditions.share *= (groups.len() as f64 / known.group_count.max(1.0)).clamp(RARE, 1.0);
-                    let is_short = are_few(groups.len(), few);
-                    narrow(if is_short { &mut conditions.ids } else { &mut conditions.listed }, groups);
+                if found.count <= listed {
+                    conditions.share *= (found.count as f64 / known.group_count.max(1.0)).clamp(RARE, 1.0);
+                    let is_short = found.count <= few;
+                    narrow(if is_short { &mut conditions.ids } else { &mut conditions.listed }, found.groups);
                     continue;
                 }
+                known.remember_many(opened.id(), key, value);
             }
             if is_asked_for {
-                conditions.share *= known.part_with(value);
+                // Of what is many, and not among the most frequent, at least so many have it.
+                let least = if known.has_many(opened.id(), key, value, listed) {
+                    listed as f64 / known.group_count
+                } else {
+                    0.0
+                };
+                conditions.share *= known.part_with(value).max(least.min(1.0));
             }
             conditions.facet_keys.push(key.clone());
             conditions.facet_values.push(value.clone());
@@ -306,6 +332,20 @@ impl Reader {
 /// look: at `few * few = 10 * groups` both ways are equally long.
 fn few_of(group_count: f64) -> i64 {
     (group_count * 10.0).sqrt().clamp(FEW_MIN as f64, FOUND_MAX as f64) as i64
+}
+
+/// Of how many fingerprints with a value the groups are listed: a page of forty that `listed` have is met after `40 * groups / listed`
+/// others, each of which would be asked for its facets, and listing takes half of that for each at most.
+fn listed_of(group_count: f64) -> i64 {
+    (group_count * 300.0).sqrt().clamp(FOUND_MAX as f64, LISTED_MAX) as i64
+}
+
+fn greater(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).reduce(f64::max)
+}
+
+fn smaller(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).reduce(f64::min)
 }
 
 fn are_few(found: usize, most: i64) -> bool {

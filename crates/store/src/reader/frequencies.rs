@@ -1,8 +1,8 @@
 //! How frequent words, classes and values of facets are, as the planner knows it: whether few or many groups can meet a search decides
 //! the way on which they are found, and the planner cannot see it through the conditions of the list's statement.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::RwLock;
@@ -12,6 +12,8 @@ use super::{ReadError, Reader};
 
 /// What is known is asked for again after this time.
 const FRESH_MAX: Duration = Duration::from_secs(60);
+/// Values that are remembered to be many.
+const MANY_MAX: usize = 10_000;
 /// What a word that is not among the frequent ones has at most, where nothing is known of any.
 pub(super) const RARE: f64 = 0.001;
 
@@ -28,6 +30,8 @@ pub(super) struct Frequencies {
     classes: HashMap<String, f64>,
     /// Values that many facets have, with the number of facets.
     values: HashMap<String, f64>,
+    /// Project, key and value of facets that turned out to be many, beside those that the planner knows.
+    many: Mutex<HashSet<(i64, String, String)>>,
 }
 
 impl Reader {
@@ -59,6 +63,7 @@ impl Reader {
             words: shares(row.words, row.word_parts, 1.0).collect(),
             classes: shares(row.classes, row.class_parts, group_count).collect(),
             values: shares(row.values, row.value_parts, facet_count).collect(),
+            many: Mutex::default(),
         });
         *self.frequencies.write().await = Some((Instant::now(), Arc::clone(&known)));
         Ok(known)
@@ -87,8 +92,22 @@ impl Frequencies {
     }
 
     /// Whether more than `few` fingerprints are known to have this value.
-    pub(super) fn is_frequent_value(&self, value: &str, few: i64) -> bool {
+    fn is_frequent_value(&self, value: &str, few: i64) -> bool {
         self.values.get(value).is_some_and(|count| *count > few as f64)
+    }
+
+    /// Whether more than `few` groups of a project are known to have this value.
+    pub(super) fn has_many(&self, project_id: i64, key: &str, value: &str, few: i64) -> bool {
+        let many = self.many.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_frequent_value(value, few) || many.contains(&(project_id, key.to_owned(), value.to_owned()))
+    }
+
+    /// Takes down that there were too many groups with this value to list them.
+    pub(super) fn remember_many(&self, project_id: i64, key: &str, value: &str) {
+        let mut many = self.many.lock().unwrap_or_else(PoisonError::into_inner);
+        if many.len() < MANY_MAX {
+            many.insert((project_id, key.to_owned(), value.to_owned()));
+        }
     }
 
     /// The part of all groups that is known to have this value.

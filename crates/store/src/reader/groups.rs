@@ -354,7 +354,7 @@ impl Reader {
         let Some(mut asked) = self.conditions(opened, filter).await? else {
             return Ok(Ok(GroupPage::default()));
         };
-        let is_searched = !filter.search.is_about_rows_alone();
+        let is_searched = asked.ask_more_than_rows();
         let (after, cut_at) = if is_searched {
             let searched = self.search_list(opened, filter.sort, &asked, after, limit + 1).await?;
             asked.ids = Some(searched.met);
@@ -525,6 +525,11 @@ impl Reader {
         let mut met = Vec::new();
         let mut looked_at = 0;
         let mut step = (wanted as f64 * STEP_SPARE / asked.share).clamp(STEP_MIN, STEP_MAX) as i64;
+        let mut grows = STEP_GROWS;
+        if asked.ids.is_some() {
+            // Each step looks all of them up: the second one takes the rest.
+            (step, grows) = (step * STEP_GROWS, GROUPS_LOOKED_AT_MAX);
+        }
         for part in Part::of(sort, after) {
             loop {
                 let (bucket, exact, id) = numbers(after);
@@ -631,7 +636,7 @@ impl Reader {
                 if stepped.length < step {
                     break;
                 }
-                step = (step * STEP_GROWS).min(GROUPS_LOOKED_AT_MAX - looked_at).max(1);
+                step = (step * grows).min(GROUPS_LOOKED_AT_MAX - looked_at).max(1);
             }
         }
         Ok(Searched { met, cut_at: None })
