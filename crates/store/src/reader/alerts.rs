@@ -124,7 +124,7 @@ impl Reader {
         Ok(destinations)
     }
 
-    /// The last attempts at a destination, newest first: of its newest [`LOGGED_MAX`] messages.
+    /// The last attempts at a destination, newest first: of its newest 100 messages.
     pub async fn delivery_log(
         &self,
         opened: &Opened,
