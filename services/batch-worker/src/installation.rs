@@ -19,10 +19,8 @@ pub(crate) async fn wait_for(writer: &Writer, check: &Check, shutdown: &Cancella
     let mut is_told = false;
     while !shutdown.is_cancelled() {
         match writer.installation().await {
-            Ok(installation) => {
-                check.well();
-                return Some(installation);
-            }
+            // Well it is with the first sign of life: who is ready can be found by the web.
+            Ok(installation) => return Some(installation),
             Err(error) => {
                 let causes = service::causes(&error);
                 if !is_told {
