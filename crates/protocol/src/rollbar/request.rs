@@ -1,6 +1,6 @@
 //! `data.request`
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use notice::json_tree::Tree;
 use notice::{Notice, Request};
