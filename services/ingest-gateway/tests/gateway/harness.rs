@@ -1,5 +1,6 @@
 //! A gateway as it runs, with a journal and a Redis prefix of its own.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -165,8 +166,21 @@ impl Running {
         let ended = tokio::time::timeout(LIMIT, self.ended).await.expect("stops in time");
         ended.expect("no panic").expect("an orderly end");
         let records = records(self.setup.dir.path());
+        is_free(self.setup.dir.path()).await;
         (self.setup, records)
     }
+}
+
+/// Waits until nobody has the directory locked: a journal that is dropped gives it back when its thread has ended.
+async fn is_free(dir: &Path) {
+    let lock = File::open(dir).expect("the directory is there");
+    let free = async {
+        while lock.try_lock().is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, free).await.expect("the lock is given back in time");
+    lock.unlock().expect("it was locked");
 }
 
 fn records(dir: &Path) -> Vec<Record> {
