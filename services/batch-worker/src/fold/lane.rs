@@ -28,6 +28,11 @@ const READ_COUNT: usize = 1_000;
 /// errors in it far more than by the notices.
 const LINGER_BELOW: u64 = 2_000;
 
+/// A lane that has more than this after that moment is busy, and is given more time, in percent of that moment: of its errors most come
+/// again, and each batch that names them costs the same.
+const BUSY_ABOVE: u64 = 150;
+const BUSY_PERCENT: u32 = 150;
+
 /// Pause between looks at an empty lane: begins short, doubles.
 const IDLE_MIN: Duration = Duration::from_millis(10);
 const IDLE_MAX: Duration = Duration::from_millis(200);
@@ -167,11 +172,16 @@ impl Lane {
     /// Whether the lane holds anything. A few entries are given a moment to become more: a transaction costs the same
     /// for one notice as for a hundred.
     async fn has_enough(&self, stop: &CancellationToken) -> Result<bool, Trouble> {
+        let wait = self.fold.limits.wait;
         let count = self.fold.queue.depth(self.claim.lane).await?;
-        if count > 0 && count < LINGER_BELOW {
-            let _ = tokio::time::timeout(self.fold.limits.wait, stop.cancelled()).await;
+        if count == 0 || count >= LINGER_BELOW {
+            return Ok(count > 0);
         }
-        Ok(count > 0)
+        let _ = tokio::time::timeout(wait, stop.cancelled()).await;
+        if (BUSY_ABOVE..LINGER_BELOW).contains(&self.fold.queue.depth(self.claim.lane).await?) {
+            let _ = tokio::time::timeout(wait * BUSY_PERCENT / 100, stop.cancelled()).await;
+        }
+        Ok(true)
     }
 
     /// An empty lane has killed nobody: owners that died while they held it died of something else. Without this a lane that is seldom
