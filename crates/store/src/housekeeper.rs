@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnection;
 use time::{Date, OffsetDateTime};
 
-use crate::{StoreError, Writer, chunk, snapshot};
+use crate::{StoreError, Writer, chunk, dictionary, snapshot};
 
 /// Partitions are made this many days ahead.
 const DAYS_AHEAD: i32 = 3;
@@ -111,15 +111,7 @@ impl Housekeeper {
 
     /// Keeps a dictionary under this number for good; false if another one has the number.
     pub async fn add_dictionary(&mut self, codec: u16, bytes: &[u8]) -> Result<bool, StoreError> {
-        let codec = i16::try_from(codec).map_err(|_| StoreError::Invalid("no dictionary has this number".into()))?;
-        let added = sqlx::query!(
-            "insert into dictionary (codec, bytes) values ($1, $2) on conflict (codec) do nothing",
-            codec,
-            bytes
-        )
-        .execute(&mut self.connection)
-        .await?;
-        Ok(added.rows_affected() == 1)
+        dictionary::add(&mut self.connection, codec, bytes).await
     }
 
     /// Bodies to train a dictionary on: a few of each of many fingerprints that were seen in the last day.

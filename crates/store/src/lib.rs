@@ -17,6 +17,7 @@ mod client_id_index;
 pub mod client_ids;
 pub mod compaction;
 mod deleted_groups;
+mod dictionary;
 mod error;
 pub mod housekeeper;
 mod lane_epochs;

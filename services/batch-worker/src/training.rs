@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use queue::Queue;
 use queue::body::{self, DICTIONARY_BYTES_MAX, Dictionaries, Dictionary};
+use queue::{Queue, QueueError};
 use store::StoreError;
 use store::housekeeper::Housekeeper;
 use tokio::time::Instant;
@@ -56,15 +56,20 @@ impl Training {
     }
 }
 
+/// The dictionary that is published: what gateways pack with.
+pub(crate) async fn published(queue: &Queue) -> Result<Option<(u16, Vec<u8>)>, QueueError> {
+    let dictionary = queue.get_snapshot().await?.and_then(|snapshot| snapshot.dictionary);
+    Ok(dictionary.and_then(|dictionary| {
+        let codec = u16::try_from(dictionary.codec).ok()?;
+        (!dictionary.bytes.is_empty() && dictionary.bytes.len() <= DICTIONARY_BYTES_MAX)
+            .then_some((codec, dictionary.bytes))
+    }))
+}
+
 /// A dictionary that is published and not in the database, because that was set back, is put there again: gateways pack with it.
 pub(crate) async fn restore_published(housekeeper: &mut Housekeeper, queue: &Queue) -> Result<(), StoreError> {
-    let Ok(Some(published)) = queue.get_snapshot().await else { return Ok(()) };
-    let Some(dictionary) = published.dictionary else { return Ok(()) };
-    let Ok(codec) = u16::try_from(dictionary.codec) else { return Ok(()) };
-    if dictionary.bytes.is_empty() || dictionary.bytes.len() > DICTIONARY_BYTES_MAX {
-        return Ok(());
-    }
-    if housekeeper.add_dictionary(codec, &dictionary.bytes).await? {
+    let Ok(Some((codec, bytes))) = published(queue).await else { return Ok(()) };
+    if housekeeper.add_dictionary(codec, &bytes).await? {
         tracing::warn!(codec, "the published dictionary was not in the database any more: put there again");
     }
     Ok(())

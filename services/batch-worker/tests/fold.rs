@@ -5,6 +5,8 @@
 mod support;
 
 use notice::prost::Message as _;
+use notice::{Snapshot, SnapshotDictionary};
+use queue::body::{self, Dictionaries};
 use support::{Bench, notice, now_us, other, record, record_at};
 use uuid::Uuid;
 
@@ -350,6 +352,33 @@ async fn duplicates_that_wait_take_five_statements_a_thousand_and_little_room() 
     assert!(statements <= 100, "{statements} statements");
     let bytes = bench.number(room).await - room_before;
     assert!(bytes <= 200 * i64::try_from(COUNT).unwrap(), "{bytes} bytes");
+    bench.audit().await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_dictionary_that_the_database_has_lost_is_put_back_before_what_names_it_is_read() {
+    const CODEC: u16 = 7;
+    let bench = Bench::new().await;
+    let bodies: Vec<Vec<u8>> = (0..300).map(|n| notice(&format!("Timeout{n}")).encode_to_vec()).collect();
+    let bytes = body::train(&bodies).unwrap();
+    let dictionary = Dictionaries::default().learn(CODEC, &bytes).unwrap();
+    let published = SnapshotDictionary { codec: CODEC.into(), bytes };
+    bench
+        .queue
+        .put_snapshot(&Snapshot { version: 1, dictionary: Some(published), ..Snapshot::default() })
+        .await
+        .unwrap();
+    let mut packed = record(LANE, 1, &notice("Timeout"));
+    packed.codec = CODEC;
+    packed.body = dictionary.compress(&notice("Timeout").encode_to_vec());
+    bench.ship(Uuid::now_v7(), 1, &packed).await;
+
+    let worker = bench.worker("fold").await;
+    bench.drained(LANE).await;
+    assert_eq!(bench.number("select count(*) from dead_notice").await, 0);
+    assert_eq!(bench.number("select notice_count from grp").await, 1);
+    assert_eq!(bench.number("select codec::bigint from dictionary").await, i64::from(CODEC));
     bench.audit().await;
     worker.stop().await;
 }

@@ -27,6 +27,8 @@ pub struct Report {
     pub doubled: usize,
     /// Ids that are there without a 2xx.
     pub extra: usize,
+    /// Records that were buried, by the reason.
+    pub buried: BTreeMap<String, i64>,
     /// Answers that were not 2xx, by status.
     pub refused: BTreeMap<u16, u64>,
     /// Requests whose connection ended without an answer: what is extra is one of them.
@@ -56,6 +58,8 @@ impl Report {
         })
         .await;
         let drained_after = started_at.elapsed();
+        let buried = sqlx::query_as("select reason, count(*) from dead_notice group by reason").fetch_all(&pool).await;
+        let buried: Vec<(String, i64)> = buried.expect("the database answers");
         let audit = croak.croak_command(&["audit"]).output().expect("croak starts");
         Report {
             engine,
@@ -65,6 +69,7 @@ impl Report {
             missing: accepted.iter().filter(|id| !copies.contains_key(id)).count(),
             doubled: copies.values().filter(|copies| **copies > 1).count(),
             extra: copies.keys().filter(|id| !accepted.contains(id)).count(),
+            buried: buried.into_iter().collect(),
             refused: ledger.refused.clone(),
             unanswered: ledger.unanswered,
             resent: super::trial::gateway_metric(croak, "gateway_ship_resent_entries_total").await as u64,
@@ -85,6 +90,7 @@ impl Report {
         hold(self.missing == 0, format!("{} with a 2xx are not stored", self.missing));
         hold(self.doubled == 0, format!("{} are stored more than once", self.doubled));
         hold(self.extra as u64 <= self.unanswered, format!("{} are stored that nobody sent", self.extra));
+        hold(self.buried.is_empty(), format!("buried: {:?}", self.buried));
         hold(self.refused.is_empty(), format!("refused: {:?}", self.refused));
         hold(self.audit.is_none(), format!("croak audit: {}", self.audit.as_deref().unwrap_or_default()));
         faults

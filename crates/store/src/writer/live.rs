@@ -8,8 +8,8 @@ use tokio::sync::RwLock;
 use uuid::Uuid;
 
 use super::Writer;
-use crate::StoreError;
 use crate::live_days::LiveDays;
+use crate::{StoreError, dictionary};
 
 /// How long a look at the partitions is good for. One that has gone meanwhile is noticed by its error.
 const LIVE_DAYS_FRESH: Duration = Duration::from_secs(60);
@@ -51,6 +51,11 @@ impl Writer {
         Ok(sqlx::query_scalar!("select bytes from dictionary where codec = $1", codec)
             .fetch_optional(&self.pool)
             .await?)
+    }
+
+    /// Keeps a dictionary under this number for good, unless one has it already.
+    pub async fn put_back_dictionary(&self, codec: u16, bytes: &[u8]) -> Result<(), StoreError> {
+        dictionary::add(&self.pool, codec, bytes).await.map(drop)
     }
 
     pub(super) async fn live_days(&self) -> Result<LiveDays, StoreError> {

@@ -20,6 +20,7 @@ use super::record::{self, Death};
 use super::resolve::{Resolved, resolve};
 use super::standing::Standing;
 use super::{Fold, measure};
+use crate::training;
 
 /// Entries of one XRANGE.
 const READ_COUNT: usize = 1_000;
@@ -392,11 +393,25 @@ impl Lane {
         let Fold { dictionaries, writer, .. } = &*self.fold;
         let named: BTreeSet<u16> = fresh.iter().filter_map(|shipped| Record::codec_of(&shipped.record)).collect();
         for codec in named.into_iter().filter(|codec| *codec != CODEC_ZSTD && dictionaries.get(*codec).is_none()) {
-            if let Some(bytes) = writer.dictionary(codec).await? {
+            let bytes = match writer.dictionary(codec).await? {
+                None => self.put_back_dictionary(codec).await?,
+                known => known,
+            };
+            if let Some(bytes) = bytes {
                 dictionaries.learn(codec, &bytes);
             }
         }
         Ok(())
+    }
+
+    /// A database that was set back may lack the dictionary that gateways pack with. Housekeep puts it there again as well, but what
+    /// comes before that would be buried.
+    async fn put_back_dictionary(&self, codec: u16) -> Result<Option<Vec<u8>>, Trouble> {
+        let published = training::published(&self.fold.queue).await?;
+        let Some((_, bytes)) = published.filter(|(published, _)| *published == codec) else { return Ok(None) };
+        self.fold.writer.put_back_dictionary(codec, &bytes).await?;
+        tracing::warn!(codec, "the published dictionary was not in the database any more: put there again");
+        Ok(Some(bytes))
     }
 
     async fn write(&mut self, mut batch: Batch, sifted: Sifted<'_>, entry_count: usize) -> Result<(), Trouble> {
