@@ -59,14 +59,16 @@ impl Volume {
     /// Everything below this number is gone.
     ///
     /// When the records right above the watermark are damaged, nobody can be made to wait for them:
-    /// the base passes them over as soon as everything before them is committed.
+    /// the base passes them over as soon as everything before them is committed. What is committed and still there is not gone:
+    /// a database that was set back has yet to get it again, also where the watermark that is believed here does not know of it.
     pub(crate) fn base(&self, lane: u16) -> u64 {
         let watermark = self.watermark(lane);
         let head = self.lanes.get(&lane).map_or(0, |lane| lane.head);
         match self.next_readable(lane, watermark) {
             Some(next) if next > watermark + 1 => next,
             Some(next) => self.next_readable(lane, 0).unwrap_or(next),
-            None => head + 1,
+            None if watermark < head => head + 1,
+            None => self.next_readable(lane, 0).unwrap_or(head + 1),
         }
     }
 

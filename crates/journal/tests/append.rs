@@ -182,6 +182,20 @@ async fn i6_an_acknowledged_segment_is_kept_for_a_while_and_then_deleted() {
 }
 
 #[tokio::test]
+async fn what_is_committed_and_still_there_is_not_gone() {
+    let dir = TempDir::new().unwrap();
+    let journal = open(dir.path());
+    for id in 1..=3 {
+        journal.append(vec![draft(0, id, 100)]).await.unwrap();
+    }
+    let source = &journal.sources()[0];
+    for watermark in 0..=3 {
+        journal.acknowledge(journal.id(), 0, watermark);
+        assert_eq!(source.base(0), 1, "{watermark}");
+    }
+}
+
+#[tokio::test]
 async fn a_watermark_that_goes_down_is_believed() {
     let dir = TempDir::new().unwrap();
     let journal = Journal::open(dir.path(), JournalOptions { keep: Duration::from_secs(2), ..small() }).unwrap();
