@@ -27,6 +27,10 @@ pub struct Report {
     pub doubled: usize,
     /// Ids that are there without a 2xx.
     pub extra: usize,
+    /// Of those, how many of each lane, and when the first and the last of them were accepted (ms since 1970).
+    pub missing_in: BTreeMap<u16, (usize, u64, u64)>,
+    /// Records that gateways have declared gone.
+    pub gone: i64,
     /// Records that were buried, by the reason.
     pub buried: BTreeMap<String, i64>,
     /// Answers that were not 2xx, by status.
@@ -60,13 +64,24 @@ impl Report {
         let drained_after = started_at.elapsed();
         let buried = sqlx::query_as("select reason, count(*) from dead_notice group by reason").fetch_all(&pool).await;
         let buried: Vec<(String, i64)> = buried.expect("the database answers");
+        let gone = sqlx::query_scalar("select sum(gone_records)::bigint from lane_state").fetch_one(&pool).await;
+        let mut missing_in = BTreeMap::new();
+        for id in accepted.iter().filter(|id| !copies.contains_key(id)) {
+            // An id begins with its time (48 bits of milliseconds); the lane are the 12 bits behind the version.
+            let (high, _) = id.as_u64_pair();
+            let (at, lane) = (high >> 16, (high & 0x0fff) as u16);
+            let (count, first, last) = missing_in.entry(lane).or_insert((0, at, at));
+            (*count, *first, *last) = (*count + 1, at.min(*first), at.max(*last));
+        }
         let audit = croak.croak_command(&["audit"]).output().expect("croak starts");
         Report {
             engine,
             sent: ledger.sent,
             accepted: accepted.len(),
             stored: copies.len(),
-            missing: accepted.iter().filter(|id| !copies.contains_key(id)).count(),
+            missing: missing_in.values().map(|(count, ..)| count).sum(),
+            missing_in,
+            gone: gone.expect("the database answers"),
             doubled: copies.values().filter(|copies| **copies > 1).count(),
             extra: copies.keys().filter(|id| !accepted.contains(id)).count(),
             buried: buried.into_iter().collect(),
@@ -87,7 +102,8 @@ impl Report {
             }
         };
         hold(self.accepted > 0, "nothing was accepted: nothing is proved".to_owned());
-        hold(self.missing == 0, format!("{} with a 2xx are not stored", self.missing));
+        hold(self.missing == 0, format!("{} with a 2xx are not stored: {:?}", self.missing, self.missing_in));
+        hold(self.gone == 0, format!("{} declared gone", self.gone));
         hold(self.doubled == 0, format!("{} are stored more than once", self.doubled));
         hold(self.extra as u64 <= self.unanswered, format!("{} are stored that nobody sent", self.extra));
         hold(self.buried.is_empty(), format!("buried: {:?}", self.buried));
