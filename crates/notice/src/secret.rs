@@ -199,10 +199,16 @@ fn mask_by(text: &str, values: Values) -> Cow<'_, str> {
     let mut out = String::new();
     let mut copied = 0;
     let mut at = 0;
+    // The password of the address that is being read: before it may stand a key with a value.
+    let mut of_url = None;
     while let Some(offset) = bytes[at..].iter().position(|byte| BEFORE_SECRETS[usize::from(*byte)]) {
         at += offset;
         let secret = match bytes[at] {
-            b':' if bytes[at..].starts_with(b"://") => password_of_url(text, at),
+            b':' if bytes[at..].starts_with(b"://") => {
+                of_url = password_of_url(text, at);
+                None
+            }
+            b':' if of_url.is_some_and(|(start, _)| start == at + 1) => of_url.take(),
             b'=' | b':' => value_after_key(text, at, values),
             b' ' => bearer(text, at),
             b'e' if bytes[at..].starts_with(b"eyJ") => web_token(text, at),
@@ -210,6 +216,8 @@ fn mask_by(text: &str, values: Values) -> Cow<'_, str> {
         };
         match secret {
             Some((start, end)) if start >= copied && start < end => {
+                let with_password = of_url.filter(|(password_at, _)| *password_at <= end);
+                let end = with_password.map_or(end, |(_, password_end)| end.max(password_end));
                 out.push_str(&text[copied..start]);
                 out.push_str(FILTERED);
                 copied = end;
@@ -276,7 +284,8 @@ fn value_after_key(text: &str, at: usize, values: Values) -> Option<(usize, usiz
         }
     }
     let value = &rest[..end];
-    if value.is_empty() || is_masked(value) {
+    // What somebody has filtered a part of was judged by them.
+    if value.is_empty() || is_masked(value) || value.contains(FILTERED.trim_end_matches(']')) {
         return None;
     }
     // In prose what follows is a word: "password: must be longer". A secret stands alone or looks like one.
@@ -417,6 +426,8 @@ mod tests {
             ("user%5Btoken%5D=abc", "user%5Btoken%5D=[FILTERED]"),
             ("postgres://shop:s3cret@db/shop", "postgres://shop:[FILTERED]@db/shop"),
             ("redis://:s3cret@cache:6379", "redis://:[FILTERED]@cache:6379"),
+            ("https://password=abc:s3cret@db/", "https://password=[FILTERED]"),
+            ("https://token=x&:s3cret@db/", "https://token=[FILTERED]&:[FILTERED]@db/"),
             (r#"{"password":"hunter2","a":1}"#, r#"{"password":"[FILTERED]","a":1}"#),
             (r#"{:password=>"hunter2", "token" => "a b"}"#, r#"{:password=>"[FILTERED]", "token" => "[FILTERED]"}"#),
             ("{'api_key': 'k'}", "{'api_key': '[FILTERED]'}"),
