@@ -23,12 +23,12 @@ pub struct Report {
     pub stored: usize,
     /// Ids with a 2xx that are not there.
     pub missing: usize,
+    /// Of those, how many of each lane, and when the first and the last of them were accepted (ms since 1970).
+    pub missing_in: BTreeMap<u16, (usize, u64, u64)>,
     /// Ids that are there more than once.
     pub doubled: usize,
     /// Ids that are there without a 2xx.
     pub extra: usize,
-    /// Of those, how many of each lane, and when the first and the last of them were accepted (ms since 1970).
-    pub missing_in: BTreeMap<u16, (usize, u64, u64)>,
     /// Records that gateways have declared gone.
     pub gone: i64,
     /// Records that were buried, by the reason.
