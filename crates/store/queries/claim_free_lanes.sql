@@ -1,8 +1,9 @@
--- Lanes of some epochs that nobody holds. Only an owner whose lease ran out with the lane in hand counts as an attempt. The token takes a random
--- step: a database that was set back would otherwise give out one that somebody still holds.
+-- Lanes of some epochs that nobody holds, and not those that this owner has in hand itself ($4), whose leases may look as if they had run out in a
+-- database that was set back. Only an owner whose lease ran out with the lane in hand counts as an attempt. The token takes a random step: a
+-- database that was set back would otherwise give out one that somebody still holds.
 with free as (
     select epoch, lane from lane_state
-    where epoch = any($1::int[]) and lease_until < clock_timestamp()
+    where epoch = any($1::int[]) and lease_until < clock_timestamp() and lane <> all ($4::int[])
     order by random()
     limit $3
     for no key update skip locked

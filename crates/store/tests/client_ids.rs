@@ -43,7 +43,7 @@ async fn a_batch_that_does_not_know_what_is_stored_is_not_written() {
         .await
         .unwrap();
     let writer = Writer::connect(&database.url).await.unwrap();
-    let mut claims = writer.claim_free_lanes("test", &[0], 2).await.unwrap();
+    let mut claims = writer.claim_free_lanes("test", &[0], &[], 2).await.unwrap();
     let (mut other, mut one) = (claims.pop().unwrap().claim, claims.pop().unwrap().claim);
 
     let before = known_to(&writer).await;

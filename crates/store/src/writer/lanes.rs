@@ -44,15 +44,21 @@ pub struct Owned {
 
 impl Writer {
     /// Claims up to `limit` lanes of these epochs that nobody holds, taken at random so that workers that start together spread out.
+    ///
+    /// Never one that is `in_hand`: two that work on one lane, each with a claim, would take it from each other, and the older one could go on
+    /// to publish watermarks that the database does not have any more.
     pub async fn claim_free_lanes(
         &self,
         owner: &str,
         epochs: &[i32],
+        in_hand: &[u16],
         limit: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows =
-            sqlx::query_file!("queries/claim_free_lanes.sql", epochs, owner, limit).fetch_all(&self.pool).await?;
+        let in_hand: Vec<i32> = in_hand.iter().copied().map(i32::from).collect();
+        let rows = sqlx::query_file!("queries/claim_free_lanes.sql", epochs, owner, limit, &in_hand)
+            .fetch_all(&self.pool)
+            .await?;
         let claims =
             rows.into_iter().map(|row| Ok((claim(row.lane, row.epoch, row.token, row.accounted)?, row.attempts)));
         self.with_cursors(claims.collect::<Result<_, StoreError>>()?).await

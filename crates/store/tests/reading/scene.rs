@@ -45,7 +45,7 @@ impl Scene {
         // As the services are: what a role may not read is not read here.
         let as_role = |role: &str| format!("{}?options[role]={role}", database.url);
         let writer = Writer::connect(&as_role("croak_worker")).await.unwrap();
-        let claimed = writer.claim_free_lanes("scene", &[0], 64).await.unwrap();
+        let claimed = writer.claim_free_lanes("scene", &[0], &[], 64).await.unwrap();
         let claims =
             claimed.iter().map(|claimed| claimed.claim).filter(|claim| claim.lane < LANES).collect::<Vec<_>>().into();
         let reader = Reader::connect(&as_role("croak_web")).unwrap();

@@ -100,7 +100,6 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new(fold: Arc<Fold>, claimed: &Claimed, standing: Arc<Standing>) -> Self {
-        standing.holds(claimed.claim);
         Self {
             fold,
             claim: claimed.claim,
@@ -428,7 +427,7 @@ impl Lane {
         };
         self.attempts = 0;
         self.claim.accounted = written.accounted;
-        self.standing.holds(self.claim);
+        self.standing.holds(self.claim, started);
         self.fold.client_ids.take(&written.client_ids);
         measure::committed(self.claim.lane, &batch, &written, &sifted, entry_count, started.elapsed());
         self.accounts.advance(sifted);
@@ -436,8 +435,12 @@ impl Lane {
     }
 
     /// Publishes watermarks when it is time: all of them after a claim and now and then, each second those of the journals
-    /// that something came from.
+    /// that something came from. Nothing while the lease may have run out: somebody else may have the lane, or the database may have been
+    /// set back, and then what is in memory does not hold.
     async fn publish(&mut self) -> Result<(), Trouble> {
+        if !self.standing.has_lease() {
+            return Ok(());
+        }
         if self.published_all_at.is_none_or(|at| at.elapsed() >= PUBLISH_ALL_EVERY) {
             let published = self.publish_all().await;
             self.published_at = Instant::now();
@@ -489,8 +492,10 @@ impl Lane {
         if self.is_certain {
             return Ok(());
         }
+        let asked_at = Instant::now();
         let claimed = self.fold.writer.claim_again(&self.fold.owner, self.claim.lane).await?;
         let claimed = claimed.ok_or(Trouble::Lost)?;
+        self.standing.holds(claimed.claim, asked_at);
         *self = Lane::new(Arc::clone(&self.fold), &claimed, Arc::clone(&self.standing));
         Ok(())
     }

@@ -16,7 +16,7 @@ mod standing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notice::LaneEpoch;
 use queue::Queue;
@@ -26,7 +26,7 @@ use store::source_maps::SourceMaps;
 use store::{StoreError, Writer};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::client_ids::ClientIds;
@@ -156,13 +156,15 @@ impl Lanes {
         }
         let needed = epochs.iter().filter(|epoch| !epoch.is_retired).map(|epoch| epoch.lanes.epoch.cast_signed());
         let needed: Vec<i32> = needed.collect();
-        let claimed = self.fold.writer.claim_free_lanes(&self.fold.owner, &needed, count).await?;
+        let in_hand: Vec<u16> = self.held.keys().copied().collect();
+        let asked_at = Instant::now();
+        let claimed = self.fold.writer.claim_free_lanes(&self.fold.owner, &needed, &in_hand, count).await?;
         if !claimed.is_empty() {
             tracing::info!(claimed = claimed.len(), held = self.held.len() + claimed.len(), "lanes claimed");
         }
         for claimed in &claimed {
             let stop = CancellationToken::new();
-            let standing = Arc::new(Standing::new(claimed.claim));
+            let standing = Arc::new(Standing::new(claimed.claim, asked_at));
             let lane = Lane::new(Arc::clone(&self.fold), claimed, Arc::clone(&standing));
             let task = self.tasks.spawn(lane.run(stop.clone(), self.paused.clone())).id();
             self.held.insert(claimed.claim.lane, Held { stop, standing, task });
@@ -177,6 +179,7 @@ impl Lanes {
         // As it was before the question: a commit that happens meanwhile is no difference.
         let before: HashMap<u16, Claim> = self.held.iter().map(|(lane, held)| (*lane, held.standing.claim())).collect();
         let lanes: Vec<u16> = before.keys().copied().collect();
+        let asked_at = Instant::now();
         let owned = self.fold.writer.extend_lanes(&self.fold.owner, &lanes).await?;
         let mut set_back = 0;
         for (lane, held) in &self.held {
@@ -187,6 +190,8 @@ impl Lanes {
             if owned.claim.is_behind(&before[lane]) {
                 held.standing.tell_set_back();
                 set_back += 1;
+            } else {
+                held.standing.confirm(owned.claim.token, asked_at);
             }
             if owned.is_retired {
                 held.stop.cancel();
