@@ -5,7 +5,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::batch::{Batch, Claim};
 use store::{StoreError, Writer};
@@ -151,6 +151,43 @@ async fn a_lane_without_work_takes_back_the_watermark_of_commits_that_are_gone()
     bench.until("the watermark is published", async || bench.watermark(LANE, journal).await == Some(1)).await;
     bench.run(SET_BACK).await;
     bench.until("it is taken back", async || bench.watermark(LANE, journal).await.is_none()).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn no_watermark_stays_ahead_of_a_standby_whose_leases_have_run_out() {
+    let bench = Bench::new().await;
+    let worker = bench.worker("fold").await;
+    let journal = Uuid::now_v7();
+    let idle = 8..64;
+    for lane in 0..64 {
+        bench.ship(journal, 1, &record(lane, 1, &notice("Timeout"))).await;
+    }
+    let ahead = async || {
+        let mut ahead = Vec::new();
+        for lane in idle.clone() {
+            ahead.extend(bench.watermark(lane, journal).await.map(|_| lane));
+        }
+        ahead
+    };
+    bench.until("all watermarks are published", async || ahead().await.len() == idle.len()).await;
+    bench
+        .run(
+            "delete from journal_cursor;
+             update lane_state set notice_records = 0, lease_until = now() - interval '10 s'",
+        )
+        .await;
+    // Lanes with work are let go at once, and the worker looks for others.
+    for lane in 0..idle.start {
+        bench.ship(journal, 1, &record(lane, 2, &notice("Timeout"))).await;
+    }
+    bench.until("they are taken back", async || ahead().await.is_empty()).await;
+    // Longer than all are published again after, twice.
+    let taken_back_at = Instant::now();
+    while taken_back_at.elapsed() < Duration::from_secs(11) {
+        assert_eq!(ahead().await, [0_u16; 0], "after {:?}", taken_back_at.elapsed());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     worker.stop().await;
 }
 
