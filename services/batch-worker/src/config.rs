@@ -100,8 +100,8 @@ pub struct Config {
     #[arg(long, env = "CROAK_BATCH_GROUPS_MAX", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch_groups_max: u32,
 
-    /// Role fold: milliseconds that a small batch waits for more.
-    #[arg(long, env = "CROAK_BATCH_WAIT_MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=2_000))]
+    /// Role fold: milliseconds that a small batch waits for more, and five times that where more comes. What comes alone does not wait.
+    #[arg(long, env = "CROAK_BATCH_WAIT_MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=2_000))]
     pub batch_wait_ms: u64,
 
     /// Role fold: batches that are worked on at the same time; each takes tens of megabytes.

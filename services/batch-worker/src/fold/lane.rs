@@ -25,18 +25,20 @@ use crate::training;
 /// Entries of one XRANGE.
 const READ_COUNT: usize = 1_000;
 
-/// A lane with fewer entries than this is given a moment to fill: what a batch costs the database goes by the different
-/// errors in it far more than by the notices.
+/// A lane with fewer entries than this is given a moment to fill, unless it has rested: what a batch costs the database goes by the
+/// different errors in it far more than by the notices.
 const LINGER_BELOW: u64 = 2_000;
 
-/// A lane that has more than this after that moment is busy, and is given more time, in percent of that moment: of its errors most come
-/// again, and each batch that names them costs the same.
-const BUSY_ABOVE: u64 = 150;
-const BUSY_PERCENT: u32 = 150;
+/// A lane without a batch for so long has rested: a notice that comes alone is stored at once.
+const RESTED_AFTER: Duration = Duration::from_secs(1);
+
+/// When so many entries came in that moment, more will: the lane is given this many moments besides.
+const BUSY_FROM: u64 = 2;
+const BUSY_MOMENTS: u32 = 4;
 
 /// Pause between looks at an empty lane: begins short, doubles.
 const IDLE_MIN: Duration = Duration::from_millis(10);
-const IDLE_MAX: Duration = Duration::from_millis(200);
+const IDLE_MAX: Duration = Duration::from_millis(100);
 
 /// Pause after an error: begins short, doubles.
 const TROUBLE_MIN: Duration = Duration::from_millis(100);
@@ -96,6 +98,8 @@ pub(crate) struct Lane {
     /// When the watermarks were last published whole, since the claim.
     published_all_at: Option<Instant>,
     published_at: Instant,
+    /// When the last batch was stored, since the claim.
+    stored_at: Option<Instant>,
 }
 
 impl Lane {
@@ -109,6 +113,7 @@ impl Lane {
             is_certain: true,
             published_all_at: None,
             published_at: Instant::now(),
+            stored_at: None,
         }
     }
 
@@ -162,6 +167,7 @@ impl Lane {
         let Some(last) = entries.last() else { return Ok(Step::Idle) };
         let last = last.stream_id().to_owned();
         self.commit(&entries).await?;
+        self.stored_at = Some(Instant::now());
         drop(entries);
         self.fold.queue.trim(self.claim.lane, &last).await?;
         journal::failpoint::hit("batch.after_trim");
@@ -169,17 +175,19 @@ impl Lane {
         Ok(Step::Done)
     }
 
-    /// Whether the lane holds anything. A few entries are given a moment to become more: a transaction costs the same
-    /// for one notice as for a hundred.
+    /// Whether the lane holds anything. A few entries are given time to become more: a transaction costs the same for one notice as
+    /// for a hundred.
     async fn has_enough(&self, stop: &CancellationToken) -> Result<bool, Trouble> {
-        let wait = self.fold.limits.wait;
+        let has_rested = self.stored_at.is_none_or(|stored_at| stored_at.elapsed() >= RESTED_AFTER);
         let count = self.fold.queue.depth(self.claim.lane).await?;
-        if count == 0 || count >= LINGER_BELOW {
+        if count == 0 || count >= LINGER_BELOW || has_rested {
             return Ok(count > 0);
         }
-        let _ = tokio::time::timeout(wait, stop.cancelled()).await;
-        if (BUSY_ABOVE..LINGER_BELOW).contains(&self.fold.queue.depth(self.claim.lane).await?) {
-            let _ = tokio::time::timeout(wait * BUSY_PERCENT / 100, stop.cancelled()).await;
+        let moment = self.fold.limits.wait;
+        let _ = tokio::time::timeout(moment, stop.cancelled()).await;
+        let grown = self.fold.queue.depth(self.claim.lane).await?;
+        if grown >= count + BUSY_FROM && grown < LINGER_BELOW {
+            let _ = tokio::time::timeout(moment * BUSY_MOMENTS, stop.cancelled()).await;
         }
         Ok(true)
     }
