@@ -104,12 +104,7 @@ impl Pages {
         }
         if let (Some(email), Some(password)) = (&self.email, &self.password) {
             let cookie = sign_in(target, email, password).await?;
-            let page = |path: &str| {
-                format!(
-                    "GET /projects/{project}/groups{path} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n",
-                    target.authority
-                )
-            };
+            let page = |path: &str| super::visits::page_request(target, project, &cookie, path);
             requests.push(("groups page", page("")));
             if let Some(group) = group {
                 requests.push(("group page", page(&format!("/{group}"))));

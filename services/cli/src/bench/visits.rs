@@ -44,10 +44,7 @@ pub(crate) async fn all(api: &mut Api, cookie: Option<&str>) -> anyhow::Result<V
     let mut all = vec![Visits { name: "list, JSON", requests: lists }];
     let Some(cookie) = cookie else { return Ok(all) };
 
-    let (authority, project) = (&api.target.authority, api.project);
-    let page = |path: String| {
-        format!("GET /projects/{project}/groups{path} HTTP/1.1\r\nHost: {authority}\r\nCookie: {cookie}\r\n\r\n")
-    };
+    let page = |path: String| page_request(&api.target, api.project, cookie, &path);
     let mut lists = Vec::new();
     for sort in ["last_seen", "first_seen", "count", "users"] {
         for state in ["unresolved", "resolved", "muted", "all"] {
@@ -62,6 +59,11 @@ pub(crate) async fn all(api: &mut Api, cookie: Option<&str>) -> anyhow::Result<V
         all.push(Visits { name: "group page", requests: ids.iter().map(|id| page(format!("/{id}"))).collect() });
     }
     Ok(all)
+}
+
+/// The request for a page about a project's groups, of whoever has the cookie.
+pub(crate) fn page_request(target: &Target, project: i64, cookie: &str, path: &str) -> String {
+    format!("GET /projects/{project}/groups{path} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n", target.authority)
 }
 
 /// The ids of a list of groups.
@@ -104,7 +106,8 @@ impl Visits {
     }
 }
 
-async fn read(target: &Target, connection: &mut Option<Connection>, request: &str) -> std::io::Result<u16> {
+/// Sends a request on a connection that is kept, or a new one; the status of the answer.
+pub(crate) async fn read(target: &Target, connection: &mut Option<Connection>, request: &str) -> std::io::Result<u16> {
     let mut open = match connection.take() {
         Some(open) => open,
         None => Connection::open(target).await?,
