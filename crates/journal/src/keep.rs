@@ -16,6 +16,7 @@ struct Kept {
     journal: Uuid,
     segment: u64,
     acked_since: Instant,
+    is_confirmed: bool,
     disk_bytes: u64,
 }
 
@@ -25,11 +26,10 @@ impl Shared {
         let keep_bytes_max = self.options.keep_bytes_max.min(self.bytes_max / 2);
         let mut kept = self.acknowledged_segments();
         kept.retain(|kept| {
-            let is_due = kept.acked_since.elapsed() >= self.options.keep;
-            if is_due {
+            if kept.is_confirmed {
                 self.delete(kept.journal, kept.segment);
             }
-            !is_due
+            !kept.is_confirmed
         });
         let mut kept_bytes: u64 = kept.iter().map(|kept| kept.disk_bytes).sum();
         for kept in kept {
@@ -63,6 +63,7 @@ impl Shared {
                         journal: *journal,
                         segment: *number,
                         acked_since,
+                        is_confirmed: volume.is_confirmed(segment, self.options.keep),
                         disk_bytes: segment.disk_bytes,
                     });
                 }

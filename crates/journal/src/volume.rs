@@ -1,7 +1,7 @@
 //! One journal of the directory: its segments, and how far each lane was acknowledged.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::index::Place;
 use crate::segment::{Index, Segment};
@@ -18,6 +18,8 @@ pub(crate) struct Volume {
 pub(crate) struct LaneState {
     /// The watermark, once it is known.
     pub(crate) acked: Option<u64>,
+    /// When it was last said, changed or not.
+    pub(crate) heard_at: Option<Instant>,
     /// The highest number ever given out.
     pub(crate) head: u64,
     /// Bytes above the watermark.
@@ -75,6 +77,7 @@ impl Volume {
     /// Believes a watermark, also a lower one than before.
     pub(crate) fn acknowledge(&mut self, lane: u16, watermark: u64) {
         let state = self.lanes.entry(lane).or_default();
+        state.heard_at = Some(Instant::now());
         if state.acked == Some(watermark) {
             return;
         }
@@ -85,6 +88,16 @@ impl Volume {
             segment.refresh_acked(|lane| lanes.get(&lane).and_then(|lane| lane.acked).unwrap_or(0));
         }
         self.settle(lane);
+    }
+
+    /// Whether everything in a segment was acknowledged and, so much later, still is: as long as nobody is heard, a database that was set
+    /// back cannot say so.
+    pub(crate) fn is_confirmed(&self, segment: &Segment, keep: Duration) -> bool {
+        let Some(acked_since) = segment.acked_since.filter(|since| since.elapsed() >= keep) else { return false };
+        segment.extents.iter().all(|extent| {
+            let heard_at = self.lanes.get(&extent.lane).and_then(|lane| lane.heard_at);
+            heard_at.is_some_and(|heard_at| heard_at.duration_since(acked_since) >= keep)
+        })
     }
 
     /// When nothing above the watermark can be read any more, nothing is left to wait for.
