@@ -3,7 +3,9 @@
 -- database that was set back would otherwise give out one that somebody still holds.
 with free as (
     select epoch, lane from lane_state
-    where epoch = any($1::int[]) and lease_until < clock_timestamp() and lane <> all ($4::int[])
+    where epoch = any($1::int[]) and lane <> all ($4::int[])
+        -- No lease is longer than five seconds: one that is was given by another clock.
+        and (released or lease_until not between clock_timestamp() and clock_timestamp() + interval '10 s')
     order by random()
     limit $3
     for no key update skip locked

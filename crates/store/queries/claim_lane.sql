@@ -5,7 +5,8 @@ update lane_state set
     owner = $2,
     released = false,
     lease_until = clock_timestamp() + interval '5 s'
-where lane = $1 and (owner = $2 or lease_until < clock_timestamp())
+where lane = $1
+    and (owner = $2 or released or lease_until not between clock_timestamp() and clock_timestamp() + interval '10 s')
 returning
     epoch, token, attempts,
     notice_records + deploy_records + ledger_records + stats_records + dead_records + gone_records + repeat_records + attachment_records as "accounted!"

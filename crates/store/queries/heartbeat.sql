@@ -10,6 +10,6 @@ with me as (
 )
 select (
     ('fold' = any($2::text[]))::int
-    + (select count(*) from worker where id <> $1 and 'fold' = any(roles) and alive_until > clock_timestamp())
+    + (select count(*) from worker where id <> $1 and 'fold' = any(roles) and alive_until between clock_timestamp() and clock_timestamp() + interval '10 s')
 )::bigint as "fold_workers!",
     (select sum(lane_count) from lane_epoch where retired_at is null) as "lane_count!"

@@ -7,6 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use notice::Notice;
 use store::batch::{Batch, Claim};
 use store::{StoreError, Writer};
 use support::{Bench, notice, record};
@@ -174,10 +175,11 @@ async fn no_watermark_stays_ahead_of_a_standby_whose_leases_have_run_out() {
     bench
         .run(
             "delete from journal_cursor;
-             update lane_state set notice_records = 0, lease_until = now() - interval '10 s'",
+             update lane_state set notice_records = 0, lease_until = now() - interval '10 s';
+             update lane_state set owner = 'other', token = token + 1, lease_until = now() + interval '3 s' where lane < 8",
         )
         .await;
-    // Lanes with work are let go at once, and the worker looks for others.
+    // Those of somebody else with work are let go at once, and the worker looks for others.
     for lane in 0..idle.start {
         bench.ship(journal, 1, &record(lane, 2, &notice("Timeout"))).await;
     }
@@ -229,6 +231,77 @@ async fn whoever_cannot_know_whether_the_lane_is_still_its_own_publishes_nothing
     assert_eq!(bench.watermark(LANE, journal).await, None);
     silence.rollback().await.unwrap();
     bench.until("it is published again", async || bench.watermark(LANE, journal).await == Some(1)).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_of_another_clock_keeps_nobody_out() {
+    let bench = Bench::new().await;
+    bench
+        .run(
+            "update lane_state set owner = 'dead', released = lane < 32, lease_until = now() + interval '1 hour';
+             insert into worker (id, roles, version, alive_until) values ('dead', '{fold}', '0', now() + interval '1 hour')",
+        )
+        .await;
+    let worker = bench.worker("fold").await;
+    bench
+        .until("all lanes are held", async || {
+            bench.number("select count(*) from lane_state where owner <> 'dead' and not released").await == 64
+        })
+        .await;
+    // A lane with work finds at once that it was set back, and is claimed again whatever its lease says.
+    let journal = Uuid::now_v7();
+    bench.ship(journal, 1, &record(LANE, 1, &notice("Timeout"))).await;
+    bench.until("the watermark is published", async || bench.watermark(LANE, journal).await == Some(1)).await;
+    bench
+        .run(
+            "delete from journal_cursor;
+             update lane_state set notice_records = 0, lease_until = now() + interval '1 hour'",
+        )
+        .await;
+    bench.ship(journal, 1, &record(LANE, 3, &notice("Timeout"))).await;
+    bench.until("the watermark is taken back", async || bench.watermark(LANE, journal).await == Some(0)).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_paused_worker_takes_back_the_watermark_of_commits_that_are_gone() {
+    let bench = Bench::new().await;
+    let worker = bench.worker("fold").await;
+    let journal = Uuid::now_v7();
+    bench.ship(journal, 1, &record(LANE, 1, &notice("Timeout"))).await;
+    bench.until("the watermark is published", async || bench.watermark(LANE, journal).await == Some(1)).await;
+    worker.pause(true).await;
+    bench.run(SET_BACK).await;
+    bench.until("it is taken back", async || bench.watermark(LANE, journal).await.is_none()).await;
+    bench.ship(journal, 1, &record(LANE, 1, &notice("Timeout"))).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(bench.queue.depth(LANE).await.unwrap(), 1, "nothing is stored while it is paused");
+    worker.pause(false).await;
+    bench.drained(LANE).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_release_that_the_database_has_lost_is_written_again() {
+    let bench = Bench::new().await;
+    let worker = bench.worker("fold").await;
+    let journal = Uuid::now_v7();
+    let of_release = Notice { release: Some("2.0".to_owned()), ..notice("Timeout") };
+    let releases = "select count(*) from project_release where version = '2.0'";
+    bench.ship(journal, 1, &record(LANE, 1, &of_release)).await;
+    bench.until("the release is there", async || bench.number(releases).await == 1).await;
+    bench.drained(LANE).await;
+    bench
+        .run(
+            "delete from project_release;
+             delete from journal_cursor; update lane_state set notice_records = 0",
+        )
+        .await;
+    for seq in 1..=2 {
+        bench.ship(journal, 1, &record(LANE, seq, &of_release)).await;
+    }
+    bench.until("it is there again", async || bench.number(releases).await == 1).await;
     worker.stop().await;
 }
 

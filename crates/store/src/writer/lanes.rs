@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use notice::Accounted;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Writer, detached};
@@ -54,14 +55,21 @@ impl Writer {
         in_hand: &[u16],
         limit: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
+        let (writer, owner, epochs) = (self.clone(), owner.to_owned(), epochs.to_vec());
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let in_hand: Vec<i32> = in_hand.iter().copied().map(i32::from).collect();
-        let rows = sqlx::query_file!("queries/claim_free_lanes.sql", epochs, owner, limit, &in_hand)
-            .fetch_all(&self.pool)
-            .await?;
-        let claims =
-            rows.into_iter().map(|row| Ok((claim(row.lane, row.epoch, row.token, row.accounted)?, row.attempts)));
-        self.with_cursors(claims.collect::<Result<_, StoreError>>()?).await
+        detached(async move {
+            let mut transaction = writer.begin().await?;
+            let rows = sqlx::query_file!("queries/claim_free_lanes.sql", &epochs, owner, limit, &in_hand)
+                .fetch_all(&mut *transaction)
+                .await?;
+            let claims =
+                rows.into_iter().map(|row| Ok((claim(row.lane, row.epoch, row.token, row.accounted)?, row.attempts)));
+            let claimed = with_cursors(&mut transaction, claims.collect::<Result<_, StoreError>>()?).await?;
+            transaction.commit().await?;
+            Ok(claimed)
+        })
+        .await
     }
 
     /// Claims a lane anew that this owner holds or nobody does; `None` when it belongs to somebody else.
@@ -69,44 +77,20 @@ impl Writer {
     /// For when it is not known what was committed: the old token is worth nothing afterwards, so whatever is still
     /// under way with it cannot commit any more, and what is read now is the truth.
     pub async fn claim_again(&self, owner: &str, lane: u16) -> Result<Option<Claimed>, StoreError> {
-        let row =
-            sqlx::query_file!("queries/claim_lane.sql", i32::from(lane), owner).fetch_optional(&self.pool).await?;
-        let claims =
-            row.map(|row| (Claim { lane, epoch: row.epoch, token: row.token, accounted: row.accounted }, row.attempts));
-        Ok(self.with_cursors(claims.into_iter().collect()).await?.pop())
-    }
-
-    /// The sets of lanes that have just been claimed, in one statement. Read after the claim: whoever had a lane before
-    /// cannot change them any more.
-    async fn with_cursors(&self, claims: Vec<(Claim, i32)>) -> Result<Vec<Claimed>, StoreError> {
-        if claims.is_empty() {
-            return Ok(Vec::new());
-        }
-        let epochs: Vec<i32> = claims.iter().map(|(claim, _)| claim.epoch).collect();
-        let lanes: Vec<i32> = claims.iter().map(|(claim, _)| i32::from(claim.lane)).collect();
-        let rows = sqlx::query!(
-            r#"select lane, journal, wm, runs, updated_at > now() - interval '1 day' as "is_recent!"
-               from journal_cursor where (epoch, lane) in (select epoch, lane from unnest($1::int[], $2::int[]) as given (epoch, lane))"#,
-            &epochs,
-            &lanes
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let mut cursors: HashMap<i32, Vec<Cursor>> = HashMap::new();
-        for row in rows {
-            let accounted = Accounted::from_stored(row.wm, &row.runs);
-            cursors.entry(row.lane).or_default().push(Cursor {
-                journal: row.journal,
-                accounted,
-                is_recent: row.is_recent,
+        let (writer, owner) = (self.clone(), owner.to_owned());
+        detached(async move {
+            let mut transaction = writer.begin().await?;
+            let row = sqlx::query_file!("queries/claim_lane.sql", i32::from(lane), owner)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            let claims = row.map(|row| {
+                (Claim { lane, epoch: row.epoch, token: row.token, accounted: row.accounted }, row.attempts)
             });
-        }
-        let claimed = claims.into_iter().map(|(claim, attempts)| Claimed {
-            claim,
-            attempts: u32::try_from(attempts).unwrap_or(0),
-            cursors: cursors.remove(&i32::from(claim.lane)).unwrap_or_default(),
-        });
-        Ok(claimed.collect())
+            let claimed = with_cursors(&mut transaction, claims.into_iter().collect()).await?.pop();
+            transaction.commit().await?;
+            Ok(claimed)
+        })
+        .await
     }
 
     /// Extends the leases of idle lanes with one statement; answers what this owner holds now, idle or not.
@@ -154,4 +138,33 @@ impl Writer {
 fn claim(lane: i32, epoch: i32, token: i64, accounted: i64) -> Result<Claim, StoreError> {
     let lane = u16::try_from(lane).map_err(|_| StoreError::Invalid(format!("there is no lane {lane}")))?;
     Ok(Claim { lane, epoch, token, accounted })
+}
+
+/// The sets of lanes that have just been claimed, in one statement. Read after the claim, whoever had a lane before cannot change them any
+/// more; and by the same transaction, so that no other server answers, which may have more of them, or less.
+async fn with_cursors(connection: &mut PgConnection, claims: Vec<(Claim, i32)>) -> Result<Vec<Claimed>, StoreError> {
+    if claims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let epochs: Vec<i32> = claims.iter().map(|(claim, _)| claim.epoch).collect();
+    let lanes: Vec<i32> = claims.iter().map(|(claim, _)| i32::from(claim.lane)).collect();
+    let rows = sqlx::query!(
+        r#"select lane, journal, wm, runs, updated_at > now() - interval '1 day' as "is_recent!"
+           from journal_cursor where (epoch, lane) in (select epoch, lane from unnest($1::int[], $2::int[]) as given (epoch, lane))"#,
+        &epochs,
+        &lanes
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut cursors: HashMap<i32, Vec<Cursor>> = HashMap::new();
+    for row in rows {
+        let accounted = Accounted::from_stored(row.wm, &row.runs);
+        cursors.entry(row.lane).or_default().push(Cursor { journal: row.journal, accounted, is_recent: row.is_recent });
+    }
+    let claimed = claims.into_iter().map(|(claim, attempts)| Claimed {
+        claim,
+        attempts: u32::try_from(attempts).unwrap_or(0),
+        cursors: cursors.remove(&i32::from(claim.lane)).unwrap_or_default(),
+    });
+    Ok(claimed.collect())
 }

@@ -118,6 +118,12 @@ impl Writer {
         self
     }
 
+    /// Forgets the releases and values that it has seen in the database: that was set back, and may lack them.
+    pub fn forget(&self) {
+        self.releases.forget();
+        self.facets.forget();
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query_scalar!("select 1 as one").fetch_one(&self.pool).await?;

@@ -76,12 +76,15 @@ enum Trouble {
     Task(#[from] tokio::task::JoinError),
     #[error("others have stored notices with the same ids, or may have")]
     OutOfDate,
-    #[error("the lane belongs to another worker now, or the database was set back")]
+    #[error("the lane was claimed by another worker, or the database was set back")]
+    Fenced,
+    #[error("the lane belongs to another worker now")]
     Lost,
 }
 
 /// What a step did.
 enum Step {
+    Paused,
     Idle,
     Done,
 }
@@ -122,15 +125,14 @@ impl Lane {
         let mut idle = IDLE_MIN;
         let mut trouble = TROUBLE_MIN;
         while !stop.is_cancelled() {
-            if *paused.borrow_and_update() {
-                tokio::select! { _ = paused.changed() => {}, () = stop.cancelled() => {} }
-                continue;
-            }
-            let pause = match self.step(&stop).await {
+            let is_paused = *paused.borrow_and_update();
+            let done = if is_paused { self.stand().await.map(|()| Step::Paused) } else { self.step(&stop).await };
+            let pause = match done {
                 Ok(Step::Done) => {
                     (idle, trouble) = (IDLE_MIN, TROUBLE_MIN);
                     continue;
                 }
+                Ok(Step::Paused) => PUBLISH_EVERY,
                 Ok(Step::Idle) => {
                     trouble = TROUBLE_MIN;
                     double(&mut idle, IDLE_MAX)
@@ -141,7 +143,11 @@ impl Lane {
                     double(&mut trouble, TROUBLE_MAX)
                 }
             };
-            let _ = tokio::time::timeout(pause, stop.cancelled()).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => {}
+                Ok(()) = paused.changed() => {}
+            }
         }
         Ended::Stopped(self.claim)
     }
@@ -149,11 +155,7 @@ impl Lane {
     /// One batch, from Redis to PostgreSQL. Trims last: a crash between the commit and the trim repeats the batch, and
     /// what is repeated is recognised by its numbers.
     async fn step(&mut self, stop: &CancellationToken) -> Result<Step, Trouble> {
-        if self.standing.take_set_back() {
-            self.is_certain = false;
-        }
-        self.make_certain().await?;
-        self.publish().await?;
+        self.stand().await?;
         if self.standing.take_retries() {
             self.retry_dead().await?;
         }
@@ -173,6 +175,15 @@ impl Lane {
         journal::failpoint::hit("batch.after_trim");
         self.publish_now().await?;
         Ok(Step::Done)
+    }
+
+    /// What is due whether or not there is work, and while the worker is paused: takes back what does not hold any more, and says what does.
+    async fn stand(&mut self) -> Result<(), Trouble> {
+        if self.standing.take_set_back() {
+            self.is_certain = false;
+        }
+        self.make_certain().await?;
+        self.publish().await
     }
 
     /// Whether the lane holds anything. A few entries are given time to become more: a transaction costs the same for one notice as
@@ -424,7 +435,8 @@ impl Lane {
         let written = match self.fold.writer.commit(self.claim, Arc::clone(&batch)).await {
             Err(error) if error.class() == ErrorClass::Fenced => {
                 measure::fenced();
-                return Err(Trouble::Lost);
+                self.fold.writer.forget();
+                return Err(Trouble::Fenced);
             }
             Err(error) if error.class() == ErrorClass::OutOfDate => {
                 measure::out_of_date();

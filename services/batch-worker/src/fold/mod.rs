@@ -201,6 +201,7 @@ impl Lanes {
             }
         }
         if set_back > 0 {
+            self.fold.writer.forget();
             tracing::warn!(lanes = set_back, "the database has lost commits, or was set back: reading it again");
         }
         Ok(())
@@ -226,7 +227,7 @@ impl Lanes {
                 Some(claim)
             }
             Ok(Ended::Lost(lane)) => {
-                tracing::warn!(lane, "lane lost: another worker has it, or the database was set back");
+                tracing::warn!(lane, "lane lost: another worker has it");
                 self.held.remove(&lane);
                 None
             }

@@ -15,11 +15,15 @@ use journal::{Kind, Record};
 use notice::prost::Message as _;
 use notice::{Notice, NoticeId};
 use queue::{Queue, QueueOptions, body};
+use service::auth::Bearer;
 use service::logs::LogLevel;
+use service::proto::control::PauseRequest;
+use service::proto::control::control_client::ControlClient;
 use store::Admin;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
 use uuid::Uuid;
 
 pub(crate) use database::Database;
@@ -41,6 +45,8 @@ pub(crate) struct Bench {
 pub(crate) struct Worker {
     /// Where it takes commands, if it does.
     pub(crate) commands: Option<SocketAddr>,
+    /// Where operators reach it.
+    admin: SocketAddr,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -79,9 +85,10 @@ impl Bench {
             None => None,
         };
         let command_address = commands.as_ref().map(|listener| listener.local_addr().unwrap());
+        let admin_address = admin.local_addr().unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(config, admin, commands, LogLevel::default(), stop.clone()));
-        Worker { commands: command_address, stop, task }
+        Worker { commands: command_address, admin: admin_address, stop, task }
     }
 
     /// Puts a record into its lane, as a gateway's shipper does.
@@ -176,6 +183,13 @@ impl Worker {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
+    }
+
+    /// Pauses it or lets it go on, as an operator does.
+    pub(crate) async fn pause(&self, paused: bool) {
+        let channel = Endpoint::from_shared(format!("http://{}", self.admin)).unwrap().connect().await.unwrap();
+        let mut control = ControlClient::with_interceptor(channel, Bearer::new(Some(CONTROL_TOKEN)).unwrap());
+        control.pause(PauseRequest { paused }).await.unwrap();
     }
 
     /// Ends it as a kill does, as far as a task can be killed.

@@ -54,6 +54,13 @@ impl Remembered {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets all: the database was set back and lacks some of them.
+    pub(in crate::writer) fn forget(&self) {
+        let mut memory = self.lock();
+        memory.fingerprints.clear();
+        memory.value_count = 0;
+    }
+
     /// Takes over what a committed batch knows.
     pub(in crate::writer) fn keep(&self, learned: Learned) {
         let mut memory = self.lock();
