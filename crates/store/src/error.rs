@@ -103,7 +103,8 @@ fn class_of(error: &sqlx::Error) -> ErrorClass {
             let code = answer.code().unwrap_or_default();
             match (code.get(..2).unwrap_or_default(), code.as_ref()) {
                 (_, "40001" | "40P01" | "55P03") => ErrorClass::Retry,
-                (_, "23514") if answer.message().contains("no partition of relation") => ErrorClass::NoPartition,
+                // A value that a check refuses names the check; what finds no partition names none. The text is in the server's language.
+                (_, "23514") if answer.constraint().is_none() => ErrorClass::NoPartition,
                 ("22" | "23" | "54", _) => ErrorClass::Refused,
                 _ => ErrorClass::Unknown,
             }

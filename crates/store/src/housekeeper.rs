@@ -14,6 +14,9 @@ use crate::{StoreError, Writer, chunk, dictionary, snapshot};
 /// Partitions are made this many days ahead.
 const DAYS_AHEAD: i32 = 3;
 
+/// Days without partitions that are made up for: with more, those before are counted on the first that there is.
+const DAYS_PASSED_OVER_MAX: i32 = 400;
+
 /// Minutes are kept this many whole days before they are rolled up into hours.
 const MINUTE_DAYS: i32 = 2;
 
@@ -129,11 +132,19 @@ impl Housekeeper {
         Ok(opened.flat_map(|items| items.into_iter().take(TRAINING_PER_CHUNK)).map(|item| item.body).collect())
     }
 
-    /// Makes the partitions of today and the days ahead; how many were missing.
+    /// Makes the partitions of today and the days ahead, and of those before that were passed over because nobody kept house: gateways
+    /// may have taken notices on these days. How many were missing.
     pub async fn ensure_partitions(&mut self) -> Result<i64, StoreError> {
+        let first_day = sqlx::query_scalar!(
+            r#"select coalesce(greatest(max(day) + 1 - (now() at time zone 'utc')::date, -$1::int), -1) as "first_day!"
+               from partition_days('chunk') day where day < (now() at time zone 'utc')::date - 1"#,
+            DAYS_PASSED_OVER_MAX
+        )
+        .fetch_one(&mut self.connection)
+        .await?;
         let mut made = 0;
         // Each day for itself: one that cannot be made now keeps no other from being there.
-        for day in -1..=DAYS_AHEAD {
+        for day in first_day..=DAYS_AHEAD {
             made += sqlx::query_scalar!(
                 r#"select partition_ensure((now() at time zone 'utc')::date + $1::int)::bigint as "made!""#,
                 day

@@ -61,6 +61,36 @@ async fn a_long_reader_holds_up_neither_partitions_that_come_nor_the_rest_of_the
 }
 
 #[tokio::test]
+async fn days_on_which_nobody_kept_house_get_their_partitions() {
+    let scene = Scene::new().await;
+    let mut housekeeper = housekeeper(&scene).await;
+    housekeeper.ensure_partitions().await.unwrap();
+    // The last that were made ended nine days ago: all since were passed over.
+    run(
+        &scene,
+        "do $$ declare today date := (now() at time zone 'utc')::date; parent text; day date;
+         begin
+             perform partition_ensure(today - n) from generate_series(9, 11) n;
+             for parent in select partition_names() loop
+                 for day in select partition_days(parent) loop
+                     if day > today - 9 then execute format('drop table %I', parent || '_' || to_char(day, 'YYYYMMDD')); end if;
+                 end loop;
+             end loop;
+         end $$",
+    )
+    .await;
+    let missing = "select count(*) from partition_names() parent, generate_series(-8, 3) n
+                   where (now() at time zone 'utc')::date + n::int not in (select partition_days(parent))";
+    assert_eq!(
+        scene.database.number(missing).await,
+        12 * scene.database.number("select count(*) from partition_names()").await
+    );
+    housekeeper.ensure_partitions().await.unwrap();
+    assert_eq!(scene.database.number(missing).await, 0);
+    assert_eq!(housekeeper.ensure_partitions().await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn what_is_finished_and_old_goes_and_the_rest_stays() {
     let scene = Scene::new().await;
     run(
