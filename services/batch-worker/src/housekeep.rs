@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use queue::Queue;
+use notice::Snapshot;
+use queue::{Queue, QueueError};
 use store::housekeeper::{Housekeeper, Progress, Turn};
 use store::{ErrorClass, StoreError, Writer};
 use time::OffsetDateTime;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::compaction::Compacting;
 use crate::config::HouseTimes;
 use crate::lanes::{self, Retiring};
-use crate::training::{Training, restore_published};
+use crate::training::{Training, dictionary_of, restore_published};
 
 /// Pause between looks at the version of the snapshot: a new project is accepted by gateways within a second.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
@@ -229,13 +230,20 @@ fn by_itself<T>(chore: &'static str, done: Result<T, StoreError>) -> Result<Opti
     }
 }
 
-/// Publishes the snapshot whenever it changes, until told to stop.
+/// Publishes the snapshot whenever it changes, until told to stop. Tells to stop itself when it would overwrite what the database has lost:
+/// house is kept anew then, and begins with putting that back.
 async fn publish_changes(writer: &Writer, queue: &Queue, stop: &CancellationToken) {
     let mut is_silent = false;
     let mut is_blind = false;
     while !stop.is_cancelled() {
         match publish(writer, queue, &mut is_silent).await {
-            Ok(()) => is_blind = false,
+            Ok(true) => is_blind = false,
+            Ok(false) => {
+                tracing::warn!(
+                    "the database lacks what is published, it was set back: nothing is published before that is put back"
+                );
+                stop.cancel();
+            }
             Err(error) => {
                 if !std::mem::replace(&mut is_blind, true) {
                     tracing::warn!(error = service::causes(&error), "gateways hear nothing new of projects");
@@ -246,9 +254,9 @@ async fn publish_changes(writer: &Writer, queue: &Queue, stop: &CancellationToke
     }
 }
 
-/// Publishes the snapshot when it changed, or when Redis no longer has it. `is_silent` says whether Redis did not answer
-/// the last time: that is told once.
-async fn publish(writer: &Writer, queue: &Queue, is_silent: &mut bool) -> Result<(), StoreError> {
+/// Publishes the snapshot when it changed, or when Redis no longer has it; `false` when the database lacks something of what is published.
+/// `is_silent` says whether Redis did not answer the last time: that is told once.
+async fn publish(writer: &Writer, queue: &Queue, is_silent: &mut bool) -> Result<bool, StoreError> {
     let version = writer.snapshot_version().await?;
     let published = match queue.snapshot_version().await {
         Ok(published) => published,
@@ -256,17 +264,44 @@ async fn publish(writer: &Writer, queue: &Queue, is_silent: &mut bool) -> Result
             if !std::mem::replace(is_silent, true) {
                 tracing::warn!(error = service::causes(&error), "snapshot not published while Redis does not answer");
             }
-            return Ok(());
+            return Ok(true);
         }
     };
     *is_silent = false;
     if published == Some(version) {
-        return Ok(());
+        return Ok(true);
     }
     let snapshot = writer.snapshot().await?;
+    match queue.get_snapshot().await {
+        Ok(Some(published)) => {
+            if has_lost(writer, &snapshot, published).await? {
+                return Ok(false);
+            }
+        }
+        // What nobody can read is no loss.
+        Ok(None) | Err(QueueError::Snapshot(_)) => {}
+        Err(error) => {
+            tracing::warn!(error = service::causes(&error), "snapshot not published");
+            return Ok(true);
+        }
+    }
     match queue.put_snapshot(&snapshot).await {
         Ok(()) => tracing::info!(version = snapshot.version, projects = snapshot.projects.len(), "snapshot published"),
         Err(error) => tracing::warn!(error = service::causes(&error), "snapshot not published"),
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Whether the database, of which this is the snapshot, lacks the dictionary or lanes of what is published.
+async fn has_lost(writer: &Writer, snapshot: &Snapshot, published: Snapshot) -> Result<bool, StoreError> {
+    if published.install_id != snapshot.install_id {
+        return Ok(false);
+    }
+    if lanes::has_more(&published, snapshot) {
+        return Ok(true);
+    }
+    match dictionary_of(published) {
+        Some((codec, _)) => Ok(writer.dictionary(codec).await?.is_none()),
+        None => Ok(false),
+    }
 }

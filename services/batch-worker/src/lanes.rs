@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use notice::LaneEpoch;
+use notice::{LaneEpoch, Snapshot};
 use queue::{Lanes, Queue, QueueError};
 use store::StoreError;
 use store::housekeeper::Housekeeper;
@@ -70,6 +70,12 @@ async fn are_empty(queue: &Queue, epoch: &LaneEpoch) -> Result<bool, QueueError>
         }
     }
     Ok(true)
+}
+
+/// Whether this has epochs that are published, and more that are not in the other snapshot, of the database.
+pub(crate) fn has_more(published: &Snapshot, present: &Snapshot) -> bool {
+    let (published, present) = (Lanes::epochs_of(published), Lanes::epochs_of(present));
+    published.len() > present.len() && published.starts_with(&present)
 }
 
 /// Epochs that are published and not in the database, because that was set back, are put there again: gateways have put

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use notice::Snapshot;
 use queue::body::{self, DICTIONARY_BYTES_MAX, Dictionaries, Dictionary};
 use queue::{Queue, QueueError};
 use store::StoreError;
@@ -58,12 +59,15 @@ impl Training {
 
 /// The dictionary that is published: what gateways pack with.
 pub(crate) async fn published(queue: &Queue) -> Result<Option<(u16, Vec<u8>)>, QueueError> {
-    let dictionary = queue.get_snapshot().await?.and_then(|snapshot| snapshot.dictionary);
-    Ok(dictionary.and_then(|dictionary| {
-        let codec = u16::try_from(dictionary.codec).ok()?;
-        (!dictionary.bytes.is_empty() && dictionary.bytes.len() <= DICTIONARY_BYTES_MAX)
-            .then_some((codec, dictionary.bytes))
-    }))
+    Ok(queue.get_snapshot().await?.and_then(dictionary_of))
+}
+
+/// The dictionary of a snapshot.
+pub(crate) fn dictionary_of(snapshot: Snapshot) -> Option<(u16, Vec<u8>)> {
+    let dictionary = snapshot.dictionary?;
+    let codec = u16::try_from(dictionary.codec).ok()?;
+    (!dictionary.bytes.is_empty() && dictionary.bytes.len() <= DICTIONARY_BYTES_MAX)
+        .then_some((codec, dictionary.bytes))
 }
 
 /// A dictionary that is published and not in the database, because that was set back, is put there again: gateways pack with it.

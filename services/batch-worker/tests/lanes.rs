@@ -77,6 +77,30 @@ async fn published_lanes_that_the_database_has_lost_are_put_back() {
     worker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_is_not_overwritten_by_a_database_that_has_lost_it() {
+    let bench = Bench::new().await;
+    let admin = Admin::connect(&bench.database.url).await.unwrap();
+    let worker = bench.worker("housekeep").await;
+    admin.reshard(100).await.unwrap();
+    let published = async || bench.queue.get_snapshot().await.unwrap().map_or(0, |snapshot| snapshot.lane_epochs.len());
+    bench.until("they are published", async || published().await == 2).await;
+    // As after a failover that whoever keeps house does not notice: its own connection is quiet.
+    bench
+        .run(
+            "delete from lane_state where epoch > 0; delete from lane_epoch where epoch > 0;
+             update installation set snapshot_version = snapshot_version - 1",
+        )
+        .await;
+    bench
+        .until("they are back", async || {
+            assert_eq!(published().await, 2);
+            bench.number("select count(*) from lane_state").await == 164
+        })
+        .await;
+    worker.stop().await;
+}
+
 #[tokio::test]
 async fn a_map_that_there_cannot_be_is_refused() {
     let bench = Bench::new().await;
