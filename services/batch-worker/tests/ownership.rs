@@ -156,7 +156,7 @@ async fn a_lane_without_work_takes_back_the_watermark_of_commits_that_are_gone()
 }
 
 #[tokio::test]
-async fn no_watermark_stays_ahead_of_a_standby_whose_leases_have_run_out() {
+async fn i7_no_watermark_stays_ahead_of_a_standby_whose_leases_have_run_out() {
     let bench = Bench::new().await;
     let worker = bench.worker("fold").await;
     let journal = Uuid::now_v7();
