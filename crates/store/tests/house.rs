@@ -9,10 +9,12 @@ mod scene;
 
 use std::time::{Duration, Instant};
 
-use scene::Scene;
+use notice::NoticeId;
+use scene::{Scene, groups_of, sample};
 use sqlx::Connection as _;
 use store::Writer;
 use store::housekeeper::{Housekeeper, Turn};
+use time::OffsetDateTime;
 
 /// The housekeeper of a scene, by a session that reads no table from end to end if there is an index that could be used.
 async fn housekeeper(scene: &Scene) -> Housekeeper {
@@ -88,6 +90,25 @@ async fn days_on_which_nobody_kept_house_get_their_partitions() {
     housekeeper.ensure_partitions().await.unwrap();
     assert_eq!(scene.database.number(missing).await, 0);
     assert_eq!(housekeeper.ensure_partitions().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn notices_are_generated_while_minutes_are_rolled_up() {
+    let scene = Scene::new().await;
+    let mut housekeeper = housekeeper(&scene).await;
+    let writer = Writer::connect(&scene.database.url).await.unwrap();
+    let plan = writer.begin_generated(1, 2, 2, 9).await.unwrap();
+    let week_ago_us =
+        i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000).unwrap() - 7 * 86_400_000_000;
+    for slice in 0..2 {
+        let id = NoticeId::new(week_ago_us + slice, 3, slice.unsigned_abs());
+        let groups = groups_of(vec![(id, sample("A", "b", "production", "1"))]);
+        writer.write_generated(plan, slice, 3, &groups).await.unwrap();
+        // What the writer has just read of the days does not hold any more.
+        assert!(housekeeper.roll_up_minutes(Turn::WHOLE).await.unwrap().count > 0 || slice > 0);
+    }
+    assert_eq!(scene.database.number("select sum(notice_count)::bigint from chunk").await, 2);
+    assert_eq!(scene.database.number("select sum(notice_count)::bigint from fingerprint_hour").await, 2);
 }
 
 #[tokio::test]

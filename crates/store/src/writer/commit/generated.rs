@@ -7,9 +7,12 @@ use sqlx::types::time::OffsetDateTime;
 
 use super::{TRANSACTION_LIMITS, counts, facets, groups};
 use crate::batch::FingerprintBatch;
-use crate::error::StoreError;
+use crate::error::{ErrorClass, StoreError};
 use crate::live_days::time_of;
 use crate::writer::Writer;
+
+/// How often a slice is tried: housekeep may roll up the minutes of one day after the other meanwhile.
+const TRIES_MAX: u32 = 100;
 
 /// What is to be made for a project, and how far it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +88,29 @@ impl Writer {
         Ok(plan)
     }
 
-    /// Writes one slice, whose notices are of one lane, and counts it.
+    /// Writes one slice, whose notices are of one lane, and counts it. Tried again where a day's minutes have been rolled up meanwhile: house
+    /// is kept beside it.
     pub async fn write_generated(
+        &self,
+        plan: Generated,
+        slice: i64,
+        lane: u16,
+        batch: &[FingerprintBatch],
+    ) -> Result<(), StoreError> {
+        let mut tries = 0;
+        loop {
+            let written = self.write_slice(plan, slice, lane, batch).await;
+            tries += 1;
+            match written {
+                Err(error) if error.class() == ErrorClass::NoPartition && tries < TRIES_MAX => {
+                    self.forget_live_days().await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn write_slice(
         &self,
         plan: Generated,
         slice: i64,
