@@ -690,20 +690,9 @@ impl Reader {
 
     /// How many groups of a project are in each state, up to [`GROUPS_COUNTED_MAX`] and one more; states without any are left out.
     pub async fn group_counts(&self, opened: &Opened) -> Result<HashMap<GroupState, i64>, ReadError> {
-        let states = GroupState::ALL.map(|state| state.as_str().to_owned());
-        let rows = sqlx::query!(
-            r#"select s.state as "state!", counted.count as "count!"
-               from unnest($2::text[]) as s(state)
-               cross join lateral (select count(*) as count from (
-                   select from grp g where g.project_id = $1 and g.state = s.state
-                       and g.merged_into is null and g.deleted_at is null limit $3::bigint + 1) few) counted
-               where counted.count > 0"#,
-            opened.id(),
-            &states,
-            GROUPS_COUNTED_MAX
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query_file!("queries/read_group_counts.sql", opened.id(), GROUPS_COUNTED_MAX)
+            .fetch_all(&self.pool)
+            .await?;
         Ok(rows.into_iter().filter_map(|row| Some((GroupState::parse(&row.state)?, row.count))).collect())
     }
 
