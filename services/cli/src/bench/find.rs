@@ -1,7 +1,7 @@
 //! `croak bench find`: how long somebody waits who looks for a group among many.
 //!
-//! Cold is what nobody asked for lately: it is read from the database, and, when the servers have just been started, from the disk. Warm is
-//! the same asked for again at once: it lies ready. Lists of different lengths are different lists, so that there are enough of the first kind.
+//! Cold is what nobody asked for lately: it is read from the database, which has nothing in its own memory when it has just been started (the
+//! system may have the files in its). Warm is the same asked for again at once: it lies ready. Lists of different lengths are different lists, so that there are enough of the first kind.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
