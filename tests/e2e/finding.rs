@@ -1,4 +1,5 @@
-//! Finding groups in a real browser: the search box helps, new groups are announced, an empty page turns into the list.
+//! Finding groups in a real browser: the search box helps, new groups are announced, an empty page turns into the list,
+//! a change of many groups says how far it is.
 
 use std::time::Duration;
 
@@ -98,6 +99,29 @@ async fn an_empty_page_turns_into_the_list_by_itself() {
         shown(&browser, "the list is there", "table.groups tbody .class", "Shop::First").await;
         browser.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_many_groups_says_how_far_it_is_and_the_page_stays() {
+    let croak = Installation::running().await;
+    croak.croak(&["generate", "--project", "1", "--groups", "6000", "--notices", "6000"]);
+    let browser = Browser::start(Scripts::On).await;
+    browser.view(Size::WIDE, Scheme::Light).await;
+    browser.sign_in(croak.web_address()).await;
+    browser.open(&format!("http://{}/projects/1/groups", croak.web_address())).await;
+    browser.click("#bulk [name=all]").await;
+    browser.click("#bulk button[value=resolve]").await;
+    let note = browser.text(".told.undo p").await;
+    assert!(note.ends_with(" changed so far; it goes on. Look again"), "{note}");
+    browser.write("#query", "class:").await;
+    shown(&browser, "it is done", ".told.undo p", "6,000 groups changed.").await;
+    assert_eq!(value(&browser, "#query").await, "class:", "what was typed meanwhile is there");
+
+    browser.click(".told.undo button").await;
+    browser.shows(".told.undo p", "Taken back for 6,000 of 6,000 groups.").await;
+    assert!(!browser.has(".told.undo button").await, "once");
+    assert_eq!(browser.console_errors().await, Vec::<String>::new());
+    browser.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

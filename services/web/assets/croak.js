@@ -208,6 +208,22 @@
     } else ask();
   }
 
+  // A change of many groups says how far it is; the rows stay what they were when the page came.
+  const note = document.querySelector("[data-goes-on]");
+  if (note) {
+    const look = async () => {
+      let now;
+      try {
+        const response = await fetch(location.href);
+        if (response.ok) now = new DOMParser().parseFromString(await response.text(), "text/html").querySelector(".told.undo");
+      } catch { /* the next look finds it */ }
+      if (now && !("goesOn" in now.dataset)) return note.replaceWith(now);
+      if (now) note.querySelector("p").firstChild.replaceWith(now.querySelector("p").firstChild);
+      setTimeout(look, 2000);
+    };
+    setTimeout(look, 2000);
+  }
+
   // A menu closes when something else is clicked.
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.who[open], details.more[open]")) {

@@ -17,7 +17,7 @@ use super::order::{Asked, order};
 use super::{is_our_path, rendered};
 use crate::app::App;
 use crate::rejection::Rejection;
-use crate::view::number::counted;
+use crate::view::number::{counted, grouped};
 use crate::visitor::Visitor;
 
 /// Above the list: what became of the last change of many groups.
@@ -30,6 +30,8 @@ struct Note<'a> {
     bulk: &'a Bulk,
     said: String,
     back: &'a str,
+    /// The same list with this note above it.
+    again: String,
     can_act: bool,
 }
 
@@ -73,8 +75,8 @@ pub(super) async fn forms(
         None => None,
     };
     let above = bulk.map_or_else(String::new, |bulk| {
-        let said = said(&bulk);
-        rendered(&Note { address, form_token, command_id: Uuid::new_v4(), bulk: &bulk, said, back, can_act })
+        let (said, again) = (said(&bulk), with_bulk(back, &bulk.id.to_string()));
+        rendered(&Note { address, form_token, command_id: Uuid::new_v4(), bulk: &bulk, said, back, again, can_act })
     });
     if !can_act {
         return Ok(Forms { above, below: String::new() });
@@ -88,7 +90,7 @@ fn said(bulk: &Bulk) -> String {
     let groups = |count| counted(count, "group", "groups");
     if bulk.gave_up {
         let so_far = if bulk.is_undone {
-            format!("Taken back for {} of {}", bulk.undone_count, groups(bulk.changed_count))
+            format!("Taken back for {} of {}", grouped(bulk.undone_count), groups(bulk.changed_count))
         } else {
             format!("{} changed", groups(bulk.changed_count))
         };
@@ -97,7 +99,7 @@ fn said(bulk: &Bulk) -> String {
     match (bulk.is_undone, bulk.is_running) {
         (false, false) => format!("{} changed.", groups(bulk.changed_count)),
         (false, true) => format!("{} changed so far; it goes on.", groups(bulk.changed_count)),
-        (true, false) => format!("Taken back for {} of {}.", bulk.undone_count, groups(bulk.changed_count)),
+        (true, false) => format!("Taken back for {} of {}.", grouped(bulk.undone_count), groups(bulk.changed_count)),
         (true, true) => format!("Taken back for {} so far; it goes on.", groups(bulk.undone_count)),
     }
 }
@@ -178,7 +180,8 @@ pub(crate) async fn bulk(
             let undo = UndoBulk { bulk_id: form.bulk_id.clone() };
             let ordered = order(&app, &visitor, &asked, Action::UndoBulk(undo)).await?;
             let done = ordered.told();
-            return Ok(ordered.lead_to(&app, &headers, back, &done));
+            let path = if ordered.is_done() { with_bulk(back, &form.bulk_id) } else { back.to_owned() };
+            return Ok(ordered.lead_to(&app, &headers, &path, &done));
         }
         "resolve" => Change::Resolve(Comeback::Any.into()),
         "reopen" => Change::Reopen(true),
