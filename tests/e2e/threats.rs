@@ -9,6 +9,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use tests::captures::listed;
 use tests::installation::{ALL_ROLES, USER_EMAIL, USER_PASSWORD};
+use tests::mailbox::Mailbox;
 use tests::programs::workspace;
 use tests::receiver::Receiver;
 use tests::samples::{JSON_PATH, KEY, XmlNotice};
@@ -333,6 +334,36 @@ async fn over_tls_notices_are_taken_cookies_are_secure_and_browsers_told_to_stay
     let plain = wire::exchange(croak.web_address(), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(plain.is_err(), "plain HTTP is not answered: {plain:?}");
     croak.drained(1, Duration::from_secs(20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_and_their_password_go_by_tls_to_a_server_that_is_known_or_nowhere() {
+    const PASSWORD: &str = "opensesame";
+    let mut croak = Installation::new().await;
+    let pool = croak.pool();
+    let mail = json!({"to": "ann@example.test", "subject": "Verify your address", "text": "https://croak.test/verify?token=secret"});
+    let waiting = "insert into outbox (recipient, kind, body) values ('ann@example.test', 'account.verify', $1)";
+    croak.start_worker("deliver").await;
+    let worker = &mut croak.workers[0];
+    worker.stop().await;
+    sqlx::query(waiting).bind(&mail).execute(&pool).await.unwrap();
+
+    let certificates = Certificates::new();
+    let plain = Mailbox::with_password(PASSWORD);
+    let encrypted = Mailbox::with_tls(PASSWORD, &certificates.server());
+    let authority = ("SSL_CERT_FILE", text(&certificates.authority()));
+    let attempts =
+        async || -> i64 { sqlx::query_scalar("select count(*) from delivery").fetch_one(&pool).await.unwrap() };
+    for (server, settings) in [(&plain, vec![authority.clone()]), (&encrypted, Vec::new())] {
+        let before = attempts().await;
+        let address = ("CROAK_SMTP_URL", server.url_with_tls(PASSWORD));
+        worker.start_again_with(&[settings, vec![address]].concat());
+        wait_until("it is tried", Duration::from_secs(20), async || (attempts().await > before).then_some(())).await;
+        worker.stop().await;
+        assert_eq!(server.mails().len(), 0, "{:?}", server.mails());
+    }
+    worker.start_again_with(&[authority, ("CROAK_SMTP_URL", encrypted.url_with_tls(PASSWORD))]);
+    assert!(encrypted.mail("ann@example.test", "Verify your address").await.is_encrypted);
 }
 
 #[test]

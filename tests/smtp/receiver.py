@@ -1,9 +1,9 @@
 """A real SMTP server (Debian's aiosmtpd) that keeps what it takes, each mail as one line of JSON, read by Python's own parser.
 
-    receiver.py PORT FILE [PASSWORD]
+    receiver.py PORT FILE [PASSWORD [CERTIFICATE KEY]]
 
 What it answers is in the address, as with mail servers in the world: `refused…@` is refused for good, `later-N…@` is put off N times.
-With a password, nobody is let in without it. Port 0 takes a free one; the first line of the output says which.
+With a password, nobody is let in without it; with a certificate, nobody without TLS (STARTTLS). Port 0 takes a free one; the first line of the output says which.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import email
 import email.policy
 import json
 import re
+import ssl
 import sys
 
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -37,6 +38,7 @@ class Keeper:
         kept = {
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
+            "is_encrypted": session.ssl is not None,
             "headers": {name.lower(): str(value) for name, value in mail.items()},
             "text": parts.get("text/plain"),
             "html": parts.get("text/html"),
@@ -53,15 +55,19 @@ def authenticate(password):
 
 
 async def main():
-    port, path, *passwords = sys.argv[1:]
+    port, path, *more = sys.argv[1:]
     keeper = Keeper(open(path, "a", encoding="utf-8"))
     options = {"hostname": "receiver.test", "enable_SMTPUTF8": True}
-    if passwords:
+    if more:
         options |= {
             "auth_required": True,
             "auth_require_tls": False,
-            "authenticator": authenticate(passwords[0]),
+            "authenticator": authenticate(more[0]),
         }
+    if more[1:]:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(*more[1:])
+        options |= {"tls_context": tls, "require_starttls": True}
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SMTP(keeper, **options), "127.0.0.1", int(port))
     print(server.sockets[0].getsockname()[1], flush=True)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::programs::workspace;
+use crate::servers::certificates::{Identity, text};
 use crate::wait_until;
 
 /// A mail is there within this.
@@ -23,6 +24,8 @@ pub struct Mail {
     pub text: Option<String>,
     /// The part for readers with it.
     pub html: Option<String>,
+    /// Whether it came over TLS.
+    pub is_encrypted: bool,
 }
 
 impl Mail {
@@ -47,12 +50,30 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// Starts one on a free port.
+    /// Starts one on a free port, that lets everybody in.
     pub fn start() -> Mailbox {
+        Mailbox::start_with(&[])
+    }
+
+    /// One that wants this password.
+    pub fn with_password(password: &str) -> Mailbox {
+        Mailbox::start_with(&[password])
+    }
+
+    /// One that wants this password, and TLS before it.
+    pub fn with_tls(password: &str, server: &Identity) -> Mailbox {
+        Mailbox::start_with(&[password, &text(&server.certificate), &text(&server.key)])
+    }
+
+    fn start_with(arguments: &[&str]) -> Mailbox {
         let folder = tempfile::Builder::new().prefix("croak-mail-").tempdir().expect("a temporary folder");
         // Debian's own: another Python that comes first in the path does not have the package.
         let mut command = Command::new("/usr/bin/python3");
-        command.arg(workspace().join("tests/smtp/receiver.py")).arg("0").arg(folder.path().join("mails"));
+        command
+            .arg(workspace().join("tests/smtp/receiver.py"))
+            .arg("0")
+            .arg(folder.path().join("mails"))
+            .args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("python starts");
         let mut said = String::new();
         BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut said).expect("it says its port");
@@ -63,6 +84,11 @@ impl Mailbox {
     /// Where workers deliver to.
     pub fn url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.port)
+    }
+
+    /// The same for who has a password, and wants TLS by the name `localhost`.
+    pub fn url_with_tls(&self, password: &str) -> String {
+        format!("smtp://croak:{password}@localhost:{}?tls=required", self.port)
     }
 
     /// What it took, in order.
