@@ -2,7 +2,6 @@
 //! and what got a 2xx is there afterwards.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tests::installation::ALL_ROLES;
@@ -10,7 +9,8 @@ use tests::load::Load;
 use tests::samples::XmlNotice;
 use tests::servers::RedisLimits;
 use tests::throttle::Throttle;
-use tests::{Installation, Visitor, bodies};
+use tests::visitor::page_times;
+use tests::{Installation, bodies};
 
 /// How long the flood lasts, unless CROAK_TEST_FLOOD_SECONDS says otherwise.
 const FLOOD_SECONDS: u64 = if cfg!(debug_assertions) { 20 } else { 300 };
@@ -66,7 +66,8 @@ async fn a_flood_of_ten_times_what_can_be_done_is_borne() {
 
     let per_second = (capacity * TIMES).max(PER_SECOND_MIN);
     let flood = Load::over(CONNECTIONS, croak.gateway_address(), per_second, notice);
-    let mut pages = page_times(croak.web_address(), Duration::from_secs(seconds)).await;
+    let duration = Duration::from_secs(seconds);
+    let pages = page_times(croak.web_address(), "/projects/1/groups", duration, PAGE_PAUSE).await;
     let flooded = flood.stop().await;
     let peaks = [gateway, worker, web].map(|process| process.memory_peak_bytes() >> 20);
     drop(held);
@@ -77,7 +78,6 @@ async fn a_flood_of_ten_times_what_can_be_done_is_borne() {
     for (status, count) in &flooded.refused {
         *ledger.refused.entry(*status).or_default() += count;
     }
-    pages.sort_unstable();
     let page_p99 = pages[pages.len() * 99 / 100];
     println!(
         "{capacity}/s can be stored; {offered} offered in {seconds} s, {} sent, {} taken, refused {:?}, {} without an answer",
@@ -130,27 +130,6 @@ fn notice(n: u64) -> Vec<u8> {
     let noise: String = (0..4_000).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect();
     let padding_bytes = if n.is_multiple_of(200) { 200_000 } else { 0 };
     XmlNotice { class: format!("Failure{}", n % 100), user: noise, padding_bytes, ..XmlNotice::default() }.request()
-}
-
-/// How long each page took that somebody looked at for this long. Whoever looks has a thread and a runtime of their own: in that of the
-/// hundreds of senders an answer that is there long since waits for its turn, up to a second.
-async fn page_times(web: SocketAddr, duration: Duration) -> Vec<Duration> {
-    let look = async move {
-        let mut visitor = Visitor::signed_in(web).await;
-        let since = Instant::now();
-        let mut times = Vec::new();
-        while since.elapsed() < duration {
-            let asked_at = Instant::now();
-            let page = visitor.get("/projects/1/groups").await;
-            times.push(asked_at.elapsed());
-            assert_eq!(page.status, 200, "{}", page.html);
-            tokio::time::sleep(PAGE_PAUSE).await;
-        }
-        times
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let looking = tokio::task::spawn_blocking(move || runtime.block_on(look));
-    looking.await.expect("every page came")
 }
 
 async fn stored(croak: &Installation) -> i64 {

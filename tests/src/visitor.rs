@@ -1,8 +1,8 @@
 //! Somebody with a browser that knows no JavaScript: pages, links, forms and cookies.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use crate::installation::{USER_EMAIL, USER_PASSWORD};
 
@@ -15,6 +15,7 @@ pub struct Visitor {
     base: String,
     client: reqwest::Client,
     cookies: BTreeMap<String, String>,
+    from: Option<IpAddr>,
 }
 
 /// A page as it came.
@@ -45,7 +46,12 @@ impl Visitor {
             .timeout(Duration::from_secs(30))
             .build()
             .expect("a plain client");
-        Visitor { base: format!("http://{address}"), client, cookies: BTreeMap::new() }
+        Visitor { base: format!("http://{address}"), client, cookies: BTreeMap::new(), from: None }
+    }
+
+    /// Somebody else who has not signed in, at this address as far as a web knows that trusts this machine as a proxy.
+    pub fn somebody_at(&self, from: IpAddr) -> Visitor {
+        Visitor { base: self.base.clone(), client: self.client.clone(), cookies: BTreeMap::new(), from: Some(from) }
     }
 
     /// The first user, signed in.
@@ -81,6 +87,9 @@ impl Visitor {
             let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let mut request =
                 self.client.request(method, format!("{}{path}", self.base)).header("Cookie", cookies.join("; "));
+            if let Some(from) = self.from {
+                request = request.header("X-Forwarded-For", from.to_string());
+            }
             if let Some(body) = body.take() {
                 // What browsers say of a form on a page of the same site.
                 request = request
@@ -113,6 +122,28 @@ impl Visitor {
         }
         panic!("{path}: redirected without end");
     }
+}
+
+/// How long each page took that somebody looked at, again and again for this long; the quickest first. Whoever looks has a thread and a
+/// runtime of their own: in that of hundreds of senders an answer that is there long since waits for its turn, up to a second.
+pub async fn page_times(web: SocketAddr, path: &'static str, duration: Duration, pause: Duration) -> Vec<Duration> {
+    let look = async move {
+        let mut visitor = Visitor::signed_in(web).await;
+        let since = Instant::now();
+        let mut times = Vec::new();
+        while since.elapsed() < duration {
+            let asked_at = Instant::now();
+            let page = visitor.get(path).await;
+            times.push(asked_at.elapsed());
+            assert_eq!(page.status, 200, "{}", page.html);
+            tokio::time::sleep(pause).await;
+        }
+        times.sort_unstable();
+        times
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let looking = tokio::task::spawn_blocking(move || runtime.block_on(look));
+    looking.await.expect("every page came")
 }
 
 impl Page {
