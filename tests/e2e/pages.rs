@@ -7,6 +7,7 @@ use tests::browser::{Browser, Scheme, Scripts, Size};
 use tests::samples::XmlNotice;
 use tests::tour::{self, Stop};
 use tests::{Installation, Visitor, axe, wire};
+use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_found_and_every_notice_of_it_read_with_scripts() {
@@ -159,6 +160,44 @@ async fn look(browser: &Browser, axe: &str, croak: &Installation, stop: &Stop, f
         browser.open(&format!("http://{}{}", croak.web_address(), stop.path)).await;
         let found = browser.faults().await.into_iter().chain(browser.accessibility_faults(axe).await);
         faults.extend(found.map(|fault| format!("{} {} {}: {fault}", stop.name, size.width, scheme.name())));
+    }
+}
+
+/// How often a page is asked for while it is counted what the database does.
+const READS: i64 = 1_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_ready_costs_the_database_nothing_however_many_look_at_it() {
+    let croak = Installation::running().await;
+    let pool = croak.pool();
+    sqlx::raw_sql("create extension if not exists pg_stat_statements").execute(&pool).await.expect("the extension");
+    wire::exchange(croak.gateway_address(), &XmlNotice::default().request()).await.expect("an answer");
+    croak.drained(1, Duration::from_secs(10)).await;
+    let list = croak.api().read("/projects/1/groups").await;
+    let group = format!("/projects/1/groups/{}", list["items"][0]["id"].as_str().expect("a group"));
+    for path in ["/projects/1/groups", &group] {
+        let of_this_database = "(select oid from pg_database where datname = current_database())";
+        let reset = format!("select pg_stat_statements_reset(0, {of_this_database}, 0)");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(reset)).execute(&pool).await.expect("statistics can be reset");
+        let mut people = JoinSet::new();
+        for _ in 0..4 {
+            let (address, path) = (croak.web_address(), path.to_owned());
+            people.spawn(async move {
+                let mut visitor = Visitor::signed_in(address).await;
+                for _ in 0..READS / 4 {
+                    assert_eq!(visitor.get(&path).await.status, 200);
+                }
+            });
+        }
+        people.join_all().await;
+        let most = format!(
+            "select calls, query from pg_stat_statements
+             where dbid = {of_this_database} and userid = 'croak_web'::regrole order by calls desc limit 1"
+        );
+        let most = sqlx::query_as::<_, (i64, String)>(sqlx::AssertSqlSafe(most)).fetch_one(&pool).await;
+        let (calls, query) = most.expect("statements can be counted");
+        // What lies ready is read anew some times a second.
+        assert!(calls < READS / 4, "{path}: {calls} times for {READS} reads: {query}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::FromRef;
 use store::Reader;
-use store::reader::{Account, Opened, ReadError, Token, Viewer};
+use store::reader::{Account, Member, Opened, ReadError, Token, Viewer};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,8 @@ pub(crate) struct Parts {
     pub(crate) answers: ReadCache<Bytes>,
     /// Searches and feeds of one person in one project.
     pub(crate) saved: ReadCache<Saved>,
+    /// Who belongs to a project, by its number.
+    members: ReadCache<Vec<Member>>,
     opened: ReadCache<Opened>,
     accounts: ReadCache<Account>,
     tokens: ReadCache<Token>,
@@ -90,6 +92,9 @@ impl App {
             pieces: ReadCache::new("pieces", 48 * MIB, Piece::bytes),
             answers: ReadCache::new("answers", 24 * MIB, Bytes::len),
             saved: ReadCache::new("saved", 4 * MIB, Saved::bytes),
+            members: ReadCache::new("members", 4 * MIB, |members| {
+                members.iter().map(|member| 50 + member.name.len()).sum()
+            }),
             opened: ReadCache::new("projects", 4 * MIB, |_| 200),
             accounts: ReadCache::new("accounts", 4 * MIB, |_| 300),
             tokens: ReadCache::new("tokens", 4 * MIB, |_| 100),
@@ -127,6 +132,20 @@ impl App {
             reader.account(id).await
         };
         self.accounts.get(id.to_string(), seen.map(Seen::at), read).await
+    }
+
+    /// Who may be told to deal with a group of a project.
+    pub(crate) async fn members(&self, opened: &Opened, seen: Option<&Seen>) -> Result<Arc<Vec<Member>>, ReadError> {
+        let key = opened.id().to_string();
+        let (reader, opened) = (self.reader.clone(), opened.clone());
+        let lsn = seen.map(|seen| seen.lsn.clone());
+        let read = || async move {
+            if let Some(lsn) = lsn {
+                reader.wait_for(&lsn, Seen::WAIT_MAX).await?;
+            }
+            reader.assignable(&opened).await.map(Some)
+        };
+        Ok(self.members.get(key, seen.map(Seen::at), read).await?.unwrap_or_default())
     }
 
     pub(crate) async fn token(&self, clear: &str) -> Result<Option<Arc<Token>>, ReadError> {

@@ -42,7 +42,7 @@ struct Ticked<'a> {
     address: &'a str,
     form_token: &'a str,
     command_id: Uuid,
-    members: Vec<Member>,
+    members: &'a [Member],
     search: &'a str,
     state: &'a str,
     back: &'a str,
@@ -81,8 +81,9 @@ pub(super) async fn forms(
     if !can_act {
         return Ok(Forms { above, below: String::new() });
     }
-    let members = app.reader.assignable(opened).await?;
-    let below = rendered(&Ticked { address, form_token, command_id: Uuid::new_v4(), members, search, state, back });
+    let members = app.members(opened, visitor.seen.as_ref()).await?;
+    let below =
+        rendered(&Ticked { address, form_token, command_id: Uuid::new_v4(), members: &members, search, state, back });
     Ok(Forms { above, below })
 }
 
