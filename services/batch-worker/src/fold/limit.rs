@@ -9,7 +9,7 @@ use crate::config::BatchLimits;
 
 /// Most bytes of a batch's bodies once they are unpacked: what bounds a worker's memory whatever it is sent, for a
 /// few megabytes of compressed bodies can be gigabytes of text.
-const UNPACKED_BYTES_MAX: usize = 64 << 20;
+const UNPACKED_BYTES_MAX: usize = 32 << 20;
 
 /// Counts what has been taken into a batch.
 #[derive(Debug)]
