@@ -92,8 +92,8 @@ pub struct Config {
     #[arg(long, env = "CROAK_BATCH_RECORDS_MAX", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_records_max: u32,
 
-    /// Role fold: a batch is closed when its records, compressed, reach this many bytes; while it is worked on they are in memory some
-    /// four times.
+    /// Role fold: a batch is closed when its records, compressed, reach this many bytes; while it is worked on they are in memory
+    /// several times.
     #[arg(long, env = "CROAK_BATCH_BYTES_MAX", default_value_t = 4 << 20, value_parser = clap::value_parser!(u32).range(1 << 16..=1 << 28))]
     pub batch_bytes_max: u32,
 

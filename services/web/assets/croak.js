@@ -212,13 +212,15 @@
   const note = document.querySelector("[data-goes-on]");
   if (note) {
     const look = async () => {
-      let now;
-      try {
-        const response = await fetch(location.href);
-        if (response.ok) now = new DOMParser().parseFromString(await response.text(), "text/html").querySelector(".told.undo");
-      } catch { /* the next look finds it */ }
-      if (now && !("goesOn" in now.dataset)) return note.replaceWith(now);
-      if (now) note.querySelector("p").firstChild.replaceWith(now.querySelector("p").firstChild);
+      if (!document.hidden) {
+        try {
+          const response = await fetch(location.href);
+          const now = new DOMParser().parseFromString(await response.text(), "text/html").querySelector(".told.undo");
+          if (response.ok && !now) return; // nobody is signed in any more
+          if (now && !("goesOn" in now.dataset)) return note.replaceWith(now);
+          if (now) note.querySelector("p").firstChild.replaceWith(now.querySelector("p").firstChild);
+        } catch { /* the next look finds it */ }
+      }
       setTimeout(look, 2000);
     };
     setTimeout(look, 2000);

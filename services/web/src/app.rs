@@ -49,7 +49,7 @@ pub(crate) struct Parts {
     pub(crate) answers: ReadCache<Bytes>,
     /// Searches and feeds of one person in one project.
     pub(crate) saved: ReadCache<Saved>,
-    /// Who belongs to a project, by its number.
+    /// Those who may be told to deal with groups, by the number of their project.
     members: ReadCache<Vec<Member>>,
     opened: ReadCache<Opened>,
     accounts: ReadCache<Account>,
@@ -124,25 +124,21 @@ impl App {
     /// An account, read anew when what there is does not show the visitor's own last change.
     pub(crate) async fn account(&self, id: i64, seen: Option<&Seen>) -> Result<Option<Arc<Account>>, ReadError> {
         let reader = self.reader.clone();
-        let lsn = seen.map(|seen| seen.lsn.clone());
+        let own = seen.cloned();
         let read = || async move {
-            if let Some(lsn) = lsn {
-                reader.wait_for(&lsn, Seen::WAIT_MAX).await?;
-            }
+            Seen::shown_by(own, &reader).await?;
             reader.account(id).await
         };
         self.accounts.get(id.to_string(), seen.map(Seen::at), read).await
     }
 
-    /// Who may be told to deal with a group of a project.
+    /// Who belongs to a project and may be told to deal with its groups.
     pub(crate) async fn members(&self, opened: &Opened, seen: Option<&Seen>) -> Result<Arc<Vec<Member>>, ReadError> {
         let key = opened.id().to_string();
         let (reader, opened) = (self.reader.clone(), opened.clone());
-        let lsn = seen.map(|seen| seen.lsn.clone());
+        let own = seen.cloned();
         let read = || async move {
-            if let Some(lsn) = lsn {
-                reader.wait_for(&lsn, Seen::WAIT_MAX).await?;
-            }
+            Seen::shown_by(own, &reader).await?;
             reader.assignable(&opened).await.map(Some)
         };
         Ok(self.members.get(key, seen.map(Seen::at), read).await?.unwrap_or_default())
@@ -167,15 +163,13 @@ impl App {
     {
         let reader = self.reader.clone();
         let not_before = seen.map(Seen::at);
-        let lsn = seen.map(|seen| seen.lsn.clone());
+        let own = seen.cloned();
         self.pieces
             .get(key, not_before, || {
                 // Boxed: reading a page is a great future, and most requests never start one.
                 let (waiting, read) = (reader.clone(), Box::pin(read(reader)));
                 async move {
-                    if let Some(lsn) = lsn {
-                        waiting.wait_for(&lsn, Seen::WAIT_MAX).await?;
-                    }
+                    Seen::shown_by(own, &waiting).await?;
                     read.await
                 }
             })

@@ -8,7 +8,8 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum_extra::extract::cookie::Cookie;
 use sha2::{Digest as _, Sha256};
-use store::reader::{Account, Viewer};
+use store::Reader;
+use store::reader::{Account, ReadError, Viewer};
 
 use crate::app::App;
 use crate::cookies::{self, HALF, HALF_MAX, KNOWN, Keys, SEEN, SESSION, SESSION_MAX, THEME, TOLD};
@@ -180,6 +181,14 @@ impl Seen {
     fn read(value: &str) -> Option<Seen> {
         let (at_ms, lsn) = value.split_once('~')?;
         Some(Seen { lsn: lsn.to_owned(), at_ms: at_ms.parse().ok()? })
+    }
+
+    /// Waits until what `reader` reads shows the visitor's own last change, if there was one.
+    pub(crate) async fn shown_by(seen: Option<Seen>, reader: &Reader) -> Result<(), ReadError> {
+        if let Some(seen) = seen {
+            reader.wait_for(&seen.lsn, Seen::WAIT_MAX).await?;
+        }
+        Ok(())
     }
 
     /// When the change was made, by this process's clock.

@@ -117,9 +117,7 @@ async fn saved(app: &App, visitor: &Visitor, opened: &Opened) -> Result<std::syn
     let seen = visitor.seen.clone();
     let key = format!("{} {user_id}", opened.id());
     let saved = app.saved.get(key, visitor.seen.as_ref().map(Seen::at), || async move {
-        if let Some(seen) = seen {
-            reader.wait_for(&seen.lsn, Seen::WAIT_MAX).await?;
-        }
+        Seen::shown_by(seen, &reader).await?;
         let searches = reader.saved_searches(&opened, user_id).await?;
         let feeds = reader.feeds(&opened, user_id).await?;
         Ok::<_, Rejection>(Some(Saved { searches, feeds }))
