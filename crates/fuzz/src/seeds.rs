@@ -70,6 +70,10 @@ pub(crate) fn airbrake_json() -> Vec<Vec<u8>> {
 pub(crate) fn honeybadger_json() -> Vec<Vec<u8>> {
     let mut seeds = bodies("/v1/notices");
     seeds.extend(bodies("/v1/events"));
+    seeds.push(
+        b"notice[error][class]=TypeError&notice[error][backtrace]=charge%40https://shop.example/app.js:10:5&api_key=k"
+            .to_vec(),
+    );
     seeds
 }
 
@@ -100,6 +104,9 @@ pub(crate) fn bugsnag_json() -> Vec<Vec<u8>> {
     let files = fs::read_dir(folder).expect("there are bodies").flatten();
     let mut seeds: Vec<_> = files.map(|file| fs::read(file.path()).expect("it is readable")).collect();
     seeds.push(br#"{"sessions":[{"id":"a"}],"sessionCounts":[{"sessionsStarted":3}]}"#.to_vec());
+    seeds.push(
+        b"apiKey=k&name=TypeError&message=m&stacktrace=charge%40app.js:10:5&metaData[cart][id]=4711&ct=img".to_vec(),
+    );
     seeds.sort();
     seeds
 }

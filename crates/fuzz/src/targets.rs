@@ -63,8 +63,10 @@ pub(crate) fn hoptoad_deploy(bytes: &[u8]) {
 }
 
 pub(crate) fn honeybadger_json(bytes: &[u8]) {
-    if let Ok(parsed) = honeybadger::parse_notice(bytes) {
-        accept(parsed.notice);
+    for parse in [honeybadger::parse_notice, honeybadger::parse_query] {
+        if let Ok(parsed) = parse(bytes) {
+            accept(parsed.notice);
+        }
     }
     let _ = honeybadger::count_events(bytes);
 }
@@ -108,6 +110,9 @@ pub(crate) fn bugsnag_json(bytes: &[u8]) {
     if let Ok(events) = bugsnag::parse_notify(bytes) {
         assert!(!events.is_empty(), "a request that is taken has an event");
         events.into_iter().for_each(|parsed| accept(parsed.notice));
+    }
+    if let Ok(parsed) = bugsnag::parse_query(bytes) {
+        accept(parsed.notice);
     }
     let _ = bugsnag::count_sessions(bytes);
 }

@@ -58,7 +58,7 @@ pub(crate) fn extension(frame: &Frame) -> Option<&str> {
 
 /// Whether the frame says its file, and not something in its place.
 pub(crate) fn has_file(frame: &Frame) -> bool {
-    frame.file.as_deref().is_some_and(|file| !file.is_empty() && file != "<unknown>" && !is_obfuscated(file))
+    frame.file.as_deref().is_some_and(|file| !matches!(file, "" | "<unknown>" | "(unknown)") && !is_obfuscated(file))
 }
 
 /// What builds for Java write over the name of every file, and its machine where there is none. R8 has another name for each build.

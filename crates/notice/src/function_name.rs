@@ -15,8 +15,9 @@ const CALLS: [&str; 6] = ["async ", "async*", "new ", "get ", "set ", "static "]
 const SEPARATORS: [&str; 5] = ["::", "->", ".", "#", "\\"];
 
 /// Names for functions that have none.
-const ANONYMOUS: [&str; 17] = [
+const ANONYMOUS: [&str; 18] = [
     "?",
+    "[anonymous]",
     "<anonymous>",
     "(anonymous function)",
     "(anonymous)",

@@ -193,7 +193,8 @@ fn without_javascript_receiver(function: &str) -> &str {
 fn is_anonymous(function: &str) -> bool {
     matches!(
         function,
-        "?" | "<anonymous>"
+        "?" | "[anonymous]"
+            | "<anonymous>"
             | "(anonymous function)"
             | "(anonymous)"
             | "anonymous"

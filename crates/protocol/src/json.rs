@@ -36,6 +36,11 @@ pub(crate) fn part(tree: Option<Tree<'_>>) -> Option<String> {
     tree.filter(|tree| !tree.is_empty()).map(|tree| tree.to_text())
 }
 
+/// Takes the text of this key out of a map; none of it if it says nothing.
+pub(crate) fn text_of_field(tree: &mut Tree<'_>, key: &str) -> Option<String> {
+    tree.take(key)?.scalar().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
 /// Sets a field from a scalar. Says whether the value needs no other place.
 pub(crate) fn set(field: &mut Option<String>, value: &Tree<'_>) -> bool {
     match value.scalar() {

@@ -142,3 +142,53 @@ fn json_nested_too_deep_is_kept_as_text() {
     assert!(notice.notes[0].contains("deeper than 64"));
     assert!(notice.request.as_ref().unwrap().params_json.as_deref().unwrap().contains("[[[1]]]"));
 }
+
+#[test]
+fn pythons_older_client_begins_with_the_outermost_call() {
+    // As airbrake-python 2.1 writes it.
+    let notice = notice_of(
+        r#"{"notifier":{"name":"airbrake-python","version":"2.1.2"},"errors":[{"type":"shop.Declined","message":"shop.Declined: no","backtrace":[
+        {"file":"/srv/wsgi.py","line":3,"function":"app"},{"file":"/srv/shop.py","line":9,"function":"charge"}]},
+        {"type":"Error","message":"slow","backtrace":[{"file":"N/A","line":1,"function":"N/A"}]}]}"#,
+    );
+    let functions: Vec<_> = notice.errors[0].frames.iter().map(|frame| frame.function.as_deref().unwrap()).collect();
+    assert_eq!(functions, ["charge", "app"]);
+    assert_eq!(notice.errors[0].message.as_deref(), Some("no"));
+    assert!(notice.errors[1].frames.is_empty());
+    assert_eq!(json_of(notice.unmapped_json.as_ref()), json!({"errors[1].backtrace": "N/A:1"}));
+}
+
+#[test]
+fn a_class_of_java_is_no_file() {
+    // As javabrake 0.2 writes it.
+    let notice = notice_of(
+        r#"{"context":{"notifier":{"name":"javabrake"}},"errors":[{"type":"shop.Declined","backtrace":[
+        {"file":"/srv/shop-1.4.jar!/shop/Cart.class","function":"charge","line":9},{"file":"java.lang.Thread","function":"run","line":748}]}]}"#,
+    );
+    let frames: Vec<_> = notice.errors[0]
+        .frames
+        .iter()
+        .map(|frame| (frame.file.as_deref().unwrap(), frame.function.as_deref().unwrap()))
+        .collect();
+    assert_eq!(frames, [("Cart.java", "shop.Cart.charge"), ("Thread.java", "java.lang.Thread.run")]);
+    assert_eq!(
+        json_of(notice.unmapped_json.as_ref()),
+        json!({"errors[0].backtrace[0].file": "/srv/shop-1.4.jar!/shop/Cart.class", "errors[0].backtrace[1].file": "java.lang.Thread"})
+    );
+}
+
+#[test]
+fn a_report_of_a_crash_is_a_notice() {
+    let notice = notice_of(
+        r#"{"report":"Process: Shop [4711]\nException Type: SIGSEGV\nThread 0 Crashed:\n0   Shop  0x00000001000a4c44 -[Cart charge:] + 172\n","context":{"environment":"production","userName":"ann"}}"#,
+    );
+    assert_eq!(notice.errors[0].class.as_deref(), Some("SIGSEGV"));
+    assert_eq!(notice.errors[0].frames[0].function.as_deref(), Some("-[Cart charge:]"));
+    assert_eq!(notice.environment.as_deref(), Some("production"));
+    assert!(json_of(notice.unmapped_json.as_ref())["report"].as_str().unwrap().starts_with("Process: Shop"));
+    // Its exceptions have the address and the offset with the name.
+    let notice = notice_of(
+        r#"{"errors":[{"type":"NSRangeException","backtrace":[{"file":"Shop","function":"0x00000001000a4c44 -[Cart charge:] + 172"}]}]}"#,
+    );
+    assert_eq!(notice.errors[0].frames[0].function.as_deref(), Some("-[Cart charge:]"));
+}

@@ -253,3 +253,23 @@ fn answers_are_what_the_clients_read() {
     assert_eq!((ACCEPTED_STATUS, COUNTED_STATUS), (200, 202));
     assert_eq!(refused("no"), r#"{"error":"no"}"#);
 }
+
+#[test]
+fn browsers_clients_of_old_write_the_event_into_an_address() {
+    // As bugsnag.js 3.0 writes it.
+    let query = "apiKey=k&notifierVersion=3.0.7&name=TypeError&message=card%20is%20null&severity=error&releaseStage=production\
+                 &stacktrace=TypeError%3A%20card%20is%20null%0A%20%20at%20charge%20(https%3A%2F%2Fshop.example%2Fapp.js%3A10%3A5)\
+                 &url=https%3A%2F%2Fshop.example%2Fcart&userAgent=Mozilla&metaData[cart][id]=4711&userId=42&ct=img";
+    let parsed = protocol::bugsnag::parse_query(query.as_bytes()).unwrap();
+    assert_eq!(parsed.api_key.as_deref(), Some("k"));
+    let notice = parsed.notice;
+    assert_eq!(notice.errors[0].class.as_deref(), Some("TypeError"));
+    assert_eq!(notice.errors[0].message.as_deref(), Some("card is null"));
+    assert_eq!(notice.errors[0].frames[0].function.as_deref(), Some("charge"));
+    assert_eq!(notice.environment.as_deref(), Some("production"));
+    assert_eq!(notice.user.as_ref().unwrap().id.as_deref(), Some("42"));
+    assert_eq!(notice.request.as_ref().unwrap().url.as_deref(), Some("https://shop.example/cart"));
+    assert_eq!(json_of(notice.extra_json.as_ref()), json!({"cart": {"id": "4711"}}));
+    assert_eq!(json_of(notice.unmapped_json.as_ref())["query.ct"], "img");
+    assert!(protocol::bugsnag::parse_query(b"apiKey=k").is_err());
+}

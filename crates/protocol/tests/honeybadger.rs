@@ -171,3 +171,25 @@ fn answers_are_what_the_clients_read() {
     assert_eq!(accepted(&id), format!(r#"{{"id":"{id}"}}"#));
     assert_eq!(refused("no \"error\""), r#"{"error":"no \"error\""}"#);
 }
+
+#[test]
+fn browsers_clients_of_old_send_the_stack_as_text_and_the_notice_in_an_address() {
+    // As honeybadger.js 1.0 and 0.5 write them.
+    let notice = notice_of(
+        r#"{"error":{"class":"TypeError","message":"card is null","backtrace":"TypeError: card is null\n    at charge (https://shop.example/app.js:10:5)\n    at https://shop.example/app.js:22:3"}}"#,
+    );
+    let frames: Vec<_> = notice.errors[0].frames.iter().map(|frame| (frame.function.as_deref(), frame.line)).collect();
+    assert_eq!(frames, [(Some("charge"), Some(10)), (None, Some(22))]);
+    let unread = notice_of(r#"{"error":{"class":"TypeError","backtrace":"no stack"}}"#);
+    assert_eq!(json_of(unread.unmapped_json.as_ref())["error.backtrace"], "no stack");
+
+    let query = "notice[notifier][name]=honeybadger.js&notice[error][class]=TypeError&notice[error][message]=card%20is%20null\
+                 &notice[error][backtrace]=charge%40https://shop.example/app.js:10:5&notice[request][url]=https://shop.example/cart&api_key=k&t=1";
+    let parsed = protocol::honeybadger::parse_query(query.as_bytes()).unwrap();
+    assert_eq!(parsed.api_key.as_deref(), Some("k"));
+    let error = &parsed.notice.errors[0];
+    assert_eq!((error.class.as_deref(), error.message.as_deref()), (Some("TypeError"), Some("card is null")));
+    assert_eq!(error.frames[0].function.as_deref(), Some("charge"));
+    assert_eq!(parsed.notice.request.unwrap().url.as_deref(), Some("https://shop.example/cart"));
+    assert!(protocol::honeybadger::parse_query(b"api_key=k").is_err());
+}

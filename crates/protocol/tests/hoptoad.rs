@@ -204,3 +204,45 @@ fn a_cause_of_airbrake_java_may_have_quotes_in_its_message() {
     assert_eq!(notice.errors[1].frames[0].file, None);
     assert!(notice.notes.iter().any(|note| note.contains("null-2)")), "{:?}", notice.notes);
 }
+
+#[test]
+fn causes_have_lines_or_elements_of_their_own() {
+    let chain = |notice: &Notice| {
+        let told =
+            |error: &notice::Error| (error.class.clone().unwrap(), error.message.clone().unwrap(), error.frames.len());
+        notice.errors.iter().map(told).collect::<Vec<_>>()
+    };
+    let wanted =
+        [("A".to_owned(), "a".to_owned(), 1), ("java.io.IOException".to_owned(), "no route: none".to_owned(), 1)];
+    // As the Android notifier 1.3 and errbit-java write it.
+    for (first, cause) in [
+        ("", r####"<line file="### CAUSED BY ###: java.io.IOException: no route: none" number=""/>"####),
+        ("<line method='Exception A: a'/>", "<line method='Caused by: java.io.IOException: no route: none'/>"),
+    ] {
+        let notice = notice_of(&format!(
+            "<notice version='2.0'><api-key>k</api-key><error><class>A</class><message>a</message><backtrace>{first}\
+             <line method='shop.Cart.pay' file='Cart.java' number='3'/>{cause}<line method='shop.Net.call' file='Net.java' number='9'/>\
+             </backtrace></error></notice>"
+        ));
+        assert_eq!(chain(&notice), wanted);
+    }
+    // As airbrake-java 2.3 does.
+    let notice = notice_of(
+        "<notice version='2.4'><api-key>k</api-key><error><class>A</class><message>a</message><backtrace>\
+         <line method='shop.Cart.pay' file='Cart.java' number='3'/></backtrace></error><error><class>java.io.IOException</class>\
+         <message>no route: none</message><backtrace><line method='shop.Net.call' file='Net.java' number='9'/></backtrace></error>\
+         <server-environment><environment>production</environment></server-environment></notice>",
+    );
+    assert_eq!(chain(&notice), wanted);
+    assert_eq!(notice.environment.as_deref(), Some("production"));
+}
+
+#[test]
+fn users_may_be_told_in_vars() {
+    let notice = with(
+        "<user-attributes><var key='id'>7</var><var key='email'>ann@example.org</var><var key='plan'>gold</var></user-attributes>",
+    );
+    let user = notice.user.as_ref().unwrap();
+    assert_eq!((user.id.as_deref(), user.email.as_deref()), (Some("7"), Some("ann@example.org")));
+    assert_eq!(unmapped(&notice)["user-attributes"], json!({"plan": "gold"}));
+}

@@ -260,3 +260,19 @@ fn answers_are_what_the_clients_read() {
     assert_eq!(accepted("31f3"), r#"{"err":0,"id":"31f3","result":{"id":null,"uuid":"31f3"}}"#);
     assert_eq!(refused("no"), r#"{"err":1,"message":"no"}"#);
 }
+
+#[test]
+fn clients_for_go_and_net_begin_with_the_innermost_call() {
+    // As rollbar-go 1.4 and Rollbar.NET 5 write them.
+    let functions = |language: &str, notifier: &str| {
+        let notice = notice_of(&format!(
+            r#"{{"data":{{"language":"{language}","notifier":{{"name":"{notifier}"}},"body":{{"trace":{{"frames":[
+            {{"filename":"shop/cart.go","method":"shop.Charge","lineno":9}},{{"filename":"shop/main.go","method":"main.main","lineno":3}}],
+            "exception":{{"class":"*errors.errorString","message":"declined"}}}}}}}}}}"#
+        ));
+        notice.errors[0].frames.iter().map(|frame| frame.function.clone().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(functions("go", "rollbar-go"), ["shop.Charge", "main.main"]);
+    assert_eq!(functions("csharp", "Rollbar.NET"), ["shop.Charge", "main.main"]);
+    assert_eq!(functions("ruby", "rollbar-gem"), ["main.main", "shop.Charge"]);
+}

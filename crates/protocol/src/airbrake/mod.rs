@@ -2,8 +2,10 @@
 
 mod answer;
 mod context;
+mod crash_report;
 mod deploy;
 mod errors;
+mod quirks;
 mod stats;
 
 pub use answer::{accepted, deployed, refused, remote_config};
@@ -13,7 +15,7 @@ pub use stats::check_stats;
 use std::borrow::Cow;
 
 use notice::json_tree::Tree;
-use notice::{Notice, Notifier, Request};
+use notice::{Error, Notice, Notifier, Request};
 
 use crate::json::{part, read, set, text_of};
 use crate::unmapped::Unmapped;
@@ -24,15 +26,8 @@ pub fn parse_notice(body: &[u8]) -> Result<Parsed, ParseError> {
     let mut notes = Vec::new();
     let text = text_of(body, &mut notes);
     let mut tree = read(&text, &mut notes)?;
-    let Some(Tree::List(errors)) = tree.take("errors") else {
-        return Err(ParseError::MissingErrors("`errors` is missing: a notice needs a list of at least one error"));
-    };
-    if errors.is_empty() {
-        return Err(ParseError::MissingErrors("`errors` is empty: a notice needs at least one error"));
-    }
     let mut unmapped = Unmapped::default();
-    let errors = errors::read(errors, &mut unmapped);
-
+    let errors = read_errors(&mut tree, &mut unmapped)?;
     let mut notice = Notice { protocol: "airbrake-json".to_owned(), errors, ..Notice::default() };
     let mut request = Request::default();
     if let Some(context) = tree.take("context") {
@@ -41,6 +36,7 @@ pub fn parse_notice(body: &[u8]) -> Result<Parsed, ParseError> {
     if let Some(notifier) = tree.take("notifier") {
         read_notifier(notifier, "notifier", &mut notice, &mut unmapped);
     }
+    quirks::repair(&mut notice, &mut unmapped);
     request.params_json = part(tree.take("params"));
     request.session_json = part(tree.take("session"));
     request.cgi_json = part(tree.take("environment"));
@@ -57,6 +53,25 @@ pub fn parse_notice(body: &[u8]) -> Result<Parsed, ParseError> {
     notice.unmapped_json = unmapped.finish(&mut notes);
     notice.notes = notes;
     Ok(Parsed { notice, api_key, project_id, salvaged: false })
+}
+
+/// The errors, or the one that a crash report tells of.
+fn read_errors<'a>(tree: &mut Tree<'a>, unmapped: &mut Unmapped<'a>) -> Result<Vec<Error>, ParseError> {
+    match (tree.take("errors"), tree.take("report")) {
+        (Some(Tree::List(errors)), _) if errors.is_empty() => {
+            Err(ParseError::MissingErrors("`errors` is empty: a notice needs at least one error"))
+        }
+        (Some(Tree::List(errors)), report) => {
+            unmapped.add("report", report.unwrap_or(Tree::Null));
+            Ok(errors::read(errors, unmapped))
+        }
+        (None, Some(Tree::Text(report))) => {
+            let error = crash_report::read(&report);
+            unmapped.add("report", Tree::Text(report));
+            Ok(vec![error])
+        }
+        _ => Err(ParseError::MissingErrors("`errors` is missing: a notice needs a list of at least one error")),
+    }
 }
 
 fn read_notifier<'a>(value: Tree<'a>, path: &str, notice: &mut Notice, unmapped: &mut Unmapped<'a>) {

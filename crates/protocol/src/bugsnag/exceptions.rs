@@ -7,6 +7,7 @@ use notice::{CodeLine, Error, Frame};
 
 use crate::code;
 use crate::json::{number, part, set};
+use crate::raw_stack;
 use crate::unmapped::Unmapped;
 
 /// Reads the chain. Every entry becomes an error, so that their number stays what it was.
@@ -30,6 +31,9 @@ fn read_exception<'a>(exception: Tree<'a>, path: &str, unmapped: &mut Unmapped<'
                     .enumerate()
                     .map(|(at, frame)| read_frame(frame, format!("{path}.stacktrace[{at}]"), unmapped))
                     .collect();
+            }
+            ("stacktrace", Tree::Text(text)) => {
+                raw_stack::read(text, format!("{path}.stacktrace"), &mut error, unmapped)
             }
             // Which of a client's languages it comes from: `nodejs`, `browserjs`, `android`, `cocoa`, `c`.
             ("type", value) if value.scalar().is_some() => {

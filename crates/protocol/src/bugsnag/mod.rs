@@ -6,10 +6,12 @@ mod event;
 mod exceptions;
 mod meta_data;
 mod request;
+mod script;
 mod sessions;
 
 pub use answer::{ACCEPTED_STATUS, BUILT, COUNTED_STATUS, accepted, refused};
 pub use build::parse_build;
+pub use script::parse_query;
 pub use sessions::count_sessions;
 
 use notice::json_tree::Tree;

@@ -8,6 +8,7 @@ use notice::{Error, Frame, Notice};
 use crate::code;
 use crate::json::{number, part, set};
 use crate::message::without_class;
+use crate::raw_stack;
 use crate::unmapped::Unmapped;
 
 /// How a file of the application begins once the client has cut its root off.
@@ -71,6 +72,8 @@ fn read_error<'a>(entries: Vec<(Cow<'a, str>, Tree<'a>)>, path: &str, error: &mu
                     error.frames.push(read_frame(frame, format!("{path}.backtrace[{at}]"), unmapped));
                 }
             }
+            // Browsers' client before 3.0 sends the text of the stack as it is.
+            ("backtrace", Tree::Text(text)) => raw_stack::read(text, format!("{path}.backtrace"), error, unmapped),
             (key, value) => unmapped.add(format!("{path}.{key}"), value),
         }
     }

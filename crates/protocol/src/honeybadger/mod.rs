@@ -18,6 +18,7 @@ use notice::{Notice, Notifier};
 
 use crate::breadcrumbs::{self, Names};
 use crate::json::{part, read, set, text_of};
+use crate::query;
 use crate::unmapped::Unmapped;
 use crate::{ParseError, Parsed};
 
@@ -29,7 +30,24 @@ const BREADCRUMB: Names =
 pub fn parse_notice(body: &[u8]) -> Result<Parsed, ParseError> {
     let mut notes = Vec::new();
     let text = text_of(body, &mut notes);
-    let mut tree = read(&text, &mut notes)?;
+    let tree = read(&text, &mut notes)?;
+    read_notice(tree, notes)
+}
+
+/// Reads a notice of the browsers' client before 0.6, which writes it into the query of an address: `notice[error][class]=…&api_key=…`.
+pub fn parse_query(query: &[u8]) -> Result<Parsed, ParseError> {
+    let mut notes = Vec::new();
+    let mut said = query::read(query, &mut notes);
+    let Some(Tree::Map(mut entries)) = said.take("notice") else {
+        return Err(ParseError::MissingErrors("`notice[error]` is missing: a notice needs one"));
+    };
+    if let Tree::Map(beside) = said {
+        entries.extend(beside);
+    }
+    read_notice(Tree::Map(entries), notes)
+}
+
+fn read_notice(mut tree: Tree<'_>, mut notes: Vec<String>) -> Result<Parsed, ParseError> {
     let error = tree.take("error").filter(|error| !error.is_empty());
     let error = error.ok_or(ParseError::MissingErrors("`error` is missing: a notice needs one"))?;
 

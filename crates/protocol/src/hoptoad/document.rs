@@ -20,7 +20,10 @@ const DEPTH_MAX: usize = 64;
 /// Nesting that no client has by accident.
 const DEPTH_REFUSED: usize = 1_000;
 
-/// Most lines of a backtrace that are read.
+/// Most errors that are read: what further ones say is kept beside them.
+const ERRORS_MAX: usize = 100;
+
+/// Most lines of all backtraces that are read.
 const LINES_MAX: usize = 10_000;
 
 /// Most `var`s that are read.
@@ -83,13 +86,14 @@ struct Document<'a> {
     too_deep: usize,
     is_complete: bool,
     has_root: bool,
-    has_error: bool,
+    line_count: usize,
     var_count: usize,
     dropped_deep: usize,
     dropped_lines: usize,
     api_key: Option<String>,
     notifier: Notifier,
-    error: Error,
+    /// The raised error, and causes of clients that write an element for each.
+    errors: Vec<Error>,
     request: Request,
     has_request: bool,
     user: User,
@@ -99,6 +103,8 @@ struct Document<'a> {
     unmapped: Unmapped<'a>,
     notes: Vec<String>,
 }
+
+type Vars<'a> = Vec<(Cow<'a, str>, Tree<'a>)>;
 
 impl<'a> Document<'a> {
     fn open(&mut self, tag: &Tag<'a>, is_bare: bool) -> Result<(), ParseError> {
@@ -118,7 +124,8 @@ impl<'a> Document<'a> {
         let mut element = Element::new(is_bare);
         match self.path.as_slice() {
             ["notice"] => {}
-            ["notice", "error"] => self.has_error = true,
+            ["notice", "error"] if self.errors.len() < ERRORS_MAX => self.errors.push(Error::default()),
+            ["notice", "error"] => {}
             ["notice", "error", "backtrace", "line"] => self.line(tag),
             [.., "var"] => {
                 for (attribute, value) in tag.attributes() {
@@ -232,11 +239,12 @@ impl<'a> Document<'a> {
     }
 
     fn line(&mut self, tag: &Tag<'a>) {
-        if self.error.frames.len() >= LINES_MAX {
+        let Some(error) = self.errors.last().filter(|_| self.line_count < LINES_MAX) else {
             self.dropped_lines += 1;
             return;
-        }
-        let at = self.error.frames.len();
+        };
+        self.line_count += 1;
+        let at = error.frames.len();
         let mut frame = Frame::default();
         for (attribute, value) in tag.attributes() {
             let taken = match attribute {
@@ -256,7 +264,9 @@ impl<'a> Document<'a> {
                 self.unmapped.add(format!("error/backtrace/line[{at}]@{attribute}"), Tree::Text(value));
             }
         }
-        self.error.frames.push(frame);
+        if let Some(error) = self.errors.last_mut() {
+            error.frames.push(frame);
+        }
     }
 
     /// A text at the end of a path: a field, or kept under its path.
@@ -264,6 +274,11 @@ impl<'a> Document<'a> {
         let vars = std::mem::take(&mut element.vars);
         let text = element.take_text();
         let path = self.path.get(1..).unwrap_or_default();
+        let vars = match path {
+            // PHP's client for Errbit has them as `var`s.
+            ["current-user" | "user-attributes"] => read_user(&mut self.user, vars),
+            _ => vars,
+        };
         if !vars.is_empty() {
             self.unmapped.add(below_root(&self.path), Tree::map(vars));
         }
@@ -274,13 +289,13 @@ impl<'a> Document<'a> {
             ["notifier", "name"] => set(&mut self.notifier.name, text.trim()),
             ["notifier", "version"] => set(&mut self.notifier.version, text.trim()),
             ["notifier", "url"] => set(&mut self.notifier.url, text.trim()),
-            ["error", "class"] => set(&mut self.error.class, text.trim()),
-            ["error", "message"] => set(&mut self.error.message, &text),
+            ["error", "class"] => self.errors.last_mut().is_some_and(|error| set(&mut error.class, text.trim())),
+            ["error", "message"] => self.errors.last_mut().is_some_and(|error| set(&mut error.message, &text)),
             ["request", "url"] => set(&mut self.request.url, text.trim()),
             ["request", "component" | "controller"] => set(&mut self.request.component, text.trim()),
             ["request", "action"] => set(&mut self.request.action, text.trim()),
             ["server-environment", "project-root"] => set(&mut self.server.root, text.trim()),
-            ["server-environment", "environment-name"] => set(&mut self.environment, text.trim()),
+            ["server-environment", "environment-name" | "environment"] => set(&mut self.environment, text.trim()),
             ["server-environment", "app-version" | "app_version"] => set(&mut self.release, text.trim()),
             ["server-environment", "hostname" | "host-name"] => set(&mut self.server.hostname, text.trim()),
             ["current-user" | "user-attributes", "id"] => set(&mut self.user.id, text.trim()),
@@ -298,9 +313,9 @@ impl<'a> Document<'a> {
         if !self.has_root {
             return Err(malformed("the body is not XML: it has no `notice` element"));
         }
-        let has_content = self.error.class.is_some() || self.error.message.is_some() || !self.error.frames.is_empty();
+        let has_content = self.errors.iter().any(|error| *error != Error::default());
         let salvaged = match end {
-            End::Whole if self.has_error => false,
+            End::Whole if !self.errors.is_empty() => false,
             End::Whole => return Err(ParseError::MissingErrors("the notice has no `error` element")),
             End::Cut if self.api_key.is_some() => {
                 self.notes.push("the document was cut: what came before the cut was kept".to_owned());
@@ -343,7 +358,7 @@ impl<'a> Document<'a> {
             notifier: filled(self.notifier),
             environment: self.environment,
             release: self.release,
-            errors: vec![self.error],
+            errors: if self.errors.is_empty() { vec![Error::default()] } else { self.errors },
             request: has_request.then_some(self.request),
             user: filled(self.user),
             server: filled(self.server),
@@ -353,6 +368,21 @@ impl<'a> Document<'a> {
         };
         Parsed { notice, api_key: self.api_key.filter(|key| !key.is_empty()), project_id: None, salvaged }
     }
+}
+
+/// Takes what is known of a user out of the `var`s.
+fn read_user<'a>(user: &mut User, mut vars: Vars<'a>) -> Vars<'a> {
+    vars.retain(|(key, value)| {
+        let field = match &**key {
+            "id" => &mut user.id,
+            "name" => &mut user.name,
+            "username" => &mut user.username,
+            "email" => &mut user.email,
+            _ => return true,
+        };
+        !value.scalar().is_some_and(|text| set(field, text.trim()))
+    });
+    vars
 }
 
 /// The path as a key for what has no field: without the root, which is the same for all; `#text` for the root itself.

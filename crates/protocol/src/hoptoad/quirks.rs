@@ -6,10 +6,18 @@ use notice::json_tree::{self, Tree};
 use notice::{Error, Frame, Notice};
 
 use super::text::unescape;
+use crate::frame_order;
 use crate::message::without_class;
 
 /// What airbrake-java writes before the message of a cause.
 const CAUSED_BY: &str = "Caused by";
+
+/// airbrake-java, and what it was called before.
+const OF_JAVA: [&str; 2] = ["airbrake-java", "hoptoad"];
+
+/// What other clients for Java write before a cause: the Android notifier for a file, errbit-java for a method that has no file.
+const CAUSE_OF_FILE: &str = "### CAUSED BY ###: ";
+const CAUSE_OF_METHOD: &str = "Caused by: ";
 
 /// The document with its lines written as XML wants them.
 ///
@@ -17,7 +25,7 @@ const CAUSED_BY: &str = "Caused by";
 /// `Cannot invoke "Cart.items()" because …`, nothing behind it could be read.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     const LINE: &str = "<line method=\"";
-    if !text.contains("airbrake-java") {
+    if !["airbrake-java", "<name>hoptoad<", "[hoptoad]"].iter().any(|name| text.contains(name)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::new();
@@ -49,13 +57,17 @@ pub(super) fn escaped(text: &str) -> Cow<'_, str> {
 pub(super) fn repair(notice: &mut Notice) {
     let notifier = notice.notifier.as_ref().and_then(|notifier| notifier.name.as_deref()).unwrap_or_default();
     let notifier = notifier.to_ascii_lowercase();
-    if notifier == "airbrake-java" {
+    let is_of_java = OF_JAVA.contains(&&*notifier);
+    if is_of_java {
         decode_again(notice);
-        causes_from_lines(notice);
+    }
+    causes_from_lines(notice, is_of_java);
+    if is_of_java {
         forget_no_files(notice);
     }
+    frame_order::repair(notice);
+    notice.errors.iter_mut().for_each(without_class);
     let Some(error) = notice.errors.first_mut() else { return };
-    without_class(error);
     thrown_at_from_message(error, notifier.contains("php"));
 }
 
@@ -132,14 +144,15 @@ fn decode_tree(tree: &mut Tree<'_>) {
     }
 }
 
-/// airbrake-java writes the message of a cause as a line of the backtrace; the lines that follow are the cause's.
-fn causes_from_lines(notice: &mut Notice) {
+/// Clients for Java write the message of a cause as a line of the backtrace; the lines that follow are the cause's.
+fn causes_from_lines(notice: &mut Notice, is_of_java: bool) {
     let Some(outer) = notice.errors.first_mut() else { return };
     let mut causes: Vec<Error> = Vec::new();
     for frame in std::mem::take(&mut outer.frames) {
-        match cause_of(&frame) {
+        match told_of(&frame).or_else(|| cause_of(&frame).filter(|_| is_of_java)) {
             // The client leaves out the line that tells of the outer error, but not always.
             Some(cause) if causes.is_empty() && outer.frames.is_empty() && is_the_same(&cause, outer) => {}
+            None if causes.is_empty() && outer.frames.is_empty() && says_again(&frame, outer) => {}
             Some(cause) => {
                 let words = [frame.function.as_deref(), frame.file.as_deref()].map(Option::unwrap_or_default);
                 notice.notes.push(format!("a line of the backtrace was read as a cause: {} | {}", words[0], words[1]));
@@ -165,6 +178,17 @@ fn forget_no_files(notice: &mut Notice) {
     notice
         .notes
         .extend(names.into_iter().map(|name| format!("a file that the client did not know was left out: {name}")));
+}
+
+/// The error that a line of one of the other clients tells of: `java.io.IOException: no route`.
+fn told_of(frame: &Frame) -> Option<Error> {
+    let text = match (frame.file.as_deref(), frame.function.as_deref()) {
+        _ if frame.line.is_some() => return None,
+        (Some(file), _) => file.strip_prefix(CAUSE_OF_FILE),
+        (None, method) => method?.strip_prefix(CAUSE_OF_METHOD),
+    };
+    let (class, message) = text?.split_once(": ").map_or((text?, None), |(class, message)| (class, Some(message)));
+    Some(Error { class: Some(class.to_owned()), message: message.map(str::to_owned), ..Error::default() })
 }
 
 /// The error that the line tells of, if it is no line of code.
@@ -194,6 +218,15 @@ fn cause_of(frame: &Frame) -> Option<Error> {
         _ => (None, Some(text)),
     };
     Some(Error { class: class.map(str::to_owned), message: message.map(str::to_owned), ..Error::default() })
+}
+
+/// Whether the line is the beginning of a trace that errbit-java sends with it: `Exception java.io.IOException: no route`.
+fn says_again(frame: &Frame, outer: &Error) -> bool {
+    let Some(text) = frame.function.as_deref().filter(|_| frame.file.is_none() && frame.line.is_none()) else {
+        return false;
+    };
+    let [class, message] = [&outer.class, &outer.message].map(|part| part.as_deref().unwrap_or_default());
+    text.strip_prefix("Exception ").and_then(|text| text.strip_prefix(class)?.strip_prefix(": ")) == Some(message)
 }
 
 /// Whether the line tells of the outer error itself. The client takes colons out of such lines.
@@ -303,7 +336,7 @@ mod tests {
             line("shop.Gateway.call", "Gateway.java", Some(9)),
             line("Caused by java.lang.IllegalState", "Caused by java.lang.IllegalState", None),
         ];
-        causes_from_lines(&mut notice);
+        causes_from_lines(&mut notice, true);
         let chain: Vec<_> = notice
             .errors
             .iter()

@@ -83,9 +83,19 @@ pub(super) fn read<'a>(
             unmapped.add(format!("data.{key}"), value);
         }
     }
+    if begins_innermost(notice) {
+        notice.errors.iter_mut().for_each(|error| error.frames.reverse());
+    }
     notice.request = notice.request.take().filter(|request| *request != notice::Request::default());
     notice.release = notice.release.take().or(of_script);
     Ok(())
+}
+
+/// Whether the client sends the innermost call first, where Rollbar wants it last: those for Go and .NET do.
+fn begins_innermost(notice: &Notice) -> bool {
+    let name = notice.notifier.as_ref().and_then(|notifier| notifier.name.as_deref()).unwrap_or_default();
+    let is_of_go = |language: &str| language.eq_ignore_ascii_case("go");
+    notice.language.as_deref().is_some_and(is_of_go) || name.starts_with("Rollbar.NET")
 }
 
 /// The version of a page's script, which browsers tell here and not where others do.

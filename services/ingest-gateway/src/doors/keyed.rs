@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use journal::Kind;
 use notice::{Deploy, NoticeId};
 use protocol::{ParseError, Parsed, bugsnag, honeybadger, rollbar};
@@ -65,9 +65,10 @@ impl Accepted {
     }
 }
 
-/// `POST /v1/notices` and `/v1/notices/js`.
+/// `POST /v1/notices` and `/v1/notices/js`; `GET /v1/notices/js.gif?notice[error][class]=…` of older browsers' clients.
 pub(super) async fn honeybadger_notice(gateway: &Arc<Gateway>, parts: &Parts, body: &mut Body) -> Answered {
-    let parse = |body: &[u8]| Ok(Brought::Notices(vec![honeybadger::parse_notice(body).map_err(Rejection::from)?]));
+    let read = if parts.method == Method::GET { honeybadger::parse_query } else { honeybadger::parse_notice };
+    let parse = move |body: &[u8]| Ok(Brought::Notices(vec![read(body).map_err(Rejection::from)?]));
     let accepted = take(gateway, parts, body, HONEYBADGER, parse).await?;
     Ok(with_body(StatusCode::CREATED, JSON, honeybadger::accepted(&accepted.id)))
 }
@@ -143,11 +144,23 @@ pub(super) async fn rollbar_deploy_update(
     Ok(with_body(StatusCode::OK, JSON, rollbar::deploy_updated(deploy)))
 }
 
-/// `POST /` and `/notify`: one event or several. Whoever reports a build sends it to the same address.
+/// Whether the query has the key of an event: others who ask for the root want to know whether somebody is there.
+pub(super) fn is_bugsnag_event(parts: &Parts) -> bool {
+    parts.method == Method::GET && in_head(parts, &BUGSNAG).is_some()
+}
+
+/// `POST /` and `/notify`: one event or several. Whoever reports a build sends it to the same address. `GET /js?apiKey=…&name=…` of older
+/// browsers' clients has the event in the query.
 pub(super) async fn bugsnag_events(gateway: &Arc<Gateway>, parts: &Parts, body: &mut Body) -> Answered {
-    let parse = |body: &[u8]| match bugsnag::parse_notify(body) {
-        Ok(parsed) => Ok(Brought::Notices(parsed)),
-        Err(error) => bugsnag::parse_build(body).map(Brought::deploy).map_err(|_| Rejection::from(error).into()),
+    let is_query = parts.method == Method::GET;
+    let parse = move |body: &[u8]| {
+        if is_query {
+            return Ok(Brought::Notices(vec![bugsnag::parse_query(body).map_err(Rejection::from)?]));
+        }
+        match bugsnag::parse_notify(body) {
+            Ok(parsed) => Ok(Brought::Notices(parsed)),
+            Err(error) => bugsnag::parse_build(body).map(Brought::deploy).map_err(|_| Rejection::from(error).into()),
+        }
     };
     let accepted = take(gateway, parts, body, BUGSNAG, parse).await?;
     let answer = match accepted.kind {
@@ -214,7 +227,10 @@ async fn take(
     let project_id = shown.as_ref().map(|project| project.id);
     let intake = taking.intake.clone();
     let taken = async {
-        let posted = gateway.read(parts, body).await?;
+        let posted = match parts.method {
+            Method::GET => gateway.read_query(parts, parts.uri.query().unwrap_or_default().to_owned())?,
+            _ => gateway.read(parts, body).await?,
+        };
         let pacing = Arc::clone(gateway);
         let read = move |body: &[u8]| {
             let brought = parse(body)?;

@@ -118,7 +118,7 @@ impl Door<'_> {
         match &segments[..count] {
             ["notifier_api", "v2", "notices" | "notices.xml"] => Door::HoptoadNotice,
             ["deploys" | "deploys.txt"] => Door::HoptoadDeploy,
-            ["api", "v3", "projects", project, "notices"] => Door::AirbrakeNotice(project),
+            ["api", "v3", "projects", project, "notices" | "ios-reports"] => Door::AirbrakeNotice(project),
             ["api", "v3", "projects", project, "create-notice"] => Door::AirbrakeCreateNotice(project),
             ["api", "v4", "projects", project, "deploys"] => Door::AirbrakeDeploy(project),
             [
@@ -150,7 +150,7 @@ impl Door<'_> {
             ["api", "1", "item" | "items"] => Door::RollbarItem,
             ["api", "1", "deploy"] => Door::RollbarDeploy,
             ["api", "1", "deploy", deploy] => Door::RollbarDeployUpdate(deploy),
-            ["" | "notify"] => Door::BugsnagEvents,
+            ["" | "notify" | "js"] => Door::BugsnagEvents,
             ["sessions"] => Door::BugsnagSessions,
             ["builds" | "deploy"] => Door::BugsnagBuild,
             ["v1", name] => signal(name).map_or(Door::Nowhere, |signal| Door::Otlp(signal, None)),
@@ -170,7 +170,8 @@ impl Door<'_> {
             Door::HoptoadNotice => "GET, POST, OPTIONS",
             Door::HoptoadDeploy | Door::AirbrakeNotice(_) | Door::AirbrakeDeploy(_) => "POST, OPTIONS",
             Door::AirbrakeCreateNotice(_) | Door::SentryFeedback => "GET, POST, OPTIONS",
-            Door::HoneybadgerNotice | Door::HoneybadgerEvents | Door::RollbarItem => "POST, OPTIONS",
+            Door::HoneybadgerNotice => "GET, POST, OPTIONS",
+            Door::HoneybadgerEvents | Door::RollbarItem => "POST, OPTIONS",
             // Whoever balances load asks for the root of an address, to see whether somebody is there.
             Door::BugsnagEvents => "GET, HEAD, POST, OPTIONS",
             Door::BugsnagSessions | Door::Otlp(..) => "POST, OPTIONS",
@@ -328,7 +329,9 @@ async fn enter(gateway: &Arc<Gateway>, door: Door<'_>, parts: &Parts, body: &mut
         Door::RollbarItem => keyed::rollbar_item(gateway, parts, body).await,
         Door::RollbarDeploy => keyed::rollbar_deploy(gateway, parts, body).await,
         Door::RollbarDeployUpdate(deploy) => keyed::rollbar_deploy_update(gateway, parts, body, deploy).await,
-        Door::BugsnagEvents if parts.method != Method::POST => Ok(scripts::up(gateway)),
+        Door::BugsnagEvents if parts.method != Method::POST && !keyed::is_bugsnag_event(parts) => {
+            Ok(scripts::up(gateway))
+        }
         Door::BugsnagEvents => keyed::bugsnag_events(gateway, parts, body).await,
         Door::BugsnagSessions => keyed::bugsnag_sessions(gateway, parts, body).await,
         Door::BugsnagBuild => keyed::bugsnag_build(gateway, parts, body).await,

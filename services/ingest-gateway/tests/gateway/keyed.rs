@@ -56,6 +56,33 @@ async fn every_way_to_show_a_key_opens_their_doors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_notice_may_be_all_in_the_address() {
+    let gateway = ready(&[]).await;
+    let error = "name=Declined&message=card%20declined&stacktrace=charge%40https://shop.example/app.js:10:5";
+    for target in [
+        format!("/js?apiKey={KEY}&{error}"),
+        format!("/?apiKey={KEY}&{error}"),
+        format!("/notify?{error}&apiKey={KEY}"),
+    ] {
+        let answer = gateway.send("GET", &target, &[], b"").await;
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+    }
+    let honeybadger =
+        format!("/v1/notices/js.gif?notice[error][class]=Declined&notice[error][message]=m&api_key={KEY}");
+    assert_eq!(gateway.send("GET", &honeybadger, &[], b"").await.status, 201);
+    // Who asks for the root only wants to know whether somebody is there.
+    assert_eq!(gateway.send("GET", "/", &[], b"").await.body.trim(), "up");
+    for (target, status) in
+        [("/js?apiKey=00000000000000000000000000000000&name=A", 403), ("/v1/notices/js.gif?api_key=", 401)]
+    {
+        assert_eq!(gateway.send("GET", target, &[], b"").await.status, status, "{target}");
+    }
+    let notices = notices(&gateway.stop().await);
+    assert_eq!(notices.len(), 4);
+    assert!(notices.iter().all(|notice| notice.errors[0].class.as_deref() == Some("Declined")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_have_the_form_that_each_client_reads() {
     let gateway = ready(&[]).await;
     for (target, header, body, field) in [
