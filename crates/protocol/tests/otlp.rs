@@ -807,3 +807,44 @@ proptest! {
         put_through(&body);
     }
 }
+
+#[test]
+fn an_event_with_what_an_exception_says_is_one_whatever_its_name() {
+    // Rust's tracing gives an event the text of the log for a name.
+    let mut failed = span(Vec::new(), exception("shop::Declined", "declined", ""));
+    failed.events[0].name = "cannot charge the card".to_owned();
+    let plain = Event { attributes: texts(&[("cart", "4711")]), ..failed.events[0].clone() };
+    failed.events.insert(0, Event { name: "tried".to_owned(), ..plain });
+    let notice = only(take_traces(&traces(Vec::new(), vec![failed])));
+    assert_eq!(notice.errors[0].class.as_deref(), Some("shop::Declined"));
+    assert_eq!(json_part(notice.contexts_json.as_ref())["exception"]["name"], "cannot charge the card");
+    assert_eq!(json_part(notice.breadcrumbs_json.as_ref())[0]["message"], "tried");
+}
+
+#[test]
+fn what_of_the_class_and_the_message_only_the_text_says_counts() {
+    const NET: &str = "Shop.PaymentDeclined: declined\n   at Shop.Cart.Charge(String card) in /srv/shop/Cart.cs:line 9";
+    const JAVA: &str = "shop.Cart$Declined: declined\n\tat shop.Cart.charge(Cart.java:9)";
+    const MISSING: &str = "Traceback (most recent call last):\n  File \"/srv/shop.py\", line 18, in charge\n    open(path)\nFileNotFoundError: [Errno 2] No such file or directory: '/x'\n";
+    let event = |class: &str, message: &str, stack: &str| {
+        only(take_traces(&traces(Vec::new(), vec![span(Vec::new(), exception(class, message, stack))])))
+    };
+    let logged = |class: &str, message: &str, stack: &str| {
+        only(take_logs(&logs(Vec::new(), vec![record(exception(class, message, stack))])))
+    };
+    for (of_event, of_log) in [
+        (event("Shop.PaymentDeclined", "declined", NET), logged("PaymentDeclined", "declined", NET)),
+        (event("shop.Cart.Declined", "declined", JAVA), logged("shop.Cart$Declined", "declined", JAVA)),
+        (
+            event("FileNotFoundError", "[Errno 2] No such file or directory: '/x'", MISSING),
+            logged("FileNotFoundError", "2", MISSING),
+        ),
+    ] {
+        assert_eq!(of_event.errors, of_log.errors);
+        assert_eq!(id(&of_event), id(&of_log));
+    }
+    assert_eq!(logged("PaymentDeclined", "declined", NET).errors[0].class.as_deref(), Some("Shop.PaymentDeclined"));
+    assert_eq!(logged("Declined", "declined", NET).errors[0].class.as_deref(), Some("Declined"));
+    let missing = logged("FileNotFoundError", "2", MISSING);
+    assert_eq!(json_part(missing.extra_json.as_ref()), json!({"exception.message": "2"}));
+}

@@ -155,6 +155,8 @@ impl Rejection {
             Rejection::UnknownEncoding | Rejection::UnknownType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejection::Unpackable | Rejection::BrokenOff => StatusCode::BAD_REQUEST,
             Rejection::TooLarge { .. } | Rejection::NoFile(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            // Exporters send again what is not for ever, and to them a 408 is.
+            Rejection::TooSlow if matches!(client, Client::Otlp(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Rejection::RateLimited { .. } | Rejection::ProjectShare => StatusCode::TOO_MANY_REQUESTS,
             // In the lists of what Airbrake's clients send again; 503 is in none.
@@ -323,13 +325,13 @@ impl Rejection {
             | Rejection::Overloaded
             | Rejection::NoSnapshot
             | Rejection::NoWorker
-            | Rejection::Busy => otlp::StatusCode::Unavailable,
+            | Rejection::Busy
+            | Rejection::TooSlow => otlp::StatusCode::Unavailable,
             Rejection::Broken => otlp::StatusCode::Internal,
             Rejection::Unparsable(_)
             | Rejection::UnsupportedProtocol
             | Rejection::UnknownType
             | Rejection::Unpackable
-            | Rejection::TooSlow
             | Rejection::BrokenOff => otlp::StatusCode::InvalidArgument,
         }
     }

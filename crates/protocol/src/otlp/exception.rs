@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use notice::Error;
 use notice::json_tree::Tree;
 
-use super::record::Entries;
+use super::record::{Entries, Event};
 use crate::stack_text::{self, StackText};
+
+/// What the event of an exception is called.
+pub(super) const NAME: &str = "exception";
 
 /// The attributes of an exception.
 #[derive(Default)]
@@ -15,6 +18,12 @@ pub(super) struct Exception<'a> {
     pub(super) message: Option<Tree<'a>>,
     pub(super) stack: Option<Tree<'a>>,
     pub(super) escaped: Option<Tree<'a>>,
+}
+
+/// Whether an event of a span tells of an exception. Rust's SDK gives it the text of the log for a name.
+pub(super) fn is_told_by(event: &Event<'_>) -> bool {
+    let tells = |key: &str| matches!(key, "exception.type" | "exception.message" | "exception.stacktrace");
+    event.name == NAME || event.attributes.iter().any(|(key, _)| tells(key))
 }
 
 /// What an exception says.
@@ -88,7 +97,7 @@ impl<'a> Exception<'a> {
                 class => class,
             };
             set_class(error, class, is_python, &mut told.extra);
-            set_message(error, self.message, &mut told.extra);
+            set_message(error, self.message, is_python, &mut told.extra);
             error.handled = self.escaped.as_ref().and_then(escaped).map(|escaped| !escaped);
         }
         told
@@ -123,6 +132,9 @@ fn set_class<'a>(error: &mut Error, told: Option<Tree<'a>>, is_python: bool, ext
         extra.push((Cow::Borrowed("exception.type"), told));
         return;
     };
+    if !is_python && error.class.as_deref().is_some_and(|in_text| says_more(in_text, whole)) {
+        return;
+    }
     let (module, class) = if is_python { stack_text::split_module(whole) } else { (None, whole) };
     if let Some(in_text) = error.class.take()
         && !is_same_class(&in_text, class)
@@ -157,9 +169,21 @@ fn is_same_class(one: &str, other: &str) -> bool {
     one == other || (one.contains('.') && one == other.replace('\\', "."))
 }
 
-fn set_message<'a>(error: &mut Error, told: Option<Tree<'a>>, extra: &mut Entries<'a>) {
+/// Whether the text names the class with more of where it is. The logs of .NET leave out the namespace, and Java's spans write the
+/// canonical name: `PaymentDeclined` and `shop.Cart.Declined`, where the text has `Shop.PaymentDeclined` and `shop.Cart$Declined`.
+fn says_more(in_text: &str, told: &str) -> bool {
+    let [plain, told] = [in_text, told].map(|class| class.replace(['$', '+'], "."));
+    plain.strip_suffix(&told).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+/// Python's logs have the first argument of the exception for a message: `2`, where the text has `[Errno 2] No such file or directory`.
+fn set_message<'a>(error: &mut Error, told: Option<Tree<'a>>, is_python: bool, extra: &mut Entries<'a>) {
     let Some(told) = told.filter(|told| !told.is_empty()) else { return };
-    let Some(message) = told.scalar() else {
+    let is_argument = |text: &str| {
+        let in_text = error.message.as_deref().map(str::trim_end);
+        in_text.is_some_and(|in_text| is_python && in_text != text.trim_end() && in_text.contains(text))
+    };
+    let Some(message) = told.scalar().filter(|text| !is_argument(text)) else {
         extra.push((Cow::Borrowed("exception.message"), told));
         return;
     };

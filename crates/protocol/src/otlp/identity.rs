@@ -14,9 +14,11 @@ pub(super) fn hash(parts: &[&[u8]]) -> u128 {
 
 /// The id of an exception within a trace: the same for the event and the record of a log that tell of it, and when either is sent again.
 ///
-/// Python's events have the module before the class and its logs have not, so only the last part of the class counts.
+/// Python's events have the module before the class and its logs have not, Java's and .NET's differ in what stands before a nested class: so only
+/// the last part of the class counts. What the stack says again counts once: Python's logs have the first argument of an exception for its message.
 pub(super) fn in_trace(trace_id: &str, span_id: &str, class: &str, message: &str, stack: &str) -> u128 {
-    let class = class.rsplit('.').next().unwrap_or(class);
+    let class = class.rsplit(['.', '$', '+']).next().unwrap_or(class);
+    let [class, message] = [class, message].map(|part| if stack.contains(part) { "" } else { part });
     hash(&[trace_id, span_id, class, message, stack.trim_end()].map(str::as_bytes))
 }
 
@@ -48,6 +50,11 @@ mod tests {
         assert_ne!(numbered(one, 0), numbered(one, 1));
         assert_ne!(numbered(one, 2), numbered(one, 1));
         assert_eq!(one, in_trace("t", "s", "Declined", "m", "stack"));
+        let told = "Shop$Cart$Declined: cart 4711: declined\n\tat shop.Cart";
+        let twins = [("shop.Shop.Cart.Declined", "cart 4711: declined"), ("shop.Shop$Cart$Declined", "cart 4711")];
+        let [one, other] = twins.map(|(class, message)| in_trace("t", "s", class, message, told));
+        assert_eq!(one, other);
+        let one = in_trace("t", "s", "shop.Declined", "m", "stack\n");
         for other in [
             in_trace("u", "s", "Declined", "m", "stack"),
             in_trace("t", "", "Declined", "m", "stack"),

@@ -42,7 +42,7 @@ pub(super) fn logs(body: &[u8]) -> Result<Taken, ParseError> {
     let mut taking = Taking::new(body.len());
     each_record(body, &mut |group, record| {
         taking.taken.log_count += 1;
-        match is_exception(record) {
+        match has_attribute_of_exception(record, 6) {
             Ok(false) => {}
             Ok(true) => take_log(record, group, &mut taking).unwrap_or_else(|Broken| taking.refuse(UNREADABLE)),
             Err(Broken) => taking.refuse(UNREADABLE),
@@ -138,16 +138,18 @@ fn bytes(field: Field<'_>) -> (u32, Option<&[u8]>) {
 
 fn has_exception(span: &[u8]) -> Result<bool, Broken> {
     for event in messages(span, 11) {
-        if messages(event?, 2).any(|name| name == Ok(EXCEPTION)) {
+        let event = event?;
+        if messages(event, 2).any(|name| name == Ok(EXCEPTION)) || has_attribute_of_exception(event, 3) == Ok(true) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn is_exception(record: &[u8]) -> Result<bool, Broken> {
+/// Whether one of the attributes, which are in this field, is of an exception.
+fn has_attribute_of_exception(message: &[u8], field: u32) -> Result<bool, Broken> {
     let mut found = false;
-    for attribute in messages(record, 6) {
+    for attribute in messages(message, field) {
         found |= messages(attribute?, 1).any(|key| key.is_ok_and(|key| key.starts_with(EXCEPTION_ATTRIBUTE)));
     }
     Ok(found)

@@ -7,7 +7,7 @@ use notice::json_tree::Tree;
 use notice::{Notice, Trace};
 
 use super::context;
-use super::exception::Exception;
+use super::exception::{self, Exception};
 use super::identity;
 use super::protobuf::UNREADABLE;
 use super::record::{Entries, Event, LogRecord, Span};
@@ -140,16 +140,19 @@ impl Taking {
         }
         let mut crumbs: VecDeque<String> = VecDeque::new();
         for (at, event) in events.enumerate() {
-            let Some((event, mut notes)) = event else {
+            let Some((mut event, mut notes)) = event else {
                 self.refuse(UNREADABLE);
                 continue;
             };
-            if event.name != "exception" {
+            if !exception::is_told_by(&event) {
                 if crumbs.len() == BREADCRUMBS_MAX {
                     crumbs.pop_front();
                 }
                 crumbs.push_back(context::breadcrumb(event));
                 continue;
+            }
+            if event.name != exception::NAME {
+                event.facts.push((Cow::Borrowed("name"), Tree::Text(event.name)));
             }
             let (exception, rest) = split(event.attributes);
             let mut details = Details::default();
