@@ -731,3 +731,42 @@ fn a_native_program_that_says_nothing_of_its_end_has_crashed() {
         assert_eq!(classes(&notice_of(&told)), [""], "{told}");
     }
 }
+
+#[test]
+fn variables_of_a_fingerprint_are_written_out() {
+    let event = |fingerprint: Value| {
+        let event = json!({
+            "fingerprint": fingerprint, "level": "fatal", "logger": "shop.pay", "transaction": "/cart", "tags": {"shop": "jp"},
+            "exception": {"values": [{"type": "Declined", "value": "no", "stacktrace": {"frames": [
+                {"function": "main", "in_app": true}, {"function": "charge", "module": "shop.cart", "in_app": true}, {"function": "lib", "in_app": false},
+            ]}}]},
+        });
+        notice_of(&event).client_fingerprint
+    };
+    assert_eq!(
+        event(json!([
+            "{{ type }}",
+            "{{value}}",
+            "{{ function }}",
+            "{{ stack.module }}",
+            "{{ transaction }}",
+            "{{ level }}",
+            "{{ tags.shop }}"
+        ])),
+        ["Declined", "no", "charge", "shop.cart", "/cart", "fatal", "jp"]
+    );
+    assert_eq!(
+        event(json!(["{{ tags.no }}", "{{ default }}", "{{ other }}", "a {{ type }}"])),
+        ["<no-tags.no>", "{{ default }}", "{{ other }}", "a {{ type }}"]
+    );
+}
+
+#[test]
+fn what_older_clients_had_for_fingerprint_and_environment_counts() {
+    let notice = notice_of(&json!({"checksum": "5d5c", "fingerprint": ["f"], "tags": [["environment", "staging"]]}));
+    assert_eq!(notice.client_fingerprint, ["5d5c"]);
+    assert_eq!(notice.environment.as_deref(), Some("staging"));
+    assert_eq!(unmapped(&notice), json!({"checksum": "5d5c"}));
+    let both = notice_of(&json!({"environment": "test", "tags": {"environment": "staging"}}));
+    assert_eq!(both.environment.as_deref(), Some("test"));
+}

@@ -57,6 +57,8 @@ struct Event<'a> {
     unmapped: Unmapped<'a>,
     project_id: Option<String>,
     transaction: Option<String>,
+    /// What older clients had instead of a fingerprint; it is kept beside, too.
+    checksum: Option<String>,
     /// What older clients had instead of a transaction.
     culprit: Option<Tree<'a>>,
     inference: Inference,
@@ -138,6 +140,10 @@ impl<'a> Event<'a> {
             }
             "tags" => pairs::tags(value, notice, unmapped),
             "fingerprint" => fingerprint::read(value, notice, unmapped),
+            "checksum" => {
+                self.checksum = value.scalar().filter(|checksum| !checksum.is_empty()).map(str::to_owned);
+                Some(value)
+            }
             "debug_meta" => debug_meta::read(value, notice, unmapped),
             "breadcrumbs" => match values(&key, value, unmapped) {
                 Ok((_, crumbs)) if notice.breadcrumbs_json.is_none() => {
@@ -175,9 +181,16 @@ impl<'a> Event<'a> {
         notice.server = notice.server.take().filter(|server| *server != Server::default());
         notice.language = notice.platform.as_deref().and_then(language).map(str::to_owned);
         notice.severity.get_or_insert_with(|| level::DEFAULT.to_owned());
-        notice.environment.get_or_insert_with(|| ENVIRONMENT.to_owned());
+        if notice.environment.is_none() {
+            // Older clients have it for a tag.
+            notice.environment = pairs::tag(notice, "environment").or_else(|| Some(ENVIRONMENT.to_owned()));
+        }
         notice.request = request::read(self.request, self.transaction, &mut self.unmapped);
         notice.user = user::read(self.user, self.inference, context.peer_ip, &mut self.unmapped);
+        if let Some(checksum) = self.checksum {
+            notice.client_fingerprint = vec![checksum];
+        }
+        fingerprint::write_out(notice);
         notice.unmapped_json = self.unmapped.finish(&mut notes);
         self.notice.notes = notes;
         Parsed { notice: self.notice, api_key: None, project_id: self.project_id, salvaged: false }

@@ -3,6 +3,7 @@
 use notice::Notice;
 use notice::json_tree::Tree;
 
+use super::pairs::tag;
 use crate::unmapped::Unmapped;
 
 /// Sets the parts of the fingerprint, numbers as they are written.
@@ -18,4 +19,40 @@ pub(super) fn read<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unma
         }
     }
     None
+}
+
+/// Writes out the variables that a client may use in its fingerprint: `{{ type }}`, `{{ transaction }}`, … Here, because the fold key has
+/// the fingerprint and not all that it may name. Those of other names stay as they are, and what is not known is said to be missing.
+///
+/// Source: Sentry's "Fingerprint Rules", variables.
+pub(super) fn write_out(notice: &mut Notice) {
+    let mut parts = std::mem::take(&mut notice.client_fingerprint);
+    for part in &mut parts {
+        let Some(name) = part.trim().strip_prefix("{{").and_then(|part| part.strip_suffix("}}")).map(str::trim) else {
+            continue;
+        };
+        if let Some(value) = variable(name, notice) {
+            *part = value.filter(|value| !value.is_empty()).unwrap_or_else(|| format!("<no-{name}>"));
+        }
+    }
+    notice.client_fingerprint = parts;
+}
+
+/// The value of a variable, if it has one; nothing for a name that no variable has.
+fn variable(name: &str, notice: &Notice) -> Option<Option<String>> {
+    let error = notice.errors.first();
+    let frames = error.map(|error| error.frames.as_slice()).unwrap_or_default();
+    let frame = || frames.iter().find(|frame| frame.in_app == Some(true)).or(frames.first());
+    let message = || error.and_then(|error| error.formatted.clone().or_else(|| error.message.clone()));
+    Some(match name {
+        "type" | "error.type" => error.and_then(|error| error.class.clone()),
+        "value" | "error.value" | "message" => message(),
+        "function" | "stack.function" => frame().and_then(|frame| frame.function.clone()),
+        "module" | "stack.module" => frame().and_then(|frame| frame.module.clone()),
+        "path" | "stack.abs_path" | "stack.filename" => frame().and_then(|frame| frame.file.clone()),
+        "transaction" => notice.request.as_ref().and_then(|request| request.action.clone()),
+        "level" => notice.severity.clone(),
+        "logger" => notice.logger.clone(),
+        _ => tag(notice, name.strip_prefix("tags.")?),
+    })
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use notice::Notice;
-use notice::json_tree::Tree;
+use notice::json_tree::{self, Tree};
 
 use crate::json::part;
 use crate::unmapped::Unmapped;
@@ -46,6 +46,13 @@ fn name_of(name: Tree<'_>) -> Cow<'_, str> {
         Tree::Text(text) | Tree::Number(text) => text,
         other => Cow::Owned(other.scalar().unwrap_or_default().to_owned()),
     }
+}
+
+/// The value of the tag of this name.
+pub(super) fn tag(notice: &Notice, name: &str) -> Option<String> {
+    let tags = notice.tags_json.as_deref().filter(|tags| tags.contains(name))?;
+    let Tree::Map(tags) = json_tree::read(tags).ok()?.tree else { return None };
+    tags.iter().find(|(tag, _)| tag == name)?.1.scalar().filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
 /// Sets the tags. Those without a value are none; those that are no scalar are kept beside.
