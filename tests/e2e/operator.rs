@@ -4,10 +4,10 @@
 use std::process::Output;
 use std::time::Duration;
 
-use tests::installation::ALL_ROLES;
+use tests::installation::{ALL_ROLES, USER_EMAIL};
 use tests::programs::Program;
 use tests::samples::{KEY, XmlNotice};
-use tests::{Installation, wire};
+use tests::{Api, Installation, wire};
 
 /// Done, and something is not as it should be.
 const DIFFERS: i32 = 3;
@@ -74,6 +74,40 @@ async fn a_journal_that_a_gateway_left_behind_is_shipped_to_its_end_and_damage_i
     std::fs::write(file, bytes).unwrap();
     let verified = croak.croak_command(&["journal", "verify", &folder]).output().unwrap();
     assert_eq!(verified.status.code(), Some(DIFFERS), "{}", text(&verified.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_found_and_ended_by_its_number() {
+    let croak = Installation::running().await;
+    let made = croak.croak_json(&["token", "create", "--name", "nightly", "--project", "1"]);
+    let api = Api::new(croak.web_address(), made["token"].as_str().unwrap());
+    assert_eq!(api.fetch("/projects/1/groups").await.status(), 200);
+
+    let number = made["id"].to_string();
+    let listed = |arguments: &[&str]| {
+        let tokens = croak.croak_json(&[&["token", "list"], arguments].concat());
+        tokens.as_array().unwrap().iter().find(|token| token["id"] == made["id"]).cloned()
+    };
+    let row = listed(&["--project", "1"]).unwrap();
+    assert_eq!(
+        (&row["name"], &row["project"], &row["user"]),
+        (&"nightly".into(), &made_of(&croak), &serde_json::Value::Null)
+    );
+    assert!(!row.to_string().contains(made["token"].as_str().unwrap()));
+    assert!(listed(&[]).is_some());
+    assert!(listed(&["--user", USER_EMAIL]).is_none());
+
+    croak.croak(&["token", "revoke", &number]);
+    assert!(listed(&[]).is_none());
+    assert_eq!(api.fetch("/projects/1/groups").await.status(), 401);
+    let again = croak.croak_command(&["token", "revoke", &number]).output().unwrap();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("there is no valid token"), "{}", text(&again.stderr));
+}
+
+/// The slug of the project that the token is of.
+fn made_of(croak: &Installation) -> serde_json::Value {
+    croak.croak_json(&["project", "show", "1"])["slug"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]

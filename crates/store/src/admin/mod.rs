@@ -22,7 +22,7 @@ pub use dead::{DeadNotice, DeadNoticeId};
 pub use destination::{DeliveryRow, DestinationRow, NewDestination};
 pub use lanes::{EPOCH_LANES_MAX, EpochState, LANE_NUMBERS, LaneEpochStatus};
 pub use measured::{Server, Statement, StatementCounts};
-pub use people::{NewToken, TokenOwner};
+pub use people::{NewToken, TokenOwner, TokenRow};
 pub use project::{NewProject, ProjectRow};
 pub use status::{JournalStatus, LaneStatus, Status, WorkerStatus};
 

@@ -1,5 +1,7 @@
 //! People, what they may see, and tokens for scripts.
 
+use time::OffsetDateTime;
+
 use super::Admin;
 use super::project::taken;
 use crate::token::SCOPES;
@@ -24,6 +26,27 @@ pub struct NewToken {
     pub id: i64,
     /// The token.
     pub token: String,
+}
+
+/// A valid token, as operators know it: never the token itself.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct TokenRow {
+    /// Number, by which it can be revoked.
+    pub id: i64,
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// Address of the person who it belongs to.
+    pub user: Option<String>,
+    /// Slug of the project that it belongs to.
+    pub project: Option<String>,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it ends by itself.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub expires_at: Option<OffsetDateTime>,
 }
 
 impl Admin {
@@ -139,6 +162,40 @@ impl Admin {
         .await
         .map_err(|error| taken(error, "this token exists already"))?;
         Ok(NewToken { id, token })
+    }
+
+    /// The valid tokens of a person or a project, or of all; newest first.
+    pub async fn tokens(&self, owner: Option<TokenOwner>) -> Result<Vec<TokenRow>, StoreError> {
+        let (user_id, project_id) = match owner {
+            Some(TokenOwner::User(id)) => (Some(id), None),
+            Some(TokenOwner::Project(id)) => (None, Some(id)),
+            None => (None, None),
+        };
+        let tokens = sqlx::query_as!(
+            TokenRow,
+            r#"select t.id, t.name, t.scopes, u.email as "user?", p.slug as "project?", t.created_at, t.expires_at
+               from api_token t left join user_account u on u.id = t.user_id left join project p on p.id = t.project_id
+               where t.revoked_at is null and (t.expires_at is null or t.expires_at > now())
+                   and ($3 or t.user_id = $1 or t.project_id = $2)
+               order by t.id desc"#,
+            user_id,
+            project_id,
+            owner.is_none()
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(tokens)
+    }
+
+    /// Ends the token of this number, whoever it belongs to, and gives its name.
+    pub async fn revoke_token(&self, id: i64) -> Result<String, StoreError> {
+        sqlx::query_scalar!(
+            "update api_token set revoked_at = now() where id = $1 and revoked_at is null returning name",
+            id
+        )
+        .fetch_optional(&self.pool)
+        .await?
+        .ok_or_else(|| StoreError::Invalid(format!("there is no valid token {id}")))
     }
 }
 
