@@ -7,10 +7,13 @@ use std::time::Duration;
 use tests::installation::{ALL_ROLES, USER_EMAIL};
 use tests::programs::Program;
 use tests::samples::{KEY, XmlNotice};
-use tests::{Api, Installation, wire};
+use tests::{Api, Installation, wait_until, wire};
 
 /// Done, and something is not as it should be.
 const DIFFERS: i32 = 3;
+
+/// How long a web may go on with what it knows of a token.
+const REVOKED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How many notices wait in the journal that is left behind.
 const LEFT_BEHIND: usize = 50;
@@ -99,7 +102,10 @@ async fn a_token_is_found_and_ended_by_its_number() {
 
     croak.croak(&["token", "revoke", &number]);
     assert!(listed(&[]).is_none());
-    assert_eq!(api.fetch("/projects/1/groups").await.status(), 401);
+    wait_until("the token opens nothing", REVOKED_WITHIN, async || {
+        (api.fetch("/projects/1/groups").await.status() == 401).then_some(())
+    })
+    .await;
     let again = croak.croak_command(&["token", "revoke", &number]).output().unwrap();
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again.stderr).contains("there is no valid token"), "{}", text(&again.stderr));

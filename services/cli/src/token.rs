@@ -15,7 +15,7 @@ pub(crate) enum Token {
     Create(Create),
     /// Lists the valid tokens
     List(List),
-    /// Ends a token at once
+    /// Ends a token: it opens nothing from two seconds later on
     Revoke(Revoke),
 }
 
