@@ -72,9 +72,10 @@ async fn a_notice_may_be_all_in_the_address() {
     assert_eq!(gateway.send("GET", &honeybadger, &[], b"").await.status, 201);
     // Who asks for the root only wants to know whether somebody is there.
     assert_eq!(gateway.send("GET", "/", &[], b"").await.body.trim(), "up");
-    for (target, status) in
-        [("/js?apiKey=00000000000000000000000000000000&name=A", 403), ("/v1/notices/js.gif?api_key=", 401)]
-    {
+    for (target, status) in [
+        ("/js?apiKey=00000000000000000000000000000000&name=A", 403),
+        ("/v1/notices/js.gif?notice[error][class]=A&api_key=", 401),
+    ] {
         assert_eq!(gateway.send("GET", target, &[], b"").await.status, status, "{target}");
     }
     let notices = notices(&gateway.stop().await);
