@@ -81,6 +81,18 @@ impl Admin {
         Ok(Some(counts))
     }
 
+    /// How often the server has made room among what it counts by forgetting statements that are seldom run, where it says so: counts from before
+    /// and after that do not compare.
+    pub async fn statements_forgotten(&self) -> Result<i64, StoreError> {
+        let tells: bool = sqlx::query_scalar("select to_regclass('pg_stat_statements_info') is not null")
+            .fetch_one(&self.pool)
+            .await?;
+        if !tells {
+            return Ok(0);
+        }
+        Ok(sqlx::query_scalar("select dealloc from pg_stat_statements_info").fetch_one(&self.pool).await?)
+    }
+
     /// Bytes of all tables with their indexes.
     pub async fn table_bytes(&self) -> Result<i64, StoreError> {
         let bytes = sqlx::query_scalar(

@@ -15,6 +15,8 @@ const QUERY_CHARS_MAX: usize = 100;
 /// What the database had done at one moment.
 pub(crate) struct Ledger {
     statements: Option<StatementCounts>,
+    /// How often the server has forgotten some of them.
+    forgotten: i64,
     table_bytes: i64,
 }
 
@@ -35,6 +37,7 @@ impl Ledger {
     pub(crate) async fn read(admin: &Admin) -> anyhow::Result<Ledger> {
         Ok(Ledger {
             statements: admin.statements(ServiceRole::Worker).await.context("counting statements")?,
+            forgotten: admin.statements_forgotten().await.context("asking whether statements were forgotten")?,
             table_bytes: admin.table_bytes().await.context("measuring the tables")?,
         })
     }
@@ -42,7 +45,7 @@ impl Ledger {
     /// What was spent since on so many notices.
     pub(crate) fn until(&self, later: &Ledger, notices: u64) -> Spent {
         let per_notice = |amount: f64| amount / notices.max(1) as f64;
-        let run = self.statements.as_ref().zip(later.statements.as_ref());
+        let run = self.statements.as_ref().zip(later.statements.as_ref()).filter(|_| self.forgotten == later.forgotten);
         let mut most: Vec<(String, i64)> = run
             .iter()
             .flat_map(|(before, after)| {
@@ -81,7 +84,7 @@ impl Spent {
                 .note(format!("{} statements for 1,000 notices", number(statements)))
                 .table(&["statement", "calls"], self.most.iter().map(|(query, calls)| vec![query.clone(), calls.to_string()]).collect()),
             None => section.note(
-                "statements are not counted: that takes pg_stat_statements (loaded and created) and a role that may read all of it (pg_read_all_stats)",
+                "statements are not counted: that takes pg_stat_statements (loaded, created, with room for all: pg_stat_statements.max) and a role that may read all of it (pg_read_all_stats)",
             ),
         }
     }
@@ -103,7 +106,7 @@ mod tests {
     fn ledger(calls: &[(i64, &str, i64)], table_bytes: i64) -> Ledger {
         let statements =
             calls.iter().map(|(id, query, calls)| (*id, Statement { query: (*query).to_owned(), calls: *calls }));
-        Ledger { statements: Some(statements.collect()), table_bytes }
+        Ledger { statements: Some(statements.collect()), forgotten: 0, table_bytes }
     }
 
     #[test]
@@ -118,9 +121,11 @@ mod tests {
 
     #[test]
     fn what_is_not_counted_is_not_called_nothing() {
-        let uncounted = |table_bytes| Ledger { statements: None, table_bytes };
+        let uncounted = |table_bytes| Ledger { statements: None, forgotten: 0, table_bytes };
         let spent = uncounted(0).until(&uncounted(8_192), 0);
         assert_eq!((spent.statements, spent.statements_per_1000), (None, None));
         assert_eq!(spent.bytes_per_notice, 8_192.0);
+        let forgetful = Ledger { forgotten: 1, ..ledger(&[(1, "select 1", 4)], 8_192) };
+        assert_eq!(ledger(&[], 0).until(&forgetful, 0).statements, None);
     }
 }
