@@ -17,7 +17,7 @@ use notice::json_tree::Tree;
 use notice::{Notice, Notifier};
 
 use crate::breadcrumbs::{self, Names};
-use crate::json::{part, read, set, text_of};
+use crate::json::{part, read, set, text_of, text_of_field};
 use crate::query;
 use crate::unmapped::Unmapped;
 use crate::{ParseError, Parsed};
@@ -68,7 +68,7 @@ fn read_notice(mut tree: Tree<'_>, mut notes: Vec<String>) -> Result<Parsed, Par
     }
     notice.contexts_json = contexts(&mut tree);
 
-    let api_key = tree.take("api_key").and_then(|key| key.scalar().map(str::to_owned));
+    let api_key = text_of_field(&mut tree, "api_key");
     if let Tree::Map(rest) = tree {
         rest.into_iter().for_each(|(key, value)| unmapped.add(key, value));
     }
