@@ -33,7 +33,7 @@ fn read_exception<'a>(exception: Tree<'a>, path: &str, unmapped: &mut Unmapped<'
                     .collect();
             }
             ("stacktrace", Tree::Text(text)) => {
-                raw_stack::read(text, format!("{path}.stacktrace"), &mut error, unmapped)
+                raw_stack::read(text, format!("{path}.stacktrace"), &mut error, unmapped);
             }
             // Which of a client's languages it comes from: `nodejs`, `browserjs`, `android`, `cocoa`, `c`.
             ("type", value) if value.scalar().is_some() => {
