@@ -10,7 +10,8 @@ use crate::unmapped::Unmapped;
 
 /// Reads the stack at this path into the error's frames. What no frame takes of it is kept beside them; all of it if it tells of more errors than one.
 pub(crate) fn read<'a>(text: Cow<'a, str>, path: String, error: &mut Error, unmapped: &mut Unmapped<'a>) {
-    let Some(StackText { errors, rest, .. }) = stack_text::read(&text, Some("javascript")) else {
+    // A browser leaves out no frames that would have to be put in; a hostile text counts thousands in a line.
+    let Some(StackText { errors, rest, .. }) = stack_text::read_within(&text, Some("javascript"), 0) else {
         unmapped.add(path, Tree::Text(text));
         return;
     };

@@ -273,3 +273,12 @@ fn browsers_clients_of_old_write_the_event_into_an_address() {
     assert_eq!(json_of(notice.unmapped_json.as_ref())["query.ct"], "img");
     assert!(protocol::bugsnag::parse_query(b"apiKey=k").is_err());
 }
+
+#[test]
+fn a_stack_that_only_counts_frames_is_not_filled() {
+    let text = r#"Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n    f()\n  [Previous line repeated 1900 more times]\nE: m"#;
+    let exceptions = vec![format!(r#"{{"errorClass":"E","stacktrace":"{text}"}}"#); 500].join(",");
+    let parsed = parse_notify(format!(r#"{{"events":[{{"exceptions":[{exceptions}]}}]}}"#).as_bytes()).unwrap();
+    let frames = parsed[0].notice.errors.iter().map(|error| error.frames.len()).sum::<usize>();
+    assert!((500..1_500).contains(&frames), "{frames}");
+}

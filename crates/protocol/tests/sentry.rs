@@ -759,6 +759,11 @@ fn variables_of_a_fingerprint_are_written_out() {
         event(json!(["{{ tags.no }}", "{{ default }}", "{{ other }}", "a {{ type }}"])),
         ["<no-tags.no>", "{{ default }}", "{{ other }}", "a {{ type }}"]
     );
+    // A list of nothing but long values would be many times as large as the event.
+    let long = json!({"message": "m".repeat(100_000), "fingerprint": vec!["{{ message }}"; 1_000]});
+    let parts = notice_of(&long).client_fingerprint;
+    assert_eq!(parts.len(), 1_000);
+    assert!(parts.iter().map(String::len).sum::<usize>() < 50_000);
 }
 
 #[test]

@@ -30,9 +30,13 @@ pub fn parse_query(query: &[u8]) -> Result<Parsed, ParseError> {
     if let Some(agent) = said.take("userAgent") {
         request.push((Cow::Borrowed("headers"), Tree::Map(vec![(Cow::Borrowed("User-Agent"), agent)])));
     }
-    let Tree::Map(mut entries) = said else { return Err(ParseError::Empty) };
-    entries.push((Cow::Borrowed("exceptions"), Tree::List(vec![Tree::Map(error)])));
-    entries.push((Cow::Borrowed("request"), Tree::Map(request)));
+    let mut entries = vec![
+        (Cow::Borrowed("exceptions"), Tree::List(vec![Tree::Map(error)])),
+        (Cow::Borrowed("request"), Tree::Map(request)),
+    ];
+    if let Tree::Map(rest) = said {
+        entries.extend(rest);
+    }
 
     let mut unmapped = Unmapped::default();
     let mut notice = Notice {

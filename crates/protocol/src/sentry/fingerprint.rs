@@ -6,6 +6,12 @@ use notice::json_tree::Tree;
 use super::pairs::tag;
 use crate::unmapped::Unmapped;
 
+/// Most parts of a fingerprint in which variables are written out.
+const WRITTEN_OUT_MAX: usize = 20;
+
+/// Longest value of a variable, in characters: the message of an event may be as long as the event.
+const VALUE_CHARS_MAX: usize = 1_000;
+
 /// Sets the parts of the fingerprint, numbers as they are written.
 pub(super) fn read<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unmapped<'a>) -> Option<Tree<'a>> {
     let items = match value {
@@ -27,12 +33,14 @@ pub(super) fn read<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unma
 /// Source: Sentry's "Fingerprint Rules", variables.
 pub(super) fn write_out(notice: &mut Notice) {
     let mut parts = std::mem::take(&mut notice.client_fingerprint);
-    for part in &mut parts {
+    for part in parts.iter_mut().take(WRITTEN_OUT_MAX) {
         let Some(name) = part.trim().strip_prefix("{{").and_then(|part| part.strip_suffix("}}")).map(str::trim) else {
             continue;
         };
         if let Some(value) = variable(name, notice) {
-            *part = value.filter(|value| !value.is_empty()).unwrap_or_else(|| format!("<no-{name}>"));
+            let value =
+                value.filter(|value| !value.is_empty()).map(|value| value.chars().take(VALUE_CHARS_MAX).collect());
+            *part = value.unwrap_or_else(|| format!("<no-{name}>"));
         }
     }
     notice.client_fingerprint = parts;

@@ -241,6 +241,13 @@ impl Accounted {
     }
 }
 
+/// A port that is still there when a server comes back: below those that outgoing connections get, and that end-to-end tests take.
+fn free_port() -> u16 {
+    let number = || 10_000 + u16::try_from(Uuid::now_v7().as_u128() % 5_000).unwrap();
+    let mut numbers = std::iter::repeat_with(number).take(1_000);
+    numbers.find(|number| TcpListener::bind(("127.0.0.1", *number)).is_ok()).expect("a port is free")
+}
+
 /// A Redis server of a test's own.
 pub struct Redis {
     port: u16,
@@ -251,16 +258,15 @@ pub struct Redis {
 impl Redis {
     /// Starts a server that keeps nothing on disk.
     pub async fn start(args: &[&str]) -> Redis {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut redis = Redis { port, args: args.iter().map(|arg| (*arg).to_owned()).collect(), child: None };
+        let mut redis =
+            Redis { port: free_port(), args: args.iter().map(|arg| (*arg).to_owned()).collect(), child: None };
         redis.restart().await;
         redis
     }
 
     /// One that is not running yet.
     pub fn stopped() -> Redis {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Redis { port, args: Vec::new(), child: None }
+        Redis { port: free_port(), args: Vec::new(), child: None }
     }
 
     pub fn url(&self) -> String {
