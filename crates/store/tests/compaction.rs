@@ -408,6 +408,21 @@ async fn whoever_reads_while_chunks_are_merged_misses_nothing() {
     assert!(past.bodies().await == before);
 }
 
+/// Cuts the connection of whoever keeps house.
+const CUT: &str = "select count(pg_terminate_backend(pid)) from pg_locks
+    where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())";
+
+/// Merges to the end of the stretch. Says whether it was cut before.
+async fn is_cut(compaction: &mut Compaction, housekeeper: &mut Housekeeper) -> bool {
+    loop {
+        match compaction.step(housekeeper).await {
+            Ok(Step::Done) => return false,
+            Ok(_) => {}
+            Err(_) => return true,
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_housekeeper_that_dies_in_the_middle_loses_nothing_and_the_next_goes_on() {
     let past = Past::new(3).await;
@@ -424,7 +439,25 @@ async fn a_housekeeper_that_dies_in_the_middle_loses_nothing_and_the_next_goes_o
     assert!(between < rows);
     assert!(past.bodies().await == before);
 
-    // Anywhere: its connection is cut while it works.
+    // In the middle of one: its connection is cut while it waits for a lock.
+    let mut lock = past.scene.database.pool.begin().await.unwrap();
+    sqlx::query("lock table chunk in exclusive mode").execute(&mut *lock).await.unwrap();
+    let mut housekeeper = past.housekeeper().await;
+    let mut compaction = housekeeper.compaction(Duration::ZERO).await.unwrap().unwrap();
+    let work = tokio::spawn(async move { is_cut(&mut compaction, &mut housekeeper).await });
+    let waiting =
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let began = Instant::now();
+    while past.scene.database.number(waiting).await == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "it never waits for the lock");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    past.scene.database.number(CUT).await;
+    lock.rollback().await.unwrap();
+    assert!(work.await.unwrap(), "it ended before it was cut");
+    assert!(past.bodies().await == before);
+
+    // Anywhere, as far as it has not ended before.
     let mut cuts = 0;
     for pause_us in (0..20).map(|cut| cut * 1_500) {
         let mut housekeeper = past.housekeeper().await;
@@ -432,24 +465,13 @@ async fn a_housekeeper_that_dies_in_the_middle_loses_nothing_and_the_next_goes_o
         if compaction.from().unix_timestamp() * 1_000 != past.from_ms {
             break;
         }
-        let work = tokio::spawn(async move {
-            loop {
-                match compaction.step(&mut housekeeper).await {
-                    Ok(Step::Done) => return false,
-                    Ok(_) => {}
-                    Err(_) => return true,
-                }
-            }
-        });
+        let work = tokio::spawn(async move { is_cut(&mut compaction, &mut housekeeper).await });
         tokio::time::sleep(Duration::from_micros(pause_us)).await;
-        let cut = "select count(pg_terminate_backend(pid)) from pg_locks
-            where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())";
-        past.scene.database.number(cut).await;
+        past.scene.database.number(CUT).await;
         cuts += i32::from(work.await.unwrap());
         assert!(past.bodies().await == before);
     }
-    println!("{rows} chunks, {between} after one merge, cut off {cuts} times");
-    assert!(cuts > 0);
+    println!("{rows} chunks, {between} after one merge, cut off {cuts} times more");
 
     past.begin_again().await;
     past.compact().await;
