@@ -98,7 +98,8 @@ fn put_through(body: &[u8]) {
     let rollbar = quickly(body, || rollbar::parse_items(body, None));
     let rollbar = rollbar.into_iter().flatten();
     let bugsnag = quickly(body, || bugsnag::parse_notify(body)).into_iter().flatten();
-    let one = [xml, json, honeybadger].into_iter().flatten();
+    let in_address = [honeybadger::parse_query, bugsnag::parse_query].map(|parse| quickly(body, || parse(body)));
+    let one = [xml, json, honeybadger].into_iter().chain(in_address).flatten();
     let parsed = one.chain(rollbar).chain(bugsnag).chain(put_through_sentry(body));
     parsed.for_each(|parsed| quickly(body, || prepare(parsed.notice)));
 }
@@ -460,6 +461,18 @@ proptest! {
     #[test]
     fn any_json_is_borne(body in "\\{\"errors\":\\[[\\[\\]{}:,\"a-c0-9.eE+\\-\\\\u ]{0,300}\\]\\}") {
         put_through(body.as_bytes());
+    }
+
+    #[test]
+    fn any_address_is_borne(body in "(notice\\[error\\]\\[(class|backtrace)\\]|stacktrace|name|metaData)[\\[\\]a-c]{0,9}=[a-c@:/%0-9A& \\[\\]=]{0,300}") {
+        put_through(body.as_bytes());
+    }
+
+    #[test]
+    fn any_report_of_a_crash_is_borne(
+        lines in proptest::collection::vec("(Process|Exception Type|Exception Codes|Thread 0 Crashed|Last Exception Backtrace)?:?[0-9 x+:a-c'\\[\\]-]{0,40}", 0..30),
+    ) {
+        put_through(serde_json::json!({"report": lines.join("\n")}).to_string().as_bytes());
     }
 
     #[test]
