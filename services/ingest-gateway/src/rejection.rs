@@ -490,6 +490,17 @@ mod tests {
     }
 
     #[test]
+    fn an_exporter_that_was_too_slow_may_send_it_again() {
+        let answer = Rejection::TooSlow.answer(Client::Otlp(Encoding::Json));
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers().get(CONNECTION)),
+            (503, Some(&HeaderValue::from_static("close")))
+        );
+        assert_eq!(Rejection::TooSlow.grpc_code(), otlp::StatusCode::Unavailable);
+        assert_eq!(Rejection::TooSlow.answer(Client::Sentry).status(), 408);
+    }
+
+    #[test]
     fn only_the_operators_limit_pauses_airbrakes_clients() {
         let limited = Rejection::RateLimited { delay_s: 7 }.answer(Client::Airbrake);
         assert_eq!((limited.status().as_u16(), &limited.headers()[RATE_LIMIT_DELAY]), (429, &HeaderValue::from(7)));

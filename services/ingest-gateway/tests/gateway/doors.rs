@@ -253,3 +253,16 @@ async fn browsers_may_send_whatever_headers_a_page_adds() {
     assert!(answer.header("access-control-allow-headers").unwrap().contains("content-type"));
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_of_a_crash_from_a_telephone_is_a_notice() {
+    let gateway = ready(&[]).await;
+    let report =
+        br#"{"report":"Process: Shop [4711]\nException Type: SIGSEGV\n","context":{"environment":"production"}}"#;
+    let target = format!("/api/v3/projects/1/ios-reports?key={KEY}");
+    assert_eq!(gateway.send("POST", &target, &[("Content-Type", "application/json")], report).await.status, 201);
+    let records = gateway.stop().await;
+    let notices: Vec<Notice> = of_kind(&records, Kind::Notice).into_iter().map(body).collect();
+    assert_eq!(notices.len(), 1);
+    assert_eq!(notices[0].errors[0].class.as_deref(), Some("SIGSEGV"));
+}
