@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use time::Duration;
 
 use super::frequencies::{Frequencies, RARE};
-use super::search::{Assignee, Place, Sign, Word};
+use super::search::{Assignee, Place, Sign};
+use super::words::{Lookup, Word};
 use super::{GroupFilter, GroupState, Opened, ReadError, Reader};
 
 /// Up to this many groups are looked up before the list is read; more are common enough to be met on the way through it.
@@ -205,20 +206,24 @@ impl Reader {
     ) -> Result<(), ReadError> {
         let words = filter.search.narrowing_words().into_iter().map(|word| (known.of(&word), word));
         // What most groups have narrows little, and its place in the index is long.
-        let (parts, words): (Vec<f64>, Vec<Word>) = words.filter(|(part, _)| *part <= NARROWING_MAX).unzip();
-        let of_words = known.group_count * parts.iter().product::<f64>();
-        let expected = of_words * classes.as_deref().map_or(1.0, |classes| known.part_of(classes));
-        let are_expected = of_words <= READ_MAX && expected <= FOUND_MAX as f64;
-        let Some(query) = Word::all(&words).filter(|_| are_expected) else {
-            conditions.share *= parts.iter().product::<f64>();
+        let words: Vec<(f64, Word)> = words.filter(|(part, _)| *part <= NARROWING_MAX).collect();
+        let part: f64 = words.iter().map(|(part, _)| part).product();
+        let classes = classes.as_deref().map(|classes| (known.part_of(classes), classes));
+        let expected = known.group_count * part * classes.map_or(1.0, |(part, _)| part);
+        let lookup = Lookup::of(&words, classes, known.group_count)
+            .filter(|lookup| lookup.rows <= READ_MAX && expected <= FOUND_MAX as f64);
+        let Some(lookup) = lookup else {
+            conditions.share *= part;
             return Ok(());
         };
-        let groups = sqlx::query_scalar!(
-            "select group_id from grp_text
-             where project_id = $1 and words @@ to_tsquery('simple', $2) and ($3::text[] is null or class = any($3)) limit $4::bigint + 1",
+        let classes = classes.map(|(_, classes)| classes);
+        let groups = sqlx::query_file_scalar!(
+            "queries/read_groups_with_words.sql",
             opened.id(),
-            query,
-            classes.as_deref(),
+            lookup.query,
+            classes.filter(|_| !lookup.has_classes),
+            classes,
+            filter.search.text_query().filter(|_| !lookup.is_exact),
             FOUND_MAX
         )
         .fetch_all(&self.pool)
@@ -226,7 +231,7 @@ impl Reader {
         if are_few(groups.len(), FOUND_MAX) {
             narrow(&mut conditions.ids, groups);
         } else {
-            conditions.share *= parts.iter().product::<f64>();
+            conditions.share *= part;
         }
         Ok(())
     }

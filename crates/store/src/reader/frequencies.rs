@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::RwLock;
 
-use super::search::Word;
+use super::words::Word;
 use super::{ReadError, Reader};
 
 /// What is known is asked for again after this time.
@@ -139,7 +139,11 @@ mod tests {
         let words = words.map(|(word, part)| (word.to_owned(), part)).into();
         let known = Frequencies { group_count: 1e6, words, ..Frequencies::default() };
         let of = |whole: &str, parts: &[&str]| {
-            known.of(&Word { whole: whole.into(), parts: parts.iter().map(|&part| part.to_owned()).collect() })
+            known.of(&Word {
+                whole: whole.into(),
+                parts: parts.iter().map(|&part| part.to_owned()).collect(),
+                is_ended: false,
+            })
         };
         assert_eq!(of("net::timeout", &["net", "timeout"]), 0.25);
         assert_eq!(of("nothing", &["nothing"]), RARE);

@@ -29,6 +29,7 @@ pub mod search;
 mod settings;
 mod since;
 mod stats;
+mod words;
 
 use std::str::FromStr;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use std::ops::Range;
 use time::Duration;
 
 use super::GroupState;
+use super::words::{self, Word};
 
 /// Longest text that is looked at, in characters.
 const QUERY_CHARS_MAX: usize = 500;
@@ -277,13 +278,13 @@ impl Search {
     pub(super) fn narrowing_words(&self) -> Vec<Word> {
         let words = self.words.iter().filter(|(_, sign)| *sign == Sign::Is).map(|(word, _)| Word::typed(word));
         let texts = self.texts.iter().filter(|(place, _, sign)| *sign == Sign::Is && *place != Place::Class);
-        let of_texts = texts.flat_map(|(_, text, _)| text.split_whitespace().filter_map(Word::of_text));
+        let of_texts = texts.flat_map(|(_, text, _)| words::of_text(text));
         words.chain(of_texts).collect()
     }
 
     /// The same as a PostgreSQL text query; `None` when there are none.
     pub(super) fn text_query(&self) -> Option<String> {
-        Word::all(&self.narrowing_words())
+        words::all(&self.narrowing_words())
     }
 
     /// The words that none may begin with, as a PostgreSQL text query for any of them.
@@ -353,67 +354,6 @@ impl Between {
 
 fn is_known(key: &str) -> bool {
     FACET_KEYS.contains(&key) || KEYS.iter().any(|(known, _)| *known == key) || key.starts_with(TAG_PREFIX)
-}
-
-/// A word may have been stored whole or in the parts that its separators and capitals make: either will do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Word {
-    /// All of it, in lower case.
-    pub(super) whole: String,
-    /// Its parts, in lower case.
-    pub(super) parts: Vec<String>,
-}
-
-impl Word {
-    fn typed(word: &str) -> Word {
-        Word { whole: word.to_lowercase(), parts: parts(word) }
-    }
-
-    /// A word of a text that is then looked for as it stands: parts of one letter were not stored. Nothing when there is
-    /// nothing to narrow by.
-    fn of_text(word: &str) -> Option<Word> {
-        let mut word = Word::typed(word);
-        word.parts.retain(|part| part.chars().count() > 1);
-        (!word.parts.is_empty()).then_some(word)
-    }
-
-    fn query(&self) -> String {
-        let whole = format!("'{}':*", self.whole.replace('\\', " ").replace('\'', "''"));
-        let parts: Vec<String> = self.parts.iter().map(|part| format!("'{part}':*")).collect();
-        match parts.len() {
-            0 => whole,
-            1 if parts[0] == whole => whole,
-            _ => format!("({whole} | ({}))", parts.join(" & ")),
-        }
-    }
-
-    /// A PostgreSQL text query for all of them; `None` when there are none.
-    pub(super) fn all(words: &[Word]) -> Option<String> {
-        let terms: Vec<String> = words.iter().map(Word::query).collect();
-        if terms.is_empty() { None } else { Some(terms.join(" & ")) }
-    }
-}
-
-/// The parts that a word's separators and capitals make, in lower case.
-fn parts(word: &str) -> Vec<String> {
-    let mut parts: Vec<String> = Vec::new();
-    let mut was_lower = false;
-    let mut is_new = true;
-    for letter in word.chars() {
-        if !letter.is_alphanumeric() {
-            is_new = true;
-            continue;
-        }
-        if is_new || (was_lower && letter.is_uppercase()) {
-            parts.push(String::new());
-        }
-        is_new = false;
-        was_lower = letter.is_lowercase() || letter.is_numeric();
-        if let Some(part) = parts.last_mut() {
-            part.extend(letter.to_lowercase());
-        }
-    }
-    parts
 }
 
 struct Term {
