@@ -7,13 +7,17 @@ use std::time::Duration;
 use tests::installation::{ALL_ROLES, USER_EMAIL};
 use tests::programs::Program;
 use tests::samples::{KEY, XmlNotice};
-use tests::{Api, Installation, wait_until, wire};
+use tests::visitor::Page;
+use tests::{Api, Installation, Visitor, wait_until, wire};
 
 /// Done, and something is not as it should be.
 const DIFFERS: i32 = 3;
 
 /// How long a web may go on with what it knows of a token.
 const REVOKED_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a web may go on with what it knows of an account.
+const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How many notices wait in the journal that is left behind.
 const LEFT_BEHIND: usize = 50;
@@ -41,6 +45,84 @@ async fn a_project_is_made_found_given_another_key_and_deleted() {
     assert_eq!(missing.status.code(), Some(1));
     let told: serde_json::Value = serde_json::from_slice(&missing.stderr).unwrap();
     assert!(told["error"].as_str().unwrap().contains("there is no project `the-shop-eu`"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_sees_the_installation_and_has_dead_records_tried_again_or_dropped() {
+    let mut croak = Installation::running().await;
+    let mut visitor = Visitor::signed_in(croak.web_address()).await;
+    assert_eq!(visitor.get("/operator").await.status, 404, "to everybody else there is no such page");
+
+    // Two notices of a project that is gone when a worker comes to them.
+    let key = "feedfacefeedfacefeedfacefeedface";
+    croak.create_project(2, "late", key);
+    let late = XmlNotice { key: key.to_owned(), ..XmlNotice::default() }.request();
+    let pool = croak.pool();
+    let dead =
+        async || sqlx::query_scalar::<_, i64>("select count(*) from dead_notice").fetch_one(&pool).await.unwrap();
+    wait_until("the gateway knows the project", KNOWN_WITHIN, async || {
+        let answer = wire::exchange(croak.gateway_address(), &late).await.unwrap();
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    croak.drained(1, KNOWN_WITHIN).await;
+    croak.workers[0].process.kill();
+    for _ in 0..2 {
+        assert_eq!(wire::exchange(croak.gateway_address(), &late).await.unwrap().status, 200);
+    }
+    sqlx::raw_sql("delete from project_key where project_id = 2; delete from project where id = 2")
+        .execute(&pool)
+        .await
+        .unwrap();
+    croak.workers[0].start_again();
+    wait_until("both are dead", Duration::from_secs(30), async || (dead().await == 2).then_some(())).await;
+
+    croak.croak(&["user", "operator", "--email", USER_EMAIL]);
+    let page = wait_until("the web knows the operator", KNOWN_WITHIN, async || {
+        let page = visitor.get("/operator").await;
+        (page.status == 200).then_some(page)
+    })
+    .await;
+    assert!(page.shows("2 records: unknown project") && page.shows("fold"), "{}", page.html);
+    assert!(page.html.contains("<td data-label=\"table\">chunk</td>"), "{}", page.html);
+    // Until the web has found the worker that was started again.
+    let retry_all = page.form("/operator/dead/retry-all");
+    wait_until("they are to be tried again", KNOWN_WITHIN, async || {
+        visitor.submit(&retry_all).await.shows("Workers try them again").then_some(())
+    })
+    .await;
+    wait_until("they were tried", Duration::from_secs(10), async || {
+        let waiting = "select count(*) from dead_notice where retry_at is not null";
+        (sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.unwrap() == 0).then_some(())
+    })
+    .await;
+    assert_eq!(dead().await, 2, "there is still no such project");
+
+    let one = |page: &Page| {
+        let form = page.forms().into_iter().find(|form| form.action == "/operator/dead/retry");
+        form.expect("a form about one record")
+    };
+    let mut drop_it = one(&visitor.get("/operator").await);
+    drop_it.action = "/operator/dead/drop".to_owned();
+    let page = visitor.submit(&drop_it).await;
+    assert!(page.shows("Dropped. An incident says that it was."), "{}", page.html);
+    assert_eq!(dead().await, 1);
+    croak.create_project(2, "late", key);
+    let page = visitor.submit(&one(&page)).await;
+    assert!(page.shows("A worker tries it again"), "{}", page.html);
+    wait_until("it lives", Duration::from_secs(10), async || (dead().await == 0).then_some(())).await;
+    let stored = "select coalesce(sum(stored), 0)::bigint from project_minute where project_id = 2";
+    assert_eq!(sqlx::query_scalar::<_, i64>(stored).fetch_one(&pool).await.unwrap(), 2, "the first, and this one");
+    let page = visitor.get("/operator").await;
+    assert!(page.shows("Everything that came in could be processed."), "{}", page.html);
+
+    // An old form of who is no operator any more does nothing.
+    croak.croak(&["user", "operator", "--email", USER_EMAIL, "--revoke"]);
+    wait_until("the web knows that they are none", KNOWN_WITHIN, async || {
+        (visitor.get("/operator").await.status == 404).then_some(())
+    })
+    .await;
+    assert_eq!(visitor.submit(&drop_it).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,6 +93,8 @@ async fn the_workers_role_has_no_ddl_and_reads_no_password() {
             "alter role croak_worker superuser",
             "select password_hash from user_account",
             "select * from user_account",
+            "update user_account set is_operator = true",
+            "insert into user_account (email, is_operator) values ('me@example.org', true)",
             "update user_account set name = password_hash",
             "insert into user_account (email, name) select 'me@example.org', password_hash from user_account",
             "select secret from totp",

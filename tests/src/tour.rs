@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::captures::fixtures;
-use crate::installation::USER_PASSWORD;
+use crate::installation::{USER_EMAIL, USER_PASSWORD};
 use crate::samples::{KEY, XmlNotice, json_notice, json_request};
 use crate::{Installation, Visitor, wire};
 
@@ -45,6 +45,15 @@ pub async fn prepare(croak: &Installation) -> Vec<Stop> {
     .execute(&croak.pool())
     .await
     .expect("the first user becomes an owner");
+    croak.croak(&["user", "operator", "--email", USER_EMAIL]);
+    sqlx::raw_sql(
+        "insert into dead_notice (journal, epoch, lane, seq, project_id, notice_id, kind, reason, detail, raw)
+         select gen_random_uuid(), 0, 0, n, 1, gen_random_uuid(), 1, 'damaged_record', 'the record ends in the middle of its body', ''
+         from generate_series(1, 2) n",
+    )
+    .execute(&croak.pool())
+    .await
+    .expect("two records are dead");
     let address = croak.gateway_address();
     let deploy = json!({"environment": "production", "username": "ada", "revision": "4f2c9e1", "version": "shop@1.4.2", "repository": "https://git.example/shop.git"});
     wire::exchange(
@@ -107,6 +116,7 @@ pub async fn prepare(croak: &Installation) -> Vec<Stop> {
         ("destination", of_project("/settings/alerts/destinations/1")),
         ("new-rule", of_project("/settings/alerts/rules/new")),
         ("rule", of_project("/settings/alerts/rules/1")),
+        ("operator", "/operator".into()),
         ("account", "/account".into()),
         ("second-factor", "/account/second-factor".into()),
         ("tokens", "/account/tokens".into()),

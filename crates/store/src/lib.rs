@@ -16,6 +16,7 @@ pub mod chunk;
 mod client_id_index;
 pub mod client_ids;
 pub mod compaction;
+mod dead;
 mod deleted_groups;
 mod dictionary;
 mod error;
@@ -33,6 +34,7 @@ pub mod token;
 pub mod writer;
 
 pub use admin::Admin;
+pub use dead::DeadNoticeId;
 pub use error::{ErrorClass, StoreError};
 pub use lane_epochs::EpochRow;
 pub use migrate::migrate;

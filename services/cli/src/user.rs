@@ -18,6 +18,8 @@ const PASSWORD_CHARS_MIN: usize = 10;
 pub(crate) enum User {
     /// Makes a user, or gives the one with this address a new password and signs them out everywhere
     Create(Create),
+    /// Makes a user an operator: they see the whole installation, and may have dead records tried again or dropped
+    Operator(Operator),
     /// Turns the second factor of a user off, and signs them out everywhere: for who has neither telephone nor recovery codes
     SecondFactorOff(SecondFactorOff),
 }
@@ -29,6 +31,18 @@ pub(crate) struct SecondFactorOff {
     /// Address, by which they sign in
     #[arg(long)]
     email: String,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Operator {
+    #[command(flatten)]
+    database: Database,
+    /// Address, by which they sign in
+    #[arg(long)]
+    email: String,
+    /// Makes them one no longer
+    #[arg(long)]
+    revoke: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -53,6 +67,9 @@ pub(crate) struct Create {
     /// What they are in these projects and organizations
     #[arg(long, value_enum, default_value_t = Role::Owner)]
     role: Role,
+    /// Makes them an operator of the installation, too
+    #[arg(long)]
+    operator: bool,
 }
 
 /// What somebody may do in a project.
@@ -68,6 +85,7 @@ impl User {
     pub(crate) async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
         match self {
             User::Create(create) => create.run(output).await,
+            User::Operator(operator) => operator.run(output).await,
             User::SecondFactorOff(off) => off.run(output).await,
         }
     }
@@ -79,6 +97,22 @@ impl SecondFactorOff {
         let was_on = admin.disable_second_factor(&self.email).await.context("turning the second factor off")?;
         output.show(&serde_json::json!({ "email": self.email, "was_on": was_on }), |_| {
             format!("the second factor of {} {}", self.email, if was_on { "is off" } else { "was off" })
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Operator {
+    async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
+        let is_operator = !self.revoke;
+        let admin = self.database.connect().await?;
+        admin.set_operator(&self.email, is_operator).await.context("making them an operator")?;
+        output.show(&serde_json::json!({ "email": self.email, "is_operator": is_operator }), |_| {
+            format!(
+                "{} is {} of this installation",
+                self.email,
+                if is_operator { "an operator" } else { "no operator" }
+            )
         })?;
         Ok(ExitCode::SUCCESS)
     }
@@ -107,6 +141,9 @@ impl Create {
         for organization in &create.organizations {
             let added = admin.add_organization_member(id, organization, create.role.as_str()).await;
             added.context("letting them belong to the organization")?;
+        }
+        if create.operator {
+            admin.set_operator(&create.email, true).await.context("making them an operator")?;
         }
         let shown = is_made_up.then_some(password);
         output.show(&serde_json::json!({ "id": id, "email": create.email, "password": shown }), |_| {

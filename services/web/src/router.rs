@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::pages::{
     account, act, bulk, complete, deploys, export, feed, group, groups, ingest, invitation, link, live, locate,
-    new_project, organization, projects, saved, settings, sign_in, sign_up, theme, unsubscribe,
+    new_project, operator, organization, projects, saved, settings, sign_in, sign_up, theme, unsubscribe,
 };
 use crate::rejection::Rejection;
 use crate::{api, assets, headers};
@@ -40,6 +40,8 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/organizations/{organization_id}", get(organization::page))
         .route("/organizations/{organization_id}/audit-log", get(organization::audit_log))
         .route("/organizations/{organization_id}/{action}", post(organization::act))
+        .route("/operator", get(operator::page))
+        .route("/operator/dead/{action}", post(operator::act))
         .route("/theme", post(theme::choose))
         .route("/projects", get(projects::page))
         .route("/projects/new", get(new_project::page).post(new_project::create))

@@ -5,19 +5,7 @@ use uuid::Uuid;
 
 use super::Admin;
 use crate::StoreError;
-
-/// Which record: its journal, lane and number there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct DeadNoticeId {
-    /// The journal that it came from.
-    pub journal: Uuid,
-    /// Generation of the lanes.
-    pub epoch: i32,
-    /// The lane.
-    pub lane: i32,
-    /// Its number in the journal's lane.
-    pub seq: i64,
-}
+use crate::dead::{self, DeadNoticeId};
 
 /// A dead record.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -94,17 +82,8 @@ impl Admin {
     ///
     /// A record that is good now goes into its group and is then no longer here. One that is not stays, with a new reason.
     pub async fn retry_dead_notice(&self, id: DeadNoticeId) -> Result<bool, StoreError> {
-        let asked = sqlx::query!(
-            "update dead_notice set retry_at = now() where journal = $1 and epoch = $2 and lane = $3 and seq = $4",
-            id.journal,
-            id.epoch,
-            id.lane,
-            id.seq
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        Ok(asked == 1)
+        let asked = dead::retry(&mut *self.pool.acquire().await?, id).await?;
+        Ok(asked.is_some())
     }
 
     /// Whether a record that was asked for is still waiting to be tried; `None` when it is no longer here: it lives.
@@ -123,18 +102,7 @@ impl Admin {
 
     /// Drops a dead record for good, and writes an incident, so that the sums still tell where it went.
     pub async fn drop_dead_notice(&self, id: DeadNoticeId) -> Result<bool, StoreError> {
-        let dropped = sqlx::query!(
-            "with dropped as (delete from dead_notice where journal = $1 and epoch = $2 and lane = $3 and seq = $4 returning notice_id, reason)
-             insert into incident (kind, epoch, lane, journal, record_count, detail)
-             select 'dead_dropped', $2, $3, $1, 1, notice_id || ': ' || reason from dropped",
-            id.journal,
-            id.epoch,
-            id.lane,
-            id.seq
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        Ok(dropped == 1)
+        let dropped = dead::drop_for_good(&mut *self.pool.acquire().await?, id).await?;
+        Ok(dropped.is_some())
     }
 }

@@ -18,7 +18,7 @@ use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 pub use crate::token::SCOPES;
 pub use crate::writer::Organization;
 pub use audit::{Audit, Finding};
-pub use dead::{DeadNotice, DeadNoticeId};
+pub use dead::DeadNotice;
 pub use destination::{DeliveryRow, DestinationRow, NewDestination};
 pub use lanes::{EPOCH_LANES_MAX, EpochState, LANE_NUMBERS, LaneEpochStatus};
 pub use measured::{Server, Statement, StatementCounts};

@@ -89,6 +89,15 @@ impl Admin {
         Ok(gone == 1)
     }
 
+    /// Makes a user an operator of the installation, or no longer one.
+    pub async fn set_operator(&self, email: &str, is_operator: bool) -> Result<(), StoreError> {
+        let user_id = self.user_id(email).await?;
+        sqlx::query!("update user_account set is_operator = $2 where id = $1", user_id, is_operator)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// The user with this address.
     pub async fn user_id(&self, email: &str) -> Result<i64, StoreError> {
         sqlx::query_scalar!("select id from user_account where email = lower($1)", email.trim())

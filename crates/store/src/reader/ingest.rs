@@ -56,6 +56,8 @@ pub struct Worker {
     pub roles: Vec<String>,
     pub version: String,
     pub command_address: Option<String>,
+    /// Whether it has a server to hand mails to.
+    pub sends_mail: bool,
 }
 
 /// Everything about a project's intake over a stretch of time.
@@ -114,7 +116,7 @@ impl Reader {
     pub async fn workers(&self) -> Result<Vec<Worker>, ReadError> {
         let workers = sqlx::query_as!(
             Worker,
-            "select id, roles, version, command_address from worker where alive_until > now() order by id"
+            "select id, roles, version, command_address, sends_mail from worker where alive_until > now() order by id"
         )
         .fetch_all(&self.pool)
         .await?;

@@ -15,6 +15,8 @@ pub struct Account {
     pub password_hash: Option<String>,
     /// Sessions of an earlier epoch are over.
     pub session_epoch: i32,
+    /// Whether they keep the installation running, and see all of it.
+    pub is_operator: bool,
 }
 
 /// A valid token for scripts.
@@ -31,7 +33,7 @@ impl Reader {
     pub async fn account_by_email(&self, email: &str) -> Result<Option<Account>, ReadError> {
         let account = sqlx::query_as!(
             Account,
-            "select id, email, name, password_hash, session_epoch from user_account where email = lower($1)",
+            "select id, email, name, password_hash, session_epoch, is_operator from user_account where email = lower($1)",
             email
         )
         .fetch_optional(&self.pool)
@@ -43,7 +45,7 @@ impl Reader {
     pub async fn account(&self, id: i64) -> Result<Option<Account>, ReadError> {
         let account = sqlx::query_as!(
             Account,
-            "select id, email, name, password_hash, session_epoch from user_account where id = $1",
+            "select id, email, name, password_hash, session_epoch, is_operator from user_account where id = $1",
             id
         )
         .fetch_optional(&self.pool)

@@ -42,6 +42,7 @@ pub use command::{
     ChooseNotifications, DeleteDestination, DeleteRule, EnableDestination, SaveDestination, SaveRule, TestDestination,
     Unsubscribe,
 };
+pub use command::{DropDeadNotice, RetryDeadNotice, RetryDeadNotices};
 pub use commit::Generated;
 pub use lanes::{Claimed, Owned};
 pub use live::{Installation, ProjectRules};

@@ -3,6 +3,7 @@
 mod accounts;
 mod finding;
 mod groups;
+mod operators;
 mod told;
 
 use std::time::Duration;
@@ -14,7 +15,8 @@ use service::proto::command::{Command, CommandResult};
 use store::Writer;
 use store::writer::{
     Act, ChangeName, CommandStatus, ConfirmEmail, CreateKey, CreateTeam, DeleteAccount, DeleteProject, DisableTotp,
-    Order, RenameOrganization, RevokeInvitation, RevokeKey, RevokeToken, SignOutEverywhere, UseRecoveryCode, UseTotp,
+    Order, RenameOrganization, RetryDeadNotices, RevokeInvitation, RevokeKey, RevokeToken, SignOutEverywhere,
+    UseRecoveryCode, UseTotp,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -124,6 +126,9 @@ impl Commands for Executor {
             Some(Action::ForgetSearch(asked)) => self.act(order, finding::forget(&asked)).await,
             Some(Action::MakeFeed(asked)) => self.act(order, finding::make_feed(asked)).await,
             Some(Action::RevokeFeed(asked)) => self.act(order, finding::revoke_feed(&asked)).await,
+            Some(Action::RetryDeadNotice(asked)) => self.act(order, operators::retry(asked)?).await,
+            Some(Action::RetryDeadNotices(asked)) => self.act(order, RetryDeadNotices { reason: asked.reason }).await,
+            Some(Action::DropDeadNotice(asked)) => self.act(order, operators::drop_for_good(asked)?).await,
             None => Err(Status::invalid_argument("no action, or one that this worker is too old for")),
         }
     }

@@ -20,6 +20,7 @@ pub(crate) mod live;
 pub(crate) mod locate;
 pub(crate) mod new_project;
 mod notice;
+pub(crate) mod operator;
 pub(crate) mod order;
 pub(crate) mod organization;
 pub(crate) mod projects;

@@ -56,7 +56,10 @@ pub(crate) fn bytes(count: i64) -> String {
     if count_f < UNIT * UNIT {
         return format!("{:.0} KiB", count_f / UNIT);
     }
-    format!("{:.1} MiB", count_f / UNIT / UNIT)
+    if count_f < UNIT * UNIT * UNIT {
+        return format!("{:.1} MiB", count_f / UNIT / UNIT);
+    }
+    format!("{:.1} GiB", count_f / UNIT / UNIT / UNIT)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod accounts;
 mod bulk;
 mod comments;
+mod dead;
 mod delete;
 mod finding;
 mod groups;
@@ -30,6 +31,7 @@ pub use accounts::{
 };
 pub use bulk::{ChangeFound, ChangeTicked, TICKED_MAX, UndoBulk};
 pub use comments::{DeleteComment, EditComment, WriteComment};
+pub use dead::{DropDeadNotice, RetryDeadNotice, RetryDeadNotices};
 pub use delete::DeleteGroup;
 pub use finding::{ForgetSearch, MakeFeed, RevokeFeed, SaveSearch};
 pub use groups::{Comeback, GroupAct, GroupChange, MuteUntil};
