@@ -1,5 +1,6 @@
 -- How often groups came within so many minutes, and a rule ($2) that is met by it. A minute that has begun counts with the whole ones.
 -- Only groups that came within $1 seconds, or within the rule's time if that is shorter, can meet it; and it is met by a group once in that time.
+-- How severe is ($5) what clients call so ($4); whoever says nothing, or a word of his own, means an error ($6).
 insert into alert (project_id, rule_id, group_id, kind, body, is_meant)
 select r.project_id, r.id, counted.group_id, 'group.count',
     jsonb_build_object('threshold', r.threshold, 'window_minutes', r.window_minutes, 'counted', counted.notice_count), r.search = ''
@@ -18,6 +19,13 @@ cross join lateral (
             select from fingerprint e join facet v on v.project_id = e.project_id and v.fingerprint_id = e.id
             where e.project_id = g.project_id and e.group_id = g.id and v.key = 'environment' and v.value = any(r.environments)
                 and v.last_seen_at > now() - r.window_minutes * interval '1 minute'))
+        and (r.severity_min = '' or coalesce((
+            select max(coalesce(s.rank, $6)) from fingerprint e
+            join facet v on v.project_id = e.project_id and v.fingerprint_id = e.id
+            left join unnest($4::text[], $5::int[]) as s(word, rank) on s.word = lower(v.value)
+            where e.project_id = g.project_id and e.group_id = g.id and v.key = 'severity'
+                and v.last_seen_at > now() - r.window_minutes * interval '1 minute'), $6)
+            >= (select s.rank from unnest($4::text[], $5::int[]) as s(word, rank) where s.word = r.severity_min))
         and not exists (
             select from alert a
             where a.rule_id = r.id and a.group_id = g.id and a.kind = 'group.count' and a.at > now() - r.window_minutes * interval '1 minute')

@@ -1,4 +1,5 @@
 -- Groups that so many users met that they meet a rule ($2): each meets it once, and again when the rule asks for more users than it did.
+-- How severe is ($5) what clients call so ($4); whoever says nothing, or a word of his own, means an error ($6).
 insert into alert (project_id, rule_id, group_id, kind, body, is_meant)
 select r.project_id, r.id, met.id, 'group.users', jsonb_build_object('threshold', r.threshold, 'counted', met.user_count), r.search = ''
 from alert_rule r
@@ -11,6 +12,12 @@ cross join lateral (
         and (r.environments = '{}' or exists (
             select from fingerprint e join facet v on v.project_id = e.project_id and v.fingerprint_id = e.id
             where e.project_id = g.project_id and e.group_id = g.id and v.key = 'environment' and v.value = any(r.environments)))
+        and (r.severity_min = '' or coalesce((
+            select max(coalesce(s.rank, $6)) from fingerprint e
+            join facet v on v.project_id = e.project_id and v.fingerprint_id = e.id
+            left join unnest($4::text[], $5::int[]) as s(word, rank) on s.word = lower(v.value)
+            where e.project_id = g.project_id and e.group_id = g.id and v.key = 'severity'), $6)
+            >= (select s.rank from unnest($4::text[], $5::int[]) as s(word, rank) where s.word = r.severity_min))
         and not exists (
             select from alert a
             where a.rule_id = r.id and a.group_id = g.id and a.kind = 'group.users' and (a.body ->> 'threshold')::bigint >= r.threshold)

@@ -20,6 +20,21 @@ impl Severity {
     /// All of them, worst first.
     pub const ALL: [Severity; 5] = [Self::Fatal, Self::Error, Self::Warning, Self::Info, Self::Debug];
 
+    /// What clients call them, in lower case.
+    pub const WORDS: [(&str, Severity); 11] = [
+        ("fatal", Self::Fatal),
+        ("critical", Self::Fatal),
+        ("emergency", Self::Fatal),
+        ("alert", Self::Fatal),
+        ("error", Self::Error),
+        ("warning", Self::Warning),
+        ("warn", Self::Warning),
+        ("info", Self::Info),
+        ("notice", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Debug),
+    ];
+
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -35,14 +50,8 @@ impl Severity {
     /// The severity that clients call so.
     #[must_use]
     pub fn parse(word: &str) -> Option<Severity> {
-        match word.to_ascii_lowercase().as_str() {
-            "fatal" | "critical" | "emergency" | "alert" => Some(Self::Fatal),
-            "error" => Some(Self::Error),
-            "warning" | "warn" => Some(Self::Warning),
-            "info" | "notice" => Some(Self::Info),
-            "debug" | "trace" => Some(Self::Debug),
-            _ => None,
-        }
+        let known = Self::WORDS.iter().find(|(known, _)| word.eq_ignore_ascii_case(known));
+        known.map(|(_, severity)| *severity)
     }
 }
 

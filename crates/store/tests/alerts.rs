@@ -123,6 +123,30 @@ async fn a_rule_that_asks_for_more_users_than_before_is_met_again() {
 }
 
 #[tokio::test]
+async fn a_rule_that_counts_asks_how_severe_it_is() {
+    let stage = Stage::new().await;
+    for trigger in ["users", "count"] {
+        stage.rule(trigger, 1, 60, "").await;
+    }
+    let met = async |severity_min: &str| {
+        stage.run(&format!("delete from alert; update alert_rule set severity_min = '{severity_min}'")).await;
+        stage.writer.evaluate_alert_rules(LooksBack::Shortly).await.unwrap()
+    };
+    for (number, class, severity) in [(1, "Said", "WARN"), (2, "Said", "info"), (3, "Own", "dire"), (4, "Own", "dire")]
+    {
+        let now_us = i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000).unwrap();
+        let user = Some(User { id: Some(number.to_string()), ..User::default() });
+        let notice = Notice { user, severity: Some(severity.to_owned()), ..sample(class, "", "production", "1") };
+        stage.scene.write_notice(NoticeId::new(now_us, 0, number), notice).await;
+    }
+    stage.write("Silent", "1", 5, 0).await;
+    stage.write("Silent", "1", 6, 0).await;
+    for (severity_min, groups) in [("", 3), ("debug", 3), ("warning", 3), ("error", 2), ("fatal", 0)] {
+        assert_eq!(met(severity_min).await, 2 * groups, "{severity_min}, by users and by count");
+    }
+}
+
+#[tokio::test]
 async fn what_became_visible_late_meets_rules_that_count() {
     let stage = Stage::new().await;
     stage.rule("users", 2, 60, "").await;

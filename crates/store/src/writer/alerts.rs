@@ -10,7 +10,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{Mail, Writer};
-use crate::alert::DestinationKind;
+use crate::alert::{DestinationKind, Severity};
 use crate::reader::search::Search;
 use crate::reader::{GroupFilter, Viewer};
 use crate::{Reader, StoreError};
@@ -379,12 +379,17 @@ impl Writer {
         )
         .execute(&mut *transaction)
         .await?;
-        let by_count = sqlx::query_file!("queries/alerts_by_count.sql", seen_within_s, rule_id, MET_MAX)
-            .execute(&mut *transaction)
-            .await?;
-        let by_users = sqlx::query_file!("queries/alerts_by_users.sql", seen_within_s, rule_id, MET_MAX)
-            .execute(&mut *transaction)
-            .await?;
+        let words: Vec<String> = Severity::WORDS.iter().map(|(word, _)| (*word).to_owned()).collect();
+        let ranks: Vec<i32> = Severity::WORDS.iter().map(|(_, severity)| *severity as i32).collect();
+        let unsaid = Severity::default() as i32;
+        let by_count =
+            sqlx::query_file!("queries/alerts_by_count.sql", seen_within_s, rule_id, MET_MAX, &words, &ranks, unsaid)
+                .execute(&mut *transaction)
+                .await?;
+        let by_users =
+            sqlx::query_file!("queries/alerts_by_users.sql", seen_within_s, rule_id, MET_MAX, &words, &ranks, unsaid)
+                .execute(&mut *transaction)
+                .await?;
         transaction.commit().await.map_err(StoreError::CommitUnknown)?;
         Ok(by_count.rows_affected() + by_users.rows_affected())
     }
