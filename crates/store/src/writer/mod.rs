@@ -29,14 +29,14 @@ pub use alerts::{
 pub use artifacts::{NewArtifact, NewBundle, WantedBundle};
 pub use client_ids::NamedNotice;
 pub use command::{
-    AcceptInvitation, Act, AskEmail, AskLink, ChangeFound, ChangeName, ChangePassword, ChangeProject, ChangeTeam,
-    ChangeTicked, Comeback, CommandResult, CommandStatus, ConfirmEmail, CreateKey, CreateProject, CreateTeam,
-    CreateToken, DeleteAccount, DeleteComment, DeleteGroup, DeleteProject, DisableTotp, EMAIL_CHARS_MAX, EditComment,
-    EnableTotp, ForgetSearch, GroupAct, GroupChange, Invite, LinkWanted, MERGED_MAX, MakeFeed, MergeGroups, MuteUntil,
-    NAME_CHARS_MAX, Order, Outcome, RECOVERY_CODES, RETENTION_DAYS_MAX, Registration, RenameOrganization, RevokeFeed,
-    RevokeInvitation, RevokeKey, RevokeToken, SaveSearch, SeenGroup, SetOrganizationMember, SetPassword,
-    SetProjectMember, SetScrubbing, SignOutEverywhere, TICKED_MAX, TOKEN_DAYS_MAX, TeamChange, UndoBulk, UnmergeGroup,
-    UseRecoveryCode, UseTotp, WriteComment,
+    AcceptInvitation, Act, AskEmail, AskLink, AssignGroup, ChangeFound, ChangeName, ChangePassword, ChangeProject,
+    ChangeTeam, ChangeTicked, Comeback, CommandResult, CommandStatus, ConfirmEmail, CreateKey, CreateProject,
+    CreateTeam, CreateToken, DeleteAccount, DeleteComment, DeleteGroup, DeleteProject, DisableTotp, EMAIL_CHARS_MAX,
+    EditComment, EnableTotp, ForgetSearch, GroupAct, GroupChange, Invite, LinkWanted, MERGED_MAX, MakeFeed,
+    MergeGroups, MuteUntil, NAME_CHARS_MAX, Order, Outcome, RECOVERY_CODES, RETENTION_DAYS_MAX, Registration,
+    RenameOrganization, RevokeFeed, RevokeInvitation, RevokeKey, RevokeToken, SaveSearch, SeenGroup,
+    SetOrganizationMember, SetPassword, SetProjectMember, SetScrubbing, SignOutEverywhere, TICKED_MAX, TOKEN_DAYS_MAX,
+    TeamChange, UndoBulk, UnmergeGroup, UseRecoveryCode, UseTotp, WriteComment,
 };
 pub use command::{
     ChooseNotifications, DeleteDestination, DeleteRule, EnableDestination, SaveDestination, SaveRule, TestDestination,

@@ -3,8 +3,8 @@
 use notice::IpRule;
 use service::proto::command::{self as asked_for, group_change::Change};
 use store::writer::{
-    ChangeFound, ChangeTicked, Comeback, DeleteComment, DeleteGroup, EditComment, GroupAct, GroupChange, MergeGroups,
-    MuteUntil, SeenGroup, SetScrubbing, UndoBulk, UnmergeGroup, WriteComment,
+    AssignGroup, ChangeFound, ChangeTicked, Comeback, DeleteComment, DeleteGroup, EditComment, GroupAct, GroupChange,
+    MergeGroups, MuteUntil, SeenGroup, SetScrubbing, UndoBulk, UnmergeGroup, WriteComment,
 };
 use tonic::Status;
 use uuid::Uuid;
@@ -23,8 +23,9 @@ pub(super) fn mute(asked: &asked_for::MuteGroup) -> GroupAct {
     act(asked.group_id, asked.expected_version, GroupChange::Mute { until })
 }
 
-pub(super) fn assign(asked: &asked_for::AssignGroup) -> GroupAct {
-    act(asked.group_id, asked.expected_version, GroupChange::Assign { assignee_id: asked.assignee_id })
+pub(super) fn assign(asked: &asked_for::AssignGroup, public_url: Option<String>) -> AssignGroup {
+    let change = GroupChange::Assign { assignee_id: asked.assignee_id };
+    AssignGroup { act: act(asked.group_id, asked.expected_version, change), public_url }
 }
 
 fn act(group_id: i64, expected_version: i32, change: GroupChange) -> GroupAct {

@@ -51,7 +51,7 @@ impl Commands for Executor {
             Some(Action::MuteGroup(asked)) => self.act(order, groups::mute(&asked)).await,
             Some(Action::MergeGroups(asked)) => self.act(order, groups::merge(&asked)).await,
             Some(Action::UnmergeGroup(asked)) => self.act(order, groups::unmerge(&asked)).await,
-            Some(Action::AssignGroup(asked)) => self.act(order, groups::assign(&asked)).await,
+            Some(Action::AssignGroup(asked)) => self.act(order, groups::assign(&asked, public_url)).await,
             Some(Action::WriteComment(asked)) => self.act(order, groups::write_comment(&asked)).await,
             Some(Action::EditComment(asked)) => self.act(order, groups::edit_comment(&asked)).await,
             Some(Action::DeleteComment(asked)) => self.act(order, groups::delete_comment(&asked)).await,

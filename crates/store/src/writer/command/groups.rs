@@ -7,9 +7,9 @@ use sqlx::types::time::OffsetDateTime;
 use sqlx::{Postgres, Transaction};
 use time::format_description::well_known::Rfc3339;
 
-use super::{Act, CommandStatus, Order, Outcome, may_act};
+use super::{Act, CommandStatus, Order, Outcome, letters, may_act};
 use crate::StoreError;
-use crate::writer::Writer;
+use crate::writer::{Writer, mail};
 
 /// Longest name of an environment that a mute is limited to.
 const ENVIRONMENT_CHARS_MAX: usize = 200;
@@ -219,24 +219,100 @@ impl Act for GroupAct {
     }
 
     async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        Ok(self.apply(transaction, order).await?.0)
+    }
+}
+
+impl GroupAct {
+    /// What it led to, and whether the group is another than before.
+    async fn apply(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+        order: &Order,
+    ) -> Result<(Outcome, bool), StoreError> {
         if !may_act(transaction, order).await? {
-            return Ok(denied());
+            return Ok((denied(), false));
         }
         let Some(group) = lock(transaction, order, &[self.group_id]).await?.pop() else {
-            return Ok(missing());
+            return Ok((missing(), false));
         };
         if group.merged_into.is_none() && self.change.is_so(&group) {
-            return Ok(Outcome::done("It was so already.").with_version(group.version));
+            return Ok((Outcome::done("It was so already.").with_version(group.version), false));
         }
         if let Some(conflict) = conflict(transaction, order, &group, self.expected_version).await? {
-            return Ok(conflict);
+            return Ok((conflict, false));
         }
         if let Some(refused) = self.change.refused(transaction, order, Some(group.id)).await? {
-            return Ok(refused);
+            return Ok((refused, false));
         }
         let changed = change(transaction, order, &[group.id], &self.change.settled()).await?;
         let version = changed.first().map_or(group.version, |(_, version)| *version);
-        Ok(Outcome::done("Done.").with_version(version))
+        Ok((Outcome::done("Done.").with_version(version), true))
+    }
+}
+
+/// Somebody gives a group to somebody, who hears of it by mail: unless they took it themselves, or want no mail of the project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AssignGroup {
+    /// The change, to an assignee or to nobody.
+    #[serde(flatten)]
+    pub act: GroupAct,
+    /// Where people reach the pages; without it nobody is told.
+    #[serde(skip)]
+    pub public_url: Option<String>,
+}
+
+impl Act for AssignGroup {
+    fn kind(&self) -> &'static str {
+        self.act.kind()
+    }
+
+    async fn act(&self, transaction: &mut Transaction<'_, Postgres>, order: &Order) -> Result<Outcome, StoreError> {
+        let (outcome, is_changed) = self.act.apply(transaction, order).await?;
+        if let (true, Some(public_url), GroupChange::Assign { assignee_id: Some(assignee_id) }) =
+            (is_changed, &self.public_url, &self.act.change)
+            && *assignee_id != order.actor_id
+        {
+            self.tell(transaction, order, *assignee_id, public_url).await?;
+        }
+        Ok(outcome)
+    }
+}
+
+impl AssignGroup {
+    async fn tell(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+        order: &Order,
+        assignee_id: i64,
+        public_url: &str,
+    ) -> Result<(), StoreError> {
+        let told = sqlx::query!(
+            "select u.email, p.name as project, t.class, t.message, t.culprit
+             from user_account u
+             join project p on p.id = $2
+             join grp_text t on t.project_id = p.id and t.group_id = $3
+             left join notification_choice c on c.user_id = u.id and c.project_id = p.id
+             where u.id = $1 and coalesce(c.alerts, true)",
+            assignee_id,
+            order.project_id,
+            self.act.group_id
+        )
+        .fetch_optional(&mut **transaction)
+        .await?;
+        let Some(told) = told else { return Ok(()) };
+        let group = letters::AssignedGroup {
+            project_id: order.project_id,
+            group_id: self.act.group_id,
+            project: &told.project,
+            class: &told.class,
+            message: &told.message,
+            culprit: &told.culprit,
+        };
+        let by = person(transaction, order.actor_id).await?;
+        let mail = letters::assigned(&told.email, public_url, &group, &by);
+        mail::queue(transaction, "group.assigned", Some((order.project_id, self.act.group_id)), &mail).await?;
+        Ok(())
     }
 }
 

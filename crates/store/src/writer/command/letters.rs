@@ -130,6 +130,30 @@ pub(super) fn token_made(to: &str, public_url: &str, name: &str) -> Mail {
     letter(to, "A token was made", public_url, &text)
 }
 
+/// A group that was given to somebody.
+pub(super) struct AssignedGroup<'a> {
+    pub(super) project_id: i64,
+    pub(super) group_id: i64,
+    pub(super) project: &'a str,
+    pub(super) class: &'a str,
+    pub(super) message: &'a str,
+    pub(super) culprit: &'a str,
+}
+
+/// Characters of an error in a subject.
+const TITLE_CHARS_MAX: usize = 120;
+
+/// To somebody to whom a group was given: in the thread of what is told of it besides.
+pub(super) fn assigned(to: &str, public_url: &str, group: &AssignedGroup<'_>, by: &str) -> Mail {
+    let AssignedGroup { project_id, group_id, project, class, message, culprit } = group;
+    let title: String = format!("{class}: {message}").chars().take(TITLE_CHARS_MAX).collect();
+    let text = format!(
+        "{by} assigned this to you:\n\n  {class}\n  {message}\n  {culprit}\n\n  {public_url}/projects/{project_id}/groups/{group_id}"
+    );
+    let thread = Some(format!("group-{project_id}-{group_id}"));
+    Mail { thread, ..letter(to, &format!("[{project}] Assigned to you: {title}"), public_url, &text) }
+}
+
 /// To somebody who is invited to an organization.
 pub(super) fn invitation(to: &str, public_url: &str, token: &str, organization: &str, by: &str) -> Mail {
     let text = format!(

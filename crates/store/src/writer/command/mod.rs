@@ -34,7 +34,7 @@ pub use comments::{DeleteComment, EditComment, WriteComment};
 pub use dead::{DropDeadNotice, RetryDeadNotice, RetryDeadNotices};
 pub use delete::DeleteGroup;
 pub use finding::{ForgetSearch, MakeFeed, RevokeFeed, SaveSearch};
-pub use groups::{Comeback, GroupAct, GroupChange, MuteUntil};
+pub use groups::{AssignGroup, Comeback, GroupAct, GroupChange, MuteUntil};
 pub use merges::{MERGED_MAX, MergeGroups, SeenGroup, UnmergeGroup};
 pub use organizations::{
     AcceptInvitation, ChangeTeam, CreateTeam, Invite, RenameOrganization, RevokeInvitation, SetOrganizationMember,
