@@ -33,6 +33,32 @@ async fn a_search_that_is_not_understood_is_marked_where_it_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_search_that_ends_before_its_list_does_says_so_and_is_gone_on_with() {
+    let site = Site::new().await;
+    let (group, _) = site.write("Shop::Oldest").await;
+    // More groups than one page of a search looks at, and behind them the one that it finds.
+    sqlx::raw_sql(
+        "update grp_text set message = 'sold out =>';
+         insert into grp (project_id, id, first_seen_at, last_seen_at, last_seen_bucket, notice_count)
+             select 1, 1000000 + n, now(), now() + interval '1 hour', seen_bucket(now() + interval '1 hour'), 1 from generate_series(1, 20100) n;
+         insert into grp_text (project_id, group_id, class, message, culprit, words)
+             select 1, 1000000 + n, 'Shop::Other', '', '', '' from generate_series(1, 20100) n;
+         analyze grp, grp_text",
+    )
+    .execute(&site.scene.database.pool)
+    .await
+    .unwrap();
+    let browser = site.signed_in("member@example.org").await;
+    let page = browser.get("/projects/1/groups?query=%22%3D%3E%22").await;
+    assert!(page.text.contains("None of the 20,000 groups that were looked through meets"), "{}", page.text);
+    let (before, _) = page.text.split_once("\" rel=\"next\">Search on</a>").unwrap();
+    let (_, next) = before.rsplit_once("href=\"").unwrap();
+    let page = browser.get(&next.replace("&#38;", "&").replace("&amp;", "&")).await;
+    assert!(page.text.contains(&format!("/projects/1/groups/{group}\"")), "{}", page.text);
+    assert!(!page.text.contains("Search on"), "that was the end: {}", page.text);
+}
+
+#[tokio::test]
 async fn the_search_box_is_helped_and_only_by_those_who_see_the_project() {
     let site = Site::new().await;
     site.write("Shop::Offered").await;
