@@ -51,6 +51,8 @@ pub(super) fn all(words: &[Word]) -> Option<String> {
 
 /// Classes that are looked for by their words as well.
 const CLASSES_MAX: usize = 8;
+/// Longest of them: what is longer may have been cut.
+const CLASS_BYTES_MAX: usize = 250;
 /// Rows that are read and thrown away in the time in which the index gathers one group for a word that may go on.
 const ROWS_PER_GATHERED: f64 = 0.1;
 
@@ -102,7 +104,11 @@ impl Lookup {
 
 /// A text query for any of these classes; `None` where one of them is written so that its words may be others beside what follows it.
 fn class_query(classes: &[String]) -> Option<String> {
-    let is_plain = |class: &String| class.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:.".contains(&byte));
+    let is_plain = |class: &String| {
+        class.len() <= CLASS_BYTES_MAX
+            && class.starts_with(|first: char| first.is_ascii_alphabetic())
+            && class.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:.".contains(&byte))
+    };
     let are_asked = (1..=CLASSES_MAX).contains(&classes.len()) && classes.iter().all(is_plain);
     are_asked.then(|| format!("({})", classes.iter().map(|class| quoted(class)).collect::<Vec<_>>().join(" | ")))
 }
@@ -156,8 +162,11 @@ mod tests {
         let found = lookup(None);
         assert_eq!(found.query, "'publish' & 'order':*", "200,000 rows are not read past");
         assert!(found.is_exact && !found.has_classes);
-        let odd = ["Result<A, B>".to_owned()];
-        assert!(!lookup(Some((0.04, odd.as_slice()))).has_classes, "its words may be others in a text");
+        for odd in ["Result<A, B>", "", "::", &"x".repeat(251)] {
+            let classes = [redis[0].clone(), odd.to_owned()];
+            let found = Lookup::of(&words, Some((0.04, &classes)), 1e6).unwrap();
+            assert!(!found.has_classes, "its words may be others in a text: {odd}");
+        }
         let rare: Vec<(f64, Word)> = vec![(0.0001, Word::typed("zebra"))];
         assert_eq!(Lookup::of(&rare, None, 1e6).unwrap().query, "'zebra':*");
         assert_eq!(Lookup::of(&[], Some((0.04, redis.as_slice())), 1e6), None, "classes have an index of their own");

@@ -32,7 +32,10 @@ impl Act for RetryDeadNotice {
     }
 }
 
-/// An operator has every dead record of a reason tried again, as after an upgrade.
+/// Records that one command has tried again; more wait for the next.
+const RETRIED_AT_ONCE: i64 = 10_000;
+
+/// An operator has the dead records of a reason tried again, as after an upgrade: [`RETRIED_AT_ONCE`] of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RetryDeadNotices {
     /// The reason.
@@ -48,15 +51,17 @@ impl Act for RetryDeadNotices {
         if !is_operator(transaction, order).await? {
             return Ok(denied());
         }
-        let asked = sqlx::query_scalar!(
-            "update dead_notice set retry_at = now() where reason = $1 and retry_at is null returning project_id",
-            self.reason
+        let asked = sqlx::query!(
+            "update dead_notice set retry_at = now() where ctid in (
+                 select ctid from dead_notice where reason = $1 and retry_at is null limit $2)",
+            self.reason,
+            RETRIED_AT_ONCE
         )
-        .fetch_all(&mut **transaction)
-        .await?;
-        let about = format!("{} of reason {}", asked.len(), self.reason);
-        note(transaction, order, None, "dead.retried", &about).await?;
-        Ok(Outcome::done(format!("Tried again: {}.", asked.len())))
+        .execute(&mut **transaction)
+        .await?
+        .rows_affected();
+        note(transaction, order, None, "dead.retried", &format!("{asked} of reason {}", self.reason)).await?;
+        Ok(Outcome::done(format!("Tried again: {asked}.")))
     }
 }
 
