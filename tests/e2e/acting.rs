@@ -60,6 +60,61 @@ async fn a_group_is_merged_commented_assigned_and_taken_back_by_forms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_audit_holds_after_merges_unmerges_deletes_and_retention() {
+    let mut croak = Installation::running().await;
+    croak.croak(&["generate", "--project", "1", "--groups", "300", "--notices", "6000"]);
+    let pool = croak.pool();
+    let sum = async |of: &'static str| sqlx::query_scalar::<_, i64>(of).fetch_one(&pool).await.expect("a sum");
+    let (bodies, counted) = (
+        "select coalesce(sum(notice_count), 0)::bigint from chunk",
+        "select coalesce(sum(notice_count), 0)::bigint from grp where merged_into is null",
+    );
+    assert_eq!((sum(bodies).await, sum(counted).await), (6_000, 6_000));
+
+    let list = croak.api().read("/projects/1/groups?limit=6").await;
+    let groups: Vec<&Value> = list["items"].as_array().expect("groups").iter().collect();
+    let page = |n: usize| page_of(groups[n]["id"].as_str().expect("a number"));
+    let mut visitor = Visitor::signed_in(croak.web_address()).await;
+    for (one, into) in [(0, 1), (2, 3), (5, 1)] {
+        let form = visitor.get(&page(one)).await.form("/merge").with("into", &page(into));
+        assert_eq!(visitor.submit(&form).await.path, page(into));
+    }
+    let form = visitor.get(&page(3)).await.form("/unmerge");
+    assert!(visitor.submit(&form).await.shows("Taken back"));
+    let form = visitor.get(&page(4)).await.form("/delete");
+    assert!(visitor.submit(&form).await.shows("Deleted."));
+    let deleted = groups[4]["notice_count"].as_i64().expect("a count");
+    croak.croak(&["audit"]);
+
+    // Of the thirteen days that there are, three are kept from now on.
+    sqlx::raw_sql("update project set retention_days = 3, kept_before_until = now()")
+        .execute(&pool)
+        .await
+        .expect("done");
+    croak.workers[0].stop().await;
+    croak.workers[0].start_again();
+    croak.workers[0].ready().await;
+    tests::wait_until("bodies have gone, and the deleted group", Duration::from_secs(60), async || {
+        let old = "select count(*) from chunk where last_at < now() - interval '5 days'";
+        let swept = "select count(*) from grp where deleted_at is not null";
+        (sum(old).await == 0 && sum(swept).await == 0).then_some(())
+    })
+    .await;
+    croak.croak(&["audit"]);
+    let kept = sum(bodies).await;
+    assert!((1..6_000 - deleted).contains(&kept), "{kept} bodies are left");
+    assert_eq!(sum(counted).await, 6_000 - deleted, "what was counted stays counted");
+
+    // The merge is older than the bodies, and goes back whole.
+    let merged: Vec<_> =
+        visitor.get(&page(1)).await.forms().into_iter().filter(|form| form.action.ends_with("/unmerge")).collect();
+    assert_eq!(merged.len(), 2);
+    assert!(visitor.submit(&merged[0]).await.shows("Taken back"));
+    croak.croak(&["audit"]);
+    assert_eq!(sum(counted).await, 6_000 - deleted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ticked_groups_are_changed_and_taken_back_and_who_was_faster_is_told() {
     let croak = Installation::running().await;
     let api = croak.api();
