@@ -94,7 +94,7 @@ pub struct Config {
 
     /// Role fold: a batch is closed when its records, compressed, reach this many bytes; while it is worked on they are in memory
     /// several times.
-    #[arg(long, env = "CROAK_BATCH_BYTES_MAX", default_value_t = 4 << 20, value_parser = clap::value_parser!(u32).range(1 << 16..=1 << 28))]
+    #[arg(long, env = "CROAK_BATCH_BYTES_MAX", default_value_t = 2 << 20, value_parser = clap::value_parser!(u32).range(1 << 16..=1 << 28))]
     pub batch_bytes_max: u32,
 
     /// Role fold: a batch is closed when it holds this many different errors.

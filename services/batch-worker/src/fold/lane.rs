@@ -22,8 +22,10 @@ use super::standing::Standing;
 use super::{Fold, measure};
 use crate::training;
 
-/// Entries of one XRANGE.
-const READ_COUNT: usize = 1_000;
+/// Entries of one XRANGE: as many as probably fit into the batch, and of a lane whose entries are not known yet a few.
+const READ_COUNT_MIN: usize = 16;
+const READ_COUNT_FIRST: usize = 100;
+const READ_COUNT_MAX: usize = 1_000;
 
 /// A lane with fewer entries than this is given a moment to fill, unless it has rested: what a batch costs the database goes by the
 /// different errors in it far more than by the notices.
@@ -103,6 +105,8 @@ pub(crate) struct Lane {
     published_at: Instant,
     /// When the last batch was stored, since the claim.
     stored_at: Option<Instant>,
+    /// Mean bytes of the entries that were read last; 0 before any was.
+    entry_bytes: usize,
 }
 
 impl Lane {
@@ -117,6 +121,7 @@ impl Lane {
             published_all_at: None,
             published_at: Instant::now(),
             stored_at: None,
+            entry_bytes: 0,
         }
     }
 
@@ -214,15 +219,16 @@ impl Lane {
     }
 
     /// The next entries, always from the beginning of the lane: what was committed has been trimmed.
-    async fn next_batch(&self) -> Result<Vec<Entry>, Trouble> {
+    async fn next_batch(&mut self) -> Result<Vec<Entry>, Trouble> {
         let records_max = self.records_max();
         let mut limit = Limit::new(self.fold.limits);
         let mut entries: Vec<Entry> = Vec::new();
         while entries.len() < records_max && !limit.is_reached() {
-            let count = READ_COUNT.min(records_max - entries.len());
+            let count = read_count(limit.bytes_left(), self.entry_bytes).min(records_max - entries.len());
             let after = entries.last().map(|entry| entry.stream_id().to_owned());
             let more = self.fold.queue.read(self.claim.lane, after.as_deref(), count).await?;
             let is_all = more.len() < count;
+            self.entry_bytes = more.iter().map(Entry::bytes).sum::<usize>() / more.len().max(1);
             entries.extend(more.into_iter().take_while(|entry| limit.admits(entry)));
             if is_all {
                 break;
@@ -533,6 +539,14 @@ fn unless_full(published: Result<(), QueueError>) -> Result<(), Trouble> {
     match published {
         Err(error) if error.is_out_of_memory() => Ok(()),
         other => Ok(other?),
+    }
+}
+
+/// How many entries to ask for where so many bytes are left and one takes so many.
+fn read_count(bytes_left: usize, entry_bytes: usize) -> usize {
+    match entry_bytes {
+        0 => READ_COUNT_FIRST,
+        bytes => (bytes_left / bytes).clamp(READ_COUNT_MIN, READ_COUNT_MAX),
     }
 }
 

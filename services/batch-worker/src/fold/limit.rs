@@ -53,6 +53,11 @@ impl Limit {
         true
     }
 
+    /// How many bytes may still be taken.
+    pub(crate) fn bytes_left(&self) -> usize {
+        self.limits.bytes_max.saturating_sub(self.bytes)
+    }
+
     /// Whether an entry was turned away.
     pub(crate) fn is_reached(&self) -> bool {
         self.is_reached

@@ -35,7 +35,7 @@ impl Act for RetryDeadNotice {
 /// Records that one command has tried again; more wait for the next.
 const RETRIED_AT_ONCE: i64 = 10_000;
 
-/// An operator has the dead records of a reason tried again, as after an upgrade: [`RETRIED_AT_ONCE`] of them.
+/// An operator has the dead records of a reason tried again, as after an upgrade: ten thousand of them at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RetryDeadNotices {
     /// The reason.
