@@ -143,7 +143,7 @@ async fn a_change_of_thousands_of_groups_and_taking_it_back_are_done_once_while_
     let changed = ended(&pool, "select done_at is not null and not gave_up from bulk");
     let kills = killing_until(changed, pool.clone(), "select changed_count from bulk", &mut croak.workers).await;
     println!("{kills} kills while groups were resolved");
-    assert!(kills >= 5, "the kills were in the way");
+    assert!(kills >= 2, "the kills were in the way");
     let resolved = "resolved".to_owned();
     assert_eq!(lives(&pool).await, [(resolved.clone(), 2, vec![resolved.clone()], GROUPS)]);
 
@@ -158,7 +158,7 @@ async fn a_change_of_thousands_of_groups_and_taking_it_back_are_done_once_while_
     let taken_back = ended(&pool, "select undone_at is not null and not gave_up from bulk");
     let kills = killing_until(taken_back, pool.clone(), "select undone_count from bulk", &mut croak.workers).await;
     println!("{kills} kills while it was taken back");
-    assert!(kills >= 5, "the kills were in the way");
+    assert!(kills >= 2, "the kills were in the way");
     assert_eq!(lives(&pool).await, [("unresolved".to_owned(), 3, vec![resolved, "restored".to_owned()], GROUPS)]);
 }
 
