@@ -24,7 +24,7 @@ cross join lateral (
             join facet v on v.project_id = e.project_id and v.fingerprint_id = e.id
             left join unnest($4::text[], $5::int[]) as s(word, rank) on s.word = lower(v.value)
             where e.project_id = g.project_id and e.group_id = g.id and v.key = 'severity'
-                and v.last_seen_at > now() - r.window_minutes * interval '1 minute'), $6)
+                and v.last_seen_at >= date_trunc('minute', now()) - r.window_minutes * interval '1 minute'), $6)
             >= (select s.rank from unnest($4::text[], $5::int[]) as s(word, rank) where s.word = r.severity_min))
         and not exists (
             select from alert a

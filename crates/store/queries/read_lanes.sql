@@ -1,6 +1,7 @@
 -- Lanes of the installation: what gateways hold that the database does not, as they last said.
 select s.lane, coalesce(w.waiting, 0)::bigint as "waiting!", w.oldest_at as "oldest_at?", s.committed_through,
-    w.as_of as "as_of?", case when s.lease_until > now() then s.owner end as owner
+    w.as_of as "as_of?", case when s.lease_until > now() then s.owner end as owner,
+    exists (select from lane_epoch e where e.epoch = s.epoch and e.retired_at is not null) as "is_retired!"
 from lane_state s
 left join lateral (
     select sum(greatest(c.head_seq - c.wm - coalesce((

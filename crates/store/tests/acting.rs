@@ -245,6 +245,13 @@ async fn who_is_given_a_group_hears_of_it_and_who_takes_it_does_not() {
         .unwrap();
     assert_eq!(assign(Some(other), url).await, CommandStatus::Done);
     assert_eq!(told().await.len(), 1, "they want no mail of the project");
+
+    sqlx::raw_sql("delete from notification_choice").execute(&stage.scene.database.pool).await.unwrap();
+    for _ in 0..25 {
+        assert_eq!(assign(None, url).await, CommandStatus::Done);
+        assert_eq!(assign(Some(other), url).await, CommandStatus::Done);
+    }
+    assert_eq!(told().await.len(), 20, "nobody is flooded");
 }
 
 #[tokio::test]

@@ -147,6 +147,26 @@ async fn a_rule_that_counts_asks_how_severe_it_is() {
 }
 
 #[tokio::test]
+async fn minutes_and_severities_are_of_the_same_time() {
+    let stage = Stage::new().await;
+    stage.rule("count", 1, 5, "").await;
+    stage.run("update alert_rule set severity_min = 'error'").await;
+    // In the oldest minute that still counts, and before the rule's five minutes by the second.
+    let now_us = i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000).unwrap();
+    let minute_us = now_us.div_euclid(60_000_000) * 60_000_000 - 5 * 60_000_000;
+    for number in 1..=2 {
+        let notice = Notice { severity: Some("info".to_owned()), ..sample("A", "", "production", "1") };
+        stage.scene.write_notice(NoticeId::new(minute_us, 0, number), notice).await;
+    }
+    assert_eq!(stage.writer.evaluate_alert_rules(LooksBack::Far).await.unwrap(), 0, "they are no errors");
+    stage.run("update alert_rule set severity_min = 'info'").await;
+    let met = stage.writer.evaluate_alert_rules(LooksBack::Far).await.unwrap();
+    // A minute may have begun meanwhile.
+    let is_over = time::OffsetDateTime::now_utc().unix_timestamp().div_euclid(60) * 60 - 300 > minute_us / 1_000_000;
+    assert!(met == 1 || is_over, "and they are counted");
+}
+
+#[tokio::test]
 async fn what_became_visible_late_meets_rules_that_count() {
     let stage = Stage::new().await;
     stage.rule("users", 2, 60, "").await;

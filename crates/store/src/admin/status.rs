@@ -16,7 +16,7 @@ pub struct Status {
     pub journals: Vec<JournalStatus>,
     /// Dead records.
     pub dead_count: i64,
-    /// Records declared lost, by incidents.
+    /// Records declared lost, by incidents: not those that operators dropped.
     pub incident_record_count: i64,
     /// Deliveries that are waiting, mails included.
     pub outbox_waiting_count: i64,
@@ -104,7 +104,7 @@ impl Admin {
         .await?;
         let sums = sqlx::query!(
             r#"select (select count(*) from dead_notice) as "dead_count!",
-                   (select coalesce(sum(record_count), 0) from incident)::bigint as "incident_record_count!",
+                   (select coalesce(sum(record_count), 0) from incident where kind <> 'dead_dropped')::bigint as "incident_record_count!",
                    (select count(*) from outbox where done_at is null and gave_up_at is null) as "outbox_waiting_count!",
                    (select count(*) from outbox where recipient is not null and done_at is null and gave_up_at is null) as "mail_waiting_count!""#
         )

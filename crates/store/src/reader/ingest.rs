@@ -46,6 +46,8 @@ pub struct Lane {
     /// When this was last heard.
     pub as_of: Option<OffsetDateTime>,
     pub owner: Option<String>,
+    /// Whether it is of a number of lanes that has been left, and needs no owner while nothing waits in it.
+    pub is_retired: bool,
 }
 
 /// A worker that is alive.

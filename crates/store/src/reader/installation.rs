@@ -60,7 +60,7 @@ pub struct Totals {
     /// Notices that were stored in the five full minutes before this one.
     pub stored_lately: i64,
     pub dead_count: i64,
-    /// Records that were declared lost, by incidents.
+    /// Records that were declared lost, by incidents: not those that operators dropped.
     pub incident_record_count: i64,
     /// Mails and calls that wait.
     pub outbox_waiting: i64,
@@ -79,7 +79,7 @@ impl Reader {
                     where minute >= date_trunc('minute', now()) - $1::bigint * interval '1 minute'
                         and minute < date_trunc('minute', now())) as "stored_lately!",
                    (select count(*) from dead_notice) as "dead_count!",
-                   (select coalesce(sum(record_count), 0)::bigint from incident) as "incident_record_count!",
+                   (select coalesce(sum(record_count), 0)::bigint from incident where kind <> 'dead_dropped') as "incident_record_count!",
                    (select count(*) from outbox where done_at is null and gave_up_at is null) as "outbox_waiting!""#,
             LATELY_MINUTES
         )

@@ -14,7 +14,9 @@ pub(super) struct Word {
 impl Word {
     /// A word that is being typed.
     pub(super) fn typed(word: &str) -> Word {
-        Word { whole: word.to_lowercase(), parts: parts(word), is_ended: false }
+        // More parts than were stored: a capital behind a digit begins one, too.
+        let is_end = |letter: char| letter.is_lowercase() || letter.is_numeric();
+        Word { whole: word.to_lowercase(), parts: parts(word, is_end), is_ended: false }
     }
 
     pub(super) fn query(&self) -> String {
@@ -35,10 +37,11 @@ pub(super) fn of_text(text: &str) -> impl Iterator<Item = Word> {
     let mut words = text.split_whitespace().peekable();
     let is_open = !text.ends_with(char::is_whitespace);
     std::iter::from_fn(move || {
-        let mut word = Word::typed(words.next()?);
-        word.is_ended = words.peek().is_some() || !is_open;
-        word.parts.retain(|part| part.chars().count() > 1);
-        Some(word)
+        let word = words.next()?;
+        // The parts that were stored.
+        let mut parts = parts(word, char::is_lowercase);
+        parts.retain(|part| part.chars().count() > 1);
+        Some(Word { whole: word.to_lowercase(), parts, is_ended: words.peek().is_some() || !is_open })
     })
     .filter(|word| !word.parts.is_empty())
 }
@@ -117,21 +120,21 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\\', " ").replace('\'', "''"))
 }
 
-/// The parts that a word's separators and capitals make, in lower case.
-fn parts(word: &str) -> Vec<String> {
+/// The parts that a word's separators make, and capitals behind what is an end, in lower case.
+fn parts(word: &str, is_end: impl Fn(char) -> bool) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
-    let mut was_lower = false;
+    let mut was_end = false;
     let mut is_new = true;
     for letter in word.chars() {
         if !letter.is_alphanumeric() {
             is_new = true;
             continue;
         }
-        if is_new || (was_lower && letter.is_uppercase()) {
+        if is_new || (was_end && letter.is_uppercase()) {
             parts.push(String::new());
         }
         is_new = false;
-        was_lower = letter.is_lowercase() || letter.is_numeric();
+        was_end = is_end(letter);
         if let Some(part) = parts.last_mut() {
             part.extend(letter.to_lowercase());
         }
@@ -148,6 +151,8 @@ mod tests {
     fn all_words_of_a_text_but_the_last_are_known_to_end() {
         assert_eq!(all(&of_text("publish order").collect::<Vec<_>>()).unwrap(), "'publish' & 'order':*");
         assert_eq!(all(&of_text("to: x ").collect::<Vec<_>>()).unwrap(), "('to:' | ('to'))");
+        let of_file = all(&of_text("Model3D.obj now").collect::<Vec<_>>()).unwrap();
+        assert_eq!(of_file, "('model3d.obj' | ('model3d' & 'obj')) & 'now':*", "the parts that are stored");
         assert_eq!(all(&of_text(" - ").collect::<Vec<_>>()), None);
     }
 

@@ -97,7 +97,8 @@ pub(crate) async fn page(State(app): State<App>, visitor: Visitor) -> Result<Res
     let lanes = app.reader.lanes().await?;
     let workers = app.reader.workers().await?;
     let dead = app.reader.dead_records(ROWS_MAX).await?;
-    let without_owner = lanes.iter().filter(|lane| lane.owner.is_none()).count();
+    let without_owner =
+        lanes.iter().filter(|lane| lane.owner.is_none() && (!lane.is_retired || lane.waiting > 0)).count();
     let oldest = lanes.iter().filter_map(|lane| lane.oldest_at).min();
     let body = rendered(&Operator {
         stored_per_minute: grouped(totals.stored_lately / LATELY_MINUTES),

@@ -251,7 +251,11 @@ impl GroupAct {
     }
 }
 
-/// Somebody gives a group to somebody, who hears of it by mail: unless they took it themselves, or want no mail of the project.
+/// Mails of groups that somebody was given within an hour; of more they hear on the pages.
+const MAILS_PER_HOUR_MAX: i64 = 20;
+
+/// Somebody gives a group to somebody, who hears of it by mail: unless they took it themselves, want no mail of the project, or had
+/// twenty within the hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AssignGroup {
     /// The change, to an assignee or to nobody.
@@ -293,10 +297,13 @@ impl AssignGroup {
              join project p on p.id = $2
              join grp_text t on t.project_id = p.id and t.group_id = $3
              left join notification_choice c on c.user_id = u.id and c.project_id = p.id
-             where u.id = $1 and coalesce(c.alerts, true)",
+             where u.id = $1 and coalesce(c.alerts, true)
+                 and (select count(*) from outbox o where o.recipient = u.email and o.kind = 'group.assigned'
+                     and o.created_at > now() - interval '1 hour') < $4",
             assignee_id,
             order.project_id,
-            self.act.group_id
+            self.act.group_id,
+            MAILS_PER_HOUR_MAX
         )
         .fetch_optional(&mut **transaction)
         .await?;
