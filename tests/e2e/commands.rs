@@ -124,7 +124,7 @@ async fn comment(visitor: &mut Visitor, group: &str, number: usize, again: &Atom
 }
 
 /// Groups that are changed at once, in slices of a few hundred.
-const GROUPS: i64 = 6_000;
+const GROUPS: i64 = 12_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_of_thousands_of_groups_and_taking_it_back_are_done_once_while_workers_are_killed() {
@@ -141,7 +141,7 @@ async fn a_change_of_thousands_of_groups_and_taking_it_back_are_done_once_while_
     let list = visitor.submit(&list.form("/projects/1/bulk").with("all", "yes").with("do", "resolve")).await;
     assert!(list.shows("All that was found is being changed."), "{}", list.html);
     let changed = ended(&pool, "select done_at is not null and not gave_up from bulk");
-    let kills = killing_until(changed, pool.clone(), "select changed_count from bulk", &mut croak.workers).await;
+    let kills = killing_until(changed, pool.clone(), "select changed_count / 1000 from bulk", &mut croak.workers).await;
     println!("{kills} kills while groups were resolved");
     assert!(kills >= 2, "the kills were in the way");
     let resolved = "resolved".to_owned();
@@ -156,7 +156,8 @@ async fn a_change_of_thousands_of_groups_and_taking_it_back_are_done_once_while_
     let page = visitor.submit(&undo.expect("it can be taken back").with("do", "undo")).await;
     assert!(page.shows("It is being taken back."), "{}", page.html);
     let taken_back = ended(&pool, "select undone_at is not null and not gave_up from bulk");
-    let kills = killing_until(taken_back, pool.clone(), "select undone_count from bulk", &mut croak.workers).await;
+    let kills =
+        killing_until(taken_back, pool.clone(), "select undone_count / 1000 from bulk", &mut croak.workers).await;
     println!("{kills} kills while it was taken back");
     assert!(kills >= 2, "the kills were in the way");
     assert_eq!(lives(&pool).await, [("unresolved".to_owned(), 3, vec![resolved, "restored".to_owned()], GROUPS)]);

@@ -55,6 +55,18 @@ impl Severity {
     }
 }
 
+/// What an error is called where there is one line for it.
+#[must_use]
+pub fn title(class: &str, message: &str) -> String {
+    match (class, message.lines().next().unwrap_or_default()) {
+        ("", message) => message.to_owned(),
+        (class, "") => class.to_owned(),
+        // Some clients begin the message with the class.
+        (class, message) if message.starts_with(class) => message.to_owned(),
+        (class, message) => format!("{class}: {message}"),
+    }
+}
+
 /// What makes a rule fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {

@@ -1,5 +1,6 @@
 //! Mails about accounts: what each says.
 
+use crate::alert;
 use crate::writer::Mail;
 
 /// A mail of lines, with the installation's address as its sign.
@@ -146,13 +147,7 @@ const TITLE_CHARS_MAX: usize = 120;
 /// To somebody to whom a group was given: in the thread of what is told of it besides.
 pub(super) fn assigned(to: &str, public_url: &str, group: &AssignedGroup<'_>, by: &str) -> Mail {
     let AssignedGroup { project_id, group_id, project, class, message, culprit } = group;
-    let title = match (*class, *message) {
-        ("", message) => message.to_owned(),
-        (class, "") => class.to_owned(),
-        (class, message) if message.starts_with(class) => message.to_owned(),
-        (class, message) => format!("{class}: {message}"),
-    };
-    let title: String = title.chars().take(TITLE_CHARS_MAX).collect();
+    let title: String = alert::title(class, message).chars().take(TITLE_CHARS_MAX).collect();
     let text = format!(
         "{by} assigned this to you:\n\n  {class}\n  {message}\n  {culprit}\n\n  {public_url}/projects/{project_id}/groups/{group_id}"
     );

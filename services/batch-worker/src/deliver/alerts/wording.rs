@@ -42,15 +42,7 @@ pub(super) fn happened(alert: &PendingAlert) -> String {
 
 /// The error in one line.
 pub(super) fn title(alert: &PendingAlert) -> String {
-    let first_line = alert.message.lines().next().unwrap_or_default();
-    let title = match (alert.class.as_str(), first_line) {
-        ("", message) => message.to_owned(),
-        (class, "") => class.to_owned(),
-        // Some clients begin the message with the class.
-        (class, message) if message.starts_with(class) => message.to_owned(),
-        (class, message) => format!("{class}: {message}"),
-    };
-    cut(&title, TITLE_CHARS_MAX)
+    cut(&store::alert::title(&alert.class, &alert.message), TITLE_CHARS_MAX)
 }
 
 /// What the error says.
