@@ -146,7 +146,7 @@ pub(crate) fn sentry_envelope(bytes: &[u8]) {
 
 /// As an event, and as everything else of Sentry's that is JSON.
 pub(crate) fn sentry_event(bytes: &[u8]) {
-    let context = EventContext { event_id: None, peer_ip: Some("203.0.113.7") };
+    let context = EventContext { event_id: None, peer_ip: Some("203.0.113.7"), client: None };
     if let Ok(event) = sentry::decode_store_body(bytes, 1 << 20)
         && let Ok(parsed) = sentry::parse_event(&event, &context)
     {

@@ -25,6 +25,8 @@ pub(crate) fn class_name(error: &Error) -> Cow<'_, str> {
     }
     match (language_of(error), error.module.as_deref().filter(|module| !module.is_empty())) {
         (Some(Language::Python), _) => Cow::Borrowed(class.rsplit('.').next().unwrap_or(class)),
+        // OpenTelemetry writes the path by which the package is imported: `github.com/acme/shop/cart.Declined`
+        (Some(Language::Go), _) => Cow::Borrowed(class.rsplit('/').next().unwrap_or(class)),
         (Some(Language::Java), Some(module)) if !class.contains(['.', ':']) => Cow::Owned(format!("{module}.{class}")),
         _ => Cow::Borrowed(class),
     }
@@ -33,6 +35,7 @@ pub(crate) fn class_name(error: &Error) -> Cow<'_, str> {
 /// A language that not all clients name classes alike for.
 enum Language {
     Python,
+    Go,
     /// Java, and what else runs on its machine.
     Java,
 }
@@ -44,6 +47,7 @@ fn language_of(error: &Error) -> Option<Language> {
     let own = error.frames.iter().filter(|frame| frame.in_app == Some(true));
     let told = own.chain(&error.frames).find_map(|frame| match extension(frame) {
         Some("py") => Some(Language::Python),
+        Some("go") => Some(Language::Go),
         Some(extension) => JVM_EXTENSIONS.contains(&extension).then_some(Language::Java),
         None => frame.file.as_deref().is_some_and(is_obfuscated).then_some(Language::Java),
     });
@@ -58,12 +62,20 @@ pub(crate) fn extension(frame: &Frame) -> Option<&str> {
 
 /// Whether the frame says its file, and not something in its place.
 pub(crate) fn has_file(frame: &Frame) -> bool {
-    frame.file.as_deref().is_some_and(|file| !matches!(file, "" | "<unknown>" | "(unknown)") && !is_obfuscated(file))
+    let is_none =
+        |file: &str| matches!(file, "" | "<unknown>" | "(unknown)") || is_obfuscated(file) || is_module_id(file);
+    frame.file.as_deref().is_some_and(|file| !is_none(file))
 }
 
 /// What builds for Java write over the name of every file, and its machine where there is none. R8 has another name for each build.
 fn is_obfuscated(file: &str) -> bool {
     matches!(file, "SourceFile" | "Unknown Source" | "Native Method") || file.starts_with("r8-map-id-")
+}
+
+/// What Mono writes for a file: the id of the assembly, which each build has otherwise, or zeros.
+fn is_module_id(file: &str) -> bool {
+    let id = file.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or_default();
+    id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// `{5d5c0a1b}`
@@ -90,6 +102,8 @@ mod tests {
             ("System.TimeoutException", "System.Private.CoreLib", "Cart.cs", "System.TimeoutException"),
             ("*errors.errorString", "", "cart.go", "errors.errorString"),
             ("{5d5c0a1b}", "", "cart.go", "errors.errorString"),
+            ("github.com/acme/shop/cart.Declined", "", "cart.go", "cart.Declined"),
+            ("*x509.UnknownAuthorityError", "crypto/x509", "verify.go", "x509.UnknownAuthorityError"),
             ("shop.PaymentDeclined", "", "", "shop.PaymentDeclined"),
             ("b", "a.a", "SourceFile", "a.a.b"),
             ("b", "a.a", "r8-map-id-0f343b0931126a20f133d67c2b018a3b", "a.a.b"),

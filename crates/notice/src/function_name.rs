@@ -11,6 +11,9 @@ use crate::{Frame, place};
 /// Words before a name that say how it was called.
 const CALLS: [&str; 6] = ["async ", "async*", "new ", "get ", "set ", "static "];
 
+/// What C++ says behind arguments, and Dart of what lies in a function.
+const INSIDES_AND_QUALIFIERS: [&str; 5] = [" const", " noexcept", ".<fn>", ".<async>", ".<anonymous closure>"];
+
 /// What stands between the parts of a qualified name.
 const SEPARATORS: [&str; 5] = ["::", "->", ".", "#", "\\"];
 
@@ -98,10 +101,26 @@ fn undecorated(frame: &Frame) -> &str {
     while let Some(rest) = CALLS.iter().find_map(|call| function.strip_prefix(call)) {
         function = rest;
     }
-    let function = without_arguments(function.trim_end_matches("/<"));
+    // Methods of Objective-C: `-[CartController viewDidLoad]`
+    if function.starts_with(['-', '+']) && function[1..].starts_with('[') && function.ends_with(']') {
+        return function;
+    }
+    for end in INSIDES_AND_QUALIFIERS {
+        function = function.strip_suffix(end).unwrap_or(function);
+    }
+    let function = without_csharp_inside(function.trim_end_matches("/<"));
+    let function = without_arguments(function);
     let function =
         if function.starts_with(['<', '(']) { function } else { function.rsplit(' ').next().unwrap_or(function) };
     without_inside(function, extension(frame) == Some("go"))
+}
+
+/// What lies in a function of C# as Sentry's client writes it: `void Shop.Cart.Pay(decimal sum)+() => { }`, `Pay { <lambda> }` → the function.
+fn without_csharp_inside(function: &str) -> &str {
+    match function.find(")+") {
+        Some(at) => &function[..=at],
+        None => function.strip_suffix(" { <lambda> }").unwrap_or(function),
+    }
 }
 
 /// `Charge(System.String card)` → `Charge`; a receiver in brackets stays.
@@ -143,11 +162,15 @@ fn without_go_inside(function: &str) -> Option<&str> {
 
 /// What stands behind the last separator; of what a compiler made of a method, the method.
 fn last_part(function: &str) -> &str {
-    // C#: `Shop.Cart.<Charge>d__5.MoveNext`, `Shop.Cart.<>c.<Charge>b__5_0`
+    // C#: `Shop.Cart.<Charge>d__5.MoveNext`, `Shop.Cart.<>c.<Charge>b__5_0`, `Program.<<Main>$>g__Charge|0_0`, `Program.<Main>$`
     if let Some((name, _)) = function.rsplit_once('<').and_then(|(_, inner)| inner.split_once('>'))
-        && (function.contains(">d__") || function.contains(">b__"))
+        && (function.ends_with(">$") || [">d__", ">b__", ">g__"].iter().any(|mark| function.contains(mark)))
     {
         return name;
+    }
+    // The name of a constructor is that of its class: `Shop.Cart..ctor`
+    if let Some(class) = function.strip_suffix("..ctor").or_else(|| function.strip_suffix("..cctor")) {
+        return last_part(class);
     }
     let start = SEPARATORS.iter().filter_map(|mark| Some(function.rfind(mark)? + mark.len())).max().unwrap_or(0);
     if start == function.len() { function } else { &function[start..] }
@@ -206,6 +229,18 @@ mod tests {
             ("void Shop.Cart.Charge(string card)", "Charge"),
             ("Shop.Cart.<Charge>d__5.MoveNext", "Charge"),
             ("Shop.Cart.<>c.<Charge>b__5_0", "Charge"),
+            ("void Shop.Cart.Charge(decimal sum)+() => { }", "Charge"),
+            ("Charge { <lambda> }", "Charge"),
+            ("Shop.Cart.<Charge>g__Ask|5_0(Decimal sum)", "Charge"),
+            ("bool Shop.Cart.Charge(decimal sum)+Ask(decimal sum)", "Charge"),
+            ("Program.<<Main>$>g__Ask|0_0(Decimal sum)", "Main"),
+            ("Program.<Main>$(string[] args)+Ask(decimal sum)", "Main"),
+            ("Program.<Main>$(String[] args)", "Main"),
+            ("Shop.Cart..ctor(Int32 size)", "Cart"),
+            ("new Shop.Cart(int size)", "Cart"),
+            ("-[CartController viewDidLoad]", "-[CartController viewDidLoad]"),
+            ("shop::Cart::total() const", "total"),
+            ("_CartState.build.<fn>", "build"),
             ("anonymous fn/1 in Shop.Cart.charge/1", "charge/1"),
             ("Shop.Cart.charge/1", "charge/1"),
             ("operator()", "operator"),

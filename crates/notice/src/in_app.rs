@@ -146,7 +146,12 @@ pub(crate) fn is_in_app(frame: &Frame, root: Option<&str>) -> bool {
         return false;
     }
     let module = frame.module.as_deref().unwrap_or_default();
-    if RUNTIMES.iter().any(|package| function.starts_with(package) || module.starts_with(package)) {
+    // Airbrake's client for .NET says a class for a file where there is none: `System.Number`, and no `System.cs`.
+    let is_class = !file.contains(['/', '\\'])
+        && file.rsplit('.').next().is_some_and(|last| last.starts_with(|first: char| first.is_ascii_uppercase()));
+    let class = if is_class { file } else { "" };
+    let of_runtime = |name: &str| RUNTIMES.iter().any(|package| name.starts_with(package));
+    if [function, module, class].into_iter().any(of_runtime) {
         return false;
     }
     if is_of_jvm(frame)
@@ -259,6 +264,8 @@ mod tests {
         assert!(verdict("/build/shop/src/log/log.go", "shop/src/log.Print", None));
         assert!(verdict("reactor.js", "reactor.start", None));
         assert!(verdict("SourceFile", "a.b.c.a", None));
+        assert!(verdict("System.cs", "Start", None));
+        assert!(verdict("Shop.Cart", "Charge", None));
     }
 
     #[test]
@@ -270,6 +277,7 @@ mod tests {
         assert!(!verdict("[NODE_MODULES]/express/lib/router.js", "next", None));
         assert!(!verdict("<anonymous>", "Array.map", None));
         assert!(!verdict("", "System.Linq.Enumerable.First", None));
+        assert!(!verdict("System.Number", "ThrowFormatException", None));
         assert!(!verdict("/usr/local/go/src/net/http/server.go", "net/http.HandlerFunc.ServeHTTP", None));
         assert!(!verdict("node:internal/modules/run_main", "run", None));
         assert!(!verdict("/node_modules/express/lib/router.js", "next", Some("/srv/shop")));

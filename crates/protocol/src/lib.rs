@@ -10,6 +10,7 @@ mod breadcrumbs;
 pub mod bugsnag;
 mod code;
 mod deploy;
+mod frame_address;
 mod frame_order;
 pub mod honeybadger;
 pub mod hoptoad;

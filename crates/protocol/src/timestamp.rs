@@ -6,10 +6,12 @@ use notice::json_tree::Tree;
 use time::format_description::well_known::Rfc2822;
 use time::{Date, Month, OffsetDateTime};
 
-/// Digits of a number of milliseconds, from 2001 to 2286. As seconds it would be tens of thousands of years ahead.
-const MILLISECONDS_DIGITS: usize = 13;
+/// Digits of a number of seconds from 2001 to 2286, and how many more there are where it is of milliseconds or microseconds. As seconds these
+/// would be tens of thousands of years ahead.
+const SECONDS_DIGITS: usize = 10;
+const FINER_DIGITS: [usize; 2] = [3, 6];
 
-/// Unix microseconds of RFC 3339 (without a zone it is UTC), of a date as HTTP writes it, or of seconds or milliseconds since 1970, whether they are a number or a string.
+/// Unix microseconds of RFC 3339 (without a zone it is UTC), of a date as HTTP writes it, or of seconds, milliseconds or microseconds since 1970, whether they are a number or a string.
 pub(crate) fn micros_of(value: &Tree<'_>) -> Option<i64> {
     match value {
         Tree::Number(number) => epoch_micros(number),
@@ -58,7 +60,9 @@ fn epoch_micros(number: &str) -> Option<i64> {
     let (sign, digits) = number.strip_prefix('-').map_or((1, number), |digits| (-1, digits));
     let (seconds, fraction) = match digits.split_once('.') {
         Some(parts) => parts,
-        None if digits.len() == MILLISECONDS_DIGITS => digits.split_at_checked(MILLISECONDS_DIGITS - 3)?,
+        None if FINER_DIGITS.iter().any(|finer| digits.len() == SECONDS_DIGITS + finer) => {
+            digits.split_at_checked(SECONDS_DIGITS)?
+        }
         None => (digits, ""),
     };
     let seconds: i64 = seconds.parse::<u32>().ok()?.into();
@@ -177,6 +181,7 @@ mod tests {
         assert_eq!(legible("1795316388.564"), Tree::Text(Cow::Borrowed("2026-11-22T02:59:48.564000Z")));
         assert_eq!(legible("-0.5"), Tree::Text(Cow::Borrowed("1969-12-31T23:59:59.500000Z")));
         assert_eq!(legible("1795316388564"), Tree::Text(Cow::Borrowed("2026-11-22T02:59:48.564000Z")));
+        assert_eq!(legible("1795316388564789"), Tree::Text(Cow::Borrowed("2026-11-22T02:59:48.564789Z")));
         assert_eq!(legible("1e300"), Tree::Number(Cow::Borrowed("1e300")));
     }
 

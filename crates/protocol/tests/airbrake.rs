@@ -192,3 +192,24 @@ fn a_report_of_a_crash_is_a_notice() {
     );
     assert_eq!(notice.errors[0].frames[0].function.as_deref(), Some("-[Cart charge:]"));
 }
+
+#[test]
+fn modules_of_elixir_are_no_files() {
+    // As airbrakex writes it.
+    let notice = notice_of(
+        r#"{"notifier":{"name":"Airbrakex"},"errors":[{"type":"Elixir.Shop.Declined","message":"no","backtrace":[
+        {"file":"(Elixir.Shop.Cart) lib/shop/cart.ex","line":8,"function":"charge/2"},{"file":"(timer) timer.erl","line":166,"function":"tc/1"},
+        {"file":"unknown","line":0,"function":"fn/0"}]}]}"#,
+    );
+    assert_eq!(notice.errors[0].class.as_deref(), Some("Shop.Declined"));
+    let frames = notice.errors[0].frames.iter();
+    let frames: Vec<_> = frames.map(|frame| (frame.module.as_deref(), frame.file.as_deref(), frame.line)).collect();
+    assert_eq!(
+        frames,
+        [
+            (Some("Shop.Cart"), Some("lib/shop/cart.ex"), Some(8)),
+            (Some("timer"), Some("timer.erl"), Some(166)),
+            (None, None, None),
+        ]
+    );
+}

@@ -282,3 +282,24 @@ fn a_stack_that_only_counts_frames_is_not_filled() {
     let frames = parsed[0].notice.errors.iter().map(|error| error.frames.len()).sum::<usize>();
     assert!((500..1_500).contains(&frames), "{frames}");
 }
+
+#[test]
+fn compiled_code_without_names_is_told_by_its_place_in_its_image() {
+    let functions = |frames: &str| -> Vec<(Option<String>, Option<String>)> {
+        let body = format!(r#"{{"events":[{{"exceptions":[{{"errorClass":"SIGSEGV","stacktrace":{frames}}}]}}]}}"#);
+        let notice = parse_notify(body.as_bytes()).unwrap().remove(0).notice;
+        notice.errors[0].frames.iter().map(|frame| (frame.file.clone(), frame.function.clone())).collect()
+    };
+    let named = |name: &str| (None, Some(name.to_owned()));
+    let of_android = functions(
+        r#"[{"frameAddress":"0x7b1c2d3e40","loadAddress":"0x7b1c2d0000","file":"/data/app/~~Qx==/com.shop-9f==/lib/arm64/libshop.so","method":"0x7b1c2d3e40"},
+            {"frameAddress":"0x7b1c2d3f40","loadAddress":"0x7b1c2d0000","file":"/data/app/~~Qx==/com.shop-9f==/lib/arm64/libshop.so","method":"shop_charge"}]"#,
+    );
+    assert_eq!(of_android, [named("libshop.so+0x3e40"), named("shop_charge")]);
+    let of_apple = functions(
+        r#"[{"machoFile":"/private/Shop.app/Shop","machoLoadAddress":"0x100000000","frameAddress":"0x10000a4c4"}]"#,
+    );
+    assert_eq!(of_apple, [named("Shop+0xa4c4")]);
+    let of_flutter = functions(r#"[{"method":"_kDartIsolateSnapshotInstructions","frameAddress":"0x1ed6d7"}]"#);
+    assert_eq!(of_flutter, [named("_kDartIsolateSnapshotInstructions+0x1ed6d7")]);
+}

@@ -193,3 +193,24 @@ fn browsers_clients_of_old_send_the_stack_as_text_and_the_notice_in_an_address()
     assert_eq!(parsed.notice.request.unwrap().url.as_deref(), Some("https://shop.example/cart"));
     assert!(protocol::honeybadger::parse_query(b"api_key=k").is_err());
 }
+
+#[test]
+fn a_client_that_was_not_told_what_is_the_applications_does_not_say_that_nothing_is() {
+    let own = |contexts: [&str; 2]| {
+        let [one, other] = contexts;
+        let notice = notice_of(&format!(
+            r#"{{"error":{{"class":"E","backtrace":[{{"file":"a.ex","method":"f","context":"{one}"}},{{"file":"b.ex","method":"g","context":"{other}"}}]}}}}"#
+        ));
+        notice.errors[0].frames.iter().map(|frame| frame.in_app).collect::<Vec<_>>()
+    };
+    assert_eq!(own(["all", "all"]), [None, None]);
+    assert_eq!(own(["all", "app"]), [Some(false), Some(true)]);
+}
+
+#[test]
+fn the_release_of_phps_client_is_a_version() {
+    let notice = notice_of(r#"{"error":{"class":"E"},"server":{"version":"1.4.2","hostname":"web-1"}}"#);
+    assert_eq!(notice.release.as_deref(), Some("1.4.2"));
+    let both = notice_of(r#"{"error":{"class":"E"},"server":{"version":"8","revision":"8f2c1de"}}"#);
+    assert_eq!(both.release.as_deref(), Some("8f2c1de"));
+}

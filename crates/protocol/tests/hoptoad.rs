@@ -246,3 +246,68 @@ fn users_may_be_told_in_vars() {
     assert_eq!((user.id.as_deref(), user.email.as_deref()), (Some("7"), Some("ann@example.org")));
     assert_eq!(unmapped(&notice)["user-attributes"], json!({"plan": "gold"}));
 }
+
+#[test]
+fn code_behind_the_functions_of_pythons_handlers_is_code() {
+    let of = |notifier: &str| {
+        notice_of(&format!(
+            "<notice version=\"2.0\"><api-key>k</api-key><notifier><name>{notifier}</name><version>1</version><url/></notifier>\
+             <error><class>Declined</class><message>failed: no</message><backtrace>\
+             <line file=\"pay.py\" number=\"9\" method=\"&lt;module&gt;: order(cart)\"/>\
+             <line file=\"gone.py\" number=\"3\" method=\"order: None\"/>\
+             <line file=\"pay.py\" number=\"5\" method=\"charge: raise Declined('no: %s' % card)\"/></backtrace></error></notice>"
+        ))
+    };
+    let frames = |notice: &Notice| -> Vec<(String, Option<String>)> {
+        let frames = notice.errors[0].frames.iter();
+        frames
+            .map(|frame| (frame.function.clone().unwrap(), frame.code.first().map(|code| code.text.clone())))
+            .collect()
+    };
+    let innermost_first = [
+        ("charge".to_owned(), Some("raise Declined('no: %s' % card)".to_owned())),
+        ("order".to_owned(), None),
+        ("<module>".to_owned(), Some("order(cart)".to_owned())),
+    ];
+    assert_eq!(frames(&of("django-airbrake")), innermost_first);
+    assert_eq!(frames(&of("airbrakepy")), innermost_first);
+    assert_eq!(frames(&of("another"))[0], ("<module>: order(cart)".to_owned(), None));
+}
+
+#[test]
+fn the_place_of_an_error_of_php_has_its_function() {
+    // As errbit-php writes it.
+    let of = |lines: &str| {
+        notice_of(&format!(
+            "<notice version=\"2.2\"><api-key>k</api-key><notifier><name>errbit-php</name><version>2.0.1</version><url/></notifier>\
+             <error><class>Declined</class><message>Declined: no</message><backtrace>{lines}</backtrace></error></notice>"
+        ))
+    };
+    let places = |notice: &Notice| -> Vec<(String, Option<String>)> {
+        let frames = notice.errors[0].frames.iter();
+        frames.map(|frame| (frame.file.clone().unwrap(), frame.function.clone())).collect()
+    };
+    let notice = of("<line number=\"8\" file=\"cart.php\" method=\"&lt;unknown&gt;\"/>\
+                     <line number=\"22\" file=\"drive.php\" method=\"Shop\\Cart-&gt;charge()\"/>");
+    let charge = Some("Shop\\Cart->charge()".to_owned());
+    assert_eq!(places(&notice), [("cart.php".to_owned(), charge), ("drive.php".to_owned(), None)]);
+    assert_eq!(notice.errors[0].message.as_deref(), Some("no"));
+    let notice = of(
+        "<line number=\"8\" file=\"cart.php\" method=\"&lt;unknown&gt;\"/><line number=\"\" file=\"\" method=\"\"/>",
+    );
+    assert_eq!(places(&notice), [("cart.php".to_owned(), None)]);
+}
+
+#[test]
+fn messages_of_nets_older_client_lose_the_class_and_functions_of_apples_the_address() {
+    let of = |notifier: &str, error: &str| {
+        notice_of(&format!(
+            "<notice version=\"2.0\"><api-key>k</api-key><notifier><name>{notifier}</name></notifier><error>{error}</error></notice>"
+        ))
+    };
+    let notice = of("SharpBrake", "<class>Shop.Declined</class><message>Declined: no funds</message>");
+    assert_eq!(notice.errors[0].message.as_deref(), Some("no funds"));
+    let line = "<class>NSRangeException</class><backtrace><line number=\"5\" file=\"Shop\" method=\"0x000021ba -[Cart charge] + 48\"/></backtrace>";
+    let notice = of("Hoptoad iOS Notifier", line);
+    assert_eq!(notice.errors[0].frames[0].function.as_deref(), Some("-[Cart charge]"));
+}

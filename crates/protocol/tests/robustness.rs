@@ -122,7 +122,7 @@ fn prepare(mut notice: Notice) {
 /// As an envelope with all its items, as an event of the older store, and as everything else of Sentry's.
 fn put_through_sentry(body: &[u8]) -> Vec<Parsed> {
     const UNPACKED_BYTES_MAX: usize = 1 << 20;
-    let event_context = EventContext { event_id: None, peer_ip: Some(capture::PEER_IP) };
+    let event_context = EventContext { event_id: None, peer_ip: Some(capture::PEER_IP), client: Some("raven/1") };
     let context = ReportContext::default();
     let mut parsed = quickly(body, || events_of_envelope(body, &event_context));
     if let Ok(event) = sentry::decode_store_body(body, UNPACKED_BYTES_MAX) {

@@ -276,3 +276,61 @@ fn clients_for_go_and_net_begin_with_the_innermost_call() {
     assert_eq!(functions("csharp", "Rollbar.NET"), ["shop.Charge", "main.main"]);
     assert_eq!(functions("ruby", "rollbar-gem"), ["main.main", "shop.Charge"]);
 }
+
+#[test]
+fn places_of_php_have_the_functions_that_they_lie_in() {
+    // As rollbar-php 4 writes it: with each place the function that is called there, and none with the place of the error.
+    let item = |frames: &str| {
+        notice_of(&format!(
+            r#"{{"data":{{"language":"php","notifier":{{"name":"rollbar-php","version":"4.1.0"}},"body":{{"trace":{{"exception":{{"class":"Declined","message":"no"}},"frames":{frames}}}}}}}}}"#
+        ))
+    };
+    let functions = |notice: &Notice| -> Vec<(String, Option<String>)> {
+        let frames = notice.errors[0].frames.iter();
+        frames.map(|frame| (frame.file.clone().unwrap(), frame.function.clone())).collect()
+    };
+    let notice = item(
+        r#"[{"filename":"index.php","lineno":3,"method":"run","args":["/pay"]},{"filename":"drive.php","lineno":22,"method":"Cart::charge"},{"filename":"cart.php","lineno":8}]"#,
+    );
+    let place = |file: &str, function: Option<&str>| (file.to_owned(), function.map(str::to_owned));
+    let expected = [place("cart.php", Some("Cart::charge")), place("drive.php", Some("run")), place("index.php", None)];
+    assert_eq!(functions(&notice), expected);
+    assert_eq!(json_of(notice.errors[0].frames[1].vars_json.as_ref()), json!({"args": ["/pay"]}));
+    // Older ones did it themselves.
+    let moved = item(
+        r#"[{"filename":"drive.php","lineno":22,"method":"<main>"},{"filename":"cart.php","lineno":8,"method":"Cart::charge"}]"#,
+    );
+    assert_eq!(functions(&moved), [place("cart.php", Some("Cart::charge")), place("drive.php", Some("<main>"))]);
+}
+
+#[test]
+fn some_clients_begin_with_the_innermost_call() {
+    let top = |item: &str| {
+        let notice = notice_of(&format!(
+            r#"{{"data":{{{item},"body":{{"trace":{{"exception":{{"class":"D","message":"no"}},"frames":[{{"filename":"cart","method":"charge"}},{{"filename":"main","method":"main"}}]}}}}}}}}"#
+        ));
+        notice.errors[0].frames[0].function.clone().unwrap()
+    };
+    for item in [
+        r#""notifier":{"name":"Rollbax"},"language":"Elixir v1.15""#,
+        r#""notifier":{"name":"rollbar-dart"},"language":"dart""#,
+        r#""notifier":{"name":"RollbarSharp"},"language":"csharp""#,
+        r#""language":"rust""#,
+        r#""notifier":{"name":"rollbar-go"},"language":"go""#,
+    ] {
+        assert_eq!(top(item), "charge", "{item}");
+    }
+    for item in [r#""notifier":{"name":"tower_rollbar"},"language":"elixir""#, r#""language":"ruby""#] {
+        assert_eq!(top(item), "main", "{item}");
+    }
+}
+
+#[test]
+fn a_class_and_a_release_are_read_where_clojures_client_has_them() {
+    let notice = notice_of(
+        r#"{"data":{"language":"clojure","server":{"host":"web-1","code_version":"shop@1.4.2"},
+            "body":{"trace":{"exception":{"class":"class java.lang.ArithmeticException","message":"no"},"frames":[]}}}}"#,
+    );
+    assert_eq!(notice.release.as_deref(), Some("shop@1.4.2"));
+    assert_eq!(notice.errors[0].class.as_deref(), Some("java.lang.ArithmeticException"));
+}

@@ -7,7 +7,7 @@ use protocol::sentry::{EventContext, parse_event};
 use protocol::{ParseError, Parsed};
 use serde_json::{Value, json};
 
-const CONTEXT: EventContext<'_> = EventContext { event_id: None, peer_ip: Some("203.0.113.7") };
+const CONTEXT: EventContext<'_> = EventContext { event_id: None, peer_ip: Some("203.0.113.7"), client: None };
 
 fn parsed(event: &Value) -> Parsed {
     parse_event(event.to_string().as_bytes(), &CONTEXT).expect("is read")
@@ -74,7 +74,8 @@ fn the_id_of_the_envelope_wins() {
     let id = "8d1c2cbc5e4e4fac89924a67464ceb58";
     let other = "00000000000000000000000000000001";
     let read = |event: Value, event_id| {
-        parse_event(event.to_string().as_bytes(), &EventContext { event_id, peer_ip: None }).map(|parsed| parsed.notice)
+        parse_event(event.to_string().as_bytes(), &EventContext { event_id, ..EventContext::default() })
+            .map(|parsed| parsed.notice)
     };
     let alone = read(json!({"event_id": "8D1C2CBC-5E4E-4FAC-8992-4A67464CEB58"}), None).unwrap();
     assert_eq!((alone.client_id.as_deref(), unmapped(&alone)), (Some(id), Value::Null));
@@ -774,4 +775,57 @@ fn what_older_clients_had_for_fingerprint_and_environment_counts() {
     assert_eq!(unmapped(&notice), json!({"checksum": "5d5c"}));
     let both = notice_of(&json!({"environment": "test", "tags": {"environment": "staging"}}));
     assert_eq!(both.environment.as_deref(), Some("test"));
+}
+
+#[test]
+fn chains_that_single_clients_send_the_other_way_round_are_turned() {
+    let of = |sdk: &str, values: Value| {
+        let notice = notice_of(&json!({"sdk": {"name": sdk}, "exception": {"values": values}}));
+        classes(&notice).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let raised_first = json!([{"type": "CheckoutError"}, {"type": "PaymentDeclined"}]);
+    assert_eq!(of("sentry.javascript.react-native", raised_first.clone()), ["CheckoutError", "PaymentDeclined"]);
+    assert_eq!(of("sentry.javascript.browser", raised_first), ["PaymentDeclined", "CheckoutError"]);
+    let numbered = |ids: [(u64, Option<u64>); 3]| {
+        let classes = ["*errors.errorString", "*fmt.wrapError", "*shop.CheckoutError"];
+        let exception = |(class, (id, parent)): (&str, (u64, Option<u64>))| json!({"type": class, "mechanism": {"type": "generic", "exception_id": id, "parent_id": parent}});
+        Value::from(classes.into_iter().zip(ids).map(exception).collect::<Vec<_>>())
+    };
+    let raised_first = ["*shop.CheckoutError", "*fmt.wrapError", "*errors.errorString"];
+    assert_eq!(of("sentry.go", numbered([(0, None), (1, Some(0)), (2, Some(1))])), raised_first);
+    assert_eq!(of("sentry.go", numbered([(2, Some(1)), (1, Some(0)), (0, None)])), raised_first);
+}
+
+#[test]
+fn a_client_that_says_what_it_is_beside_its_key_alone_is_known() {
+    let of = |client: &str, event: &Value| {
+        let context = EventContext { client: Some(client), ..EventContext::default() };
+        parse_event(event.to_string().as_bytes(), &context).unwrap().notice
+    };
+    let event = json!({"exception": [{"type": "CheckoutError"}, {"type": "PaymentDeclined"}]});
+    let notice = of("SharpRaven/2.2.0.0", &event);
+    let notifier = notice.notifier.as_ref().unwrap();
+    assert_eq!((notifier.name.as_deref(), notifier.version.as_deref()), (Some("SharpRaven"), Some("2.2.0.0")));
+    assert_eq!(classes(&notice), ["CheckoutError", "PaymentDeclined"]);
+    assert_eq!(of("curl", &event).notifier.unwrap().version, None);
+    for nobody in ["", "/1"] {
+        assert_eq!(of(nobody, &event).notifier, None);
+    }
+    let said = of("raven/1", &json!({"sdk": {"name": "sentry.python", "version": "2"}})).notifier.unwrap();
+    assert_eq!(said.name.as_deref(), Some("sentry.python"));
+}
+
+#[test]
+fn an_image_without_a_size_ends_where_the_next_one_begins() {
+    // As Dart's client writes it.
+    let notice = notice_of(&json!({
+        "debug_meta": {"images": [
+            {"type": "elf", "image_addr": "0x5000", "code_file": "libother.so"},
+            {"type": "elf", "image_addr": "0x1000", "code_file": "libapp.so", "debug_id": "5d5c"},
+        ]},
+        "exception": {"values": [{"type": "E", "stacktrace": {"frames": [
+            {"platform": "native", "instruction_addr": "0x5010"}, {"platform": "native", "instruction_addr": "0x1010"},
+        ]}}]},
+    }));
+    assert_eq!(functions(&notice.errors[0]), ["libapp.so+0x10", "libother.so+0x10"]);
 }

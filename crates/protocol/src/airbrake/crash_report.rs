@@ -99,17 +99,9 @@ fn frame(line: &str) -> Option<Frame> {
     let is_address = !address.is_empty() && address.bytes().all(|digit| digit.is_ascii_hexdigit());
     is_address.then(|| Frame {
         module: Some(image.trim().to_owned()).filter(|image| !image.is_empty()),
-        function: Some(without_offset(symbol).to_owned()).filter(|symbol| !symbol.is_empty()),
+        function: Some(crate::frame_address::without_offset(symbol).to_owned()).filter(|symbol| !symbol.is_empty()),
         ..Frame::default()
     })
-}
-
-/// `-[Cart charge:] + 172` → `-[Cart charge:]`
-pub(super) fn without_offset(symbol: &str) -> &str {
-    match symbol.rsplit_once(" + ") {
-        Some((name, offset)) if offset.bytes().all(|digit| digit.is_ascii_digit()) => name.trim(),
-        _ => symbol.trim(),
-    }
 }
 
 #[cfg(test)]

@@ -3,21 +3,24 @@
 use std::borrow::Cow;
 
 use notice::json_tree::Tree;
-use notice::{Frame, Notice};
+use notice::{Error, Frame, Notice};
 
-use super::crash_report;
-use crate::frame_order;
 use crate::message::without_class;
 use crate::unmapped::Unmapped;
+use crate::{frame_address, frame_order};
 
 /// What airbrake-python writes for file and function where a text is reported without an exception.
 const NO_PLACE: &str = "N/A";
+
+/// What stands before the name of each module of Elixir inside its machine.
+const ELIXIR: &str = "Elixir.";
 
 /// Puts right what the notice's client is known to do.
 pub(super) fn repair<'a>(notice: &mut Notice, unmapped: &mut Unmapped<'a>) {
     let name = notice.notifier.as_ref().and_then(|notifier| notifier.name.as_deref()).unwrap_or_default();
     match name {
         "javabrake" => files_of_classes(notice, unmapped),
+        "Airbrakex" => notice.errors.iter_mut().for_each(modules_of_elixir),
         "airbrake-python" => {
             notice.errors.iter_mut().for_each(without_class);
             without_no_place(notice, unmapped);
@@ -25,18 +28,7 @@ pub(super) fn repair<'a>(notice: &mut Notice, unmapped: &mut Unmapped<'a>) {
         _ => {}
     }
     frame_order::repair(notice);
-    notice.errors.iter_mut().flat_map(|error| &mut error.frames).for_each(without_address);
-}
-
-/// airbrake-ios writes `0x00000001000a4c44 -[Cart charge:] + 172` for a function: the name lies between what each build has otherwise.
-fn without_address(frame: &mut Frame) {
-    let Some((address, symbol)) = frame.function.as_deref().and_then(|function| function.split_once(' ')) else {
-        return;
-    };
-    let digits = address.strip_prefix("0x").unwrap_or_default();
-    if !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        frame.function = Some(crash_report::without_offset(symbol).to_owned());
-    }
+    notice.errors.iter_mut().flat_map(|error| &mut error.frames).for_each(frame_address::take_out);
 }
 
 /// javabrake says in `file` the class, or the file that the compiler made of it, and in `function` the bare name of the method.
@@ -65,6 +57,23 @@ fn class_and_source(file: &str) -> Option<(String, String)> {
     let outermost = name.split('$').next().filter(|name| !name.is_empty())?;
     let source = format!("{outermost}.java");
     Some((class, source))
+}
+
+/// airbrakex writes `Elixir.Shop.Declined` for a class, and for a file `(Elixir.Shop.Cart) lib/shop/cart.ex`, or `unknown` and line 0.
+fn modules_of_elixir(error: &mut Error) {
+    if let Some(class) = error.class.as_deref().and_then(|class| class.strip_prefix(ELIXIR)) {
+        error.class = Some(class.to_owned());
+    }
+    for frame in &mut error.frames {
+        let told = frame.file.as_deref().and_then(|file| file.strip_prefix('(')?.split_once(") "));
+        if let Some((module, file)) = told {
+            frame.module = Some(module.strip_prefix(ELIXIR).unwrap_or(module).to_owned());
+            frame.file = Some(file.to_owned());
+        }
+        if frame.file.take_if(|file| file == "unknown").is_some() {
+            frame.line.take_if(|line| *line == 0);
+        }
+    }
 }
 
 fn has_extension(file: &str) -> bool {

@@ -71,6 +71,10 @@ fn read_error<'a>(entries: Vec<(Cow<'a, str>, Tree<'a>)>, path: &str, error: &mu
                 for (at, frame) in frames.into_iter().enumerate() {
                     error.frames.push(read_frame(frame, format!("{path}.backtrace[{at}]"), unmapped));
                 }
+                // Where no frame is the application's, the client was not told which are.
+                if error.frames.iter().all(|frame| frame.in_app != Some(true)) {
+                    error.frames.iter_mut().for_each(|frame| frame.in_app = None);
+                }
             }
             // Browsers' client before 3.0 sends the text of the stack as it is.
             ("backtrace", Tree::Text(text)) => raw_stack::read(text, format!("{path}.backtrace"), error, unmapped),

@@ -10,6 +10,7 @@ use crate::unmapped::Unmapped;
 /// Reads the server into the notice. What it has no field for stays with it.
 pub(super) fn read<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unmapped<'a>) {
     let mut server = Server::default();
+    let mut version = None;
     let mut machine = Vec::new();
     for (key, value) in unmapped.entries("server", value) {
         let is_taken = match &*key {
@@ -17,6 +18,8 @@ pub(super) fn read<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unma
             "hostname" => set(&mut server.hostname, &value),
             "environment_name" => set(&mut notice.environment, &value),
             "revision" => set(&mut notice.release, &value),
+            // PHP's client has no revision.
+            "version" => set(&mut version, &value),
             "time" => {
                 notice.occurred_at_us = timestamp::micros_of(&value);
                 notice.occurred_at_us.is_some()
@@ -30,6 +33,7 @@ pub(super) fn read<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unma
             _ => machine.push((key, value)),
         }
     }
+    notice.release = notice.release.take().or(version);
     server.extra_json = part(Some(Tree::Map(machine)));
     notice.server = (server != Server::default()).then_some(server);
 }

@@ -3,17 +3,27 @@
 use std::borrow::Cow;
 
 use notice::json_tree::{self, Tree};
-use notice::{Error, Frame, Notice};
+use notice::{CodeLine, Error, Frame, Notice};
 
 use super::text::unescape;
-use crate::frame_order;
 use crate::message::without_class;
+use crate::{frame_address, frame_order};
 
 /// What airbrake-java writes before the message of a cause.
 const CAUSED_BY: &str = "Caused by";
 
 /// airbrake-java, and what it was called before.
 const OF_JAVA: [&str; 2] = ["airbrake-java", "hoptoad"];
+
+/// Clients for Python that write the line of code behind the function: `charge: raise Declined(card)`.
+const CODE_BEHIND_FUNCTION: [&str; 2] = ["airbrakepy", "django-airbrake"];
+
+/// The client for PHP that begins with the place of the error, in a function of no name.
+const ERRBIT_PHP: &str = "errbit-php";
+const NO_FUNCTION: &str = "<unknown>";
+
+/// The older client for .NET, which writes the class without its namespace before the message.
+const SHARPBRAKE: &str = "sharpbrake";
 
 /// What other clients for Java write before a cause: the Android notifier for a file, errbit-java for a method that has no file.
 const CAUSE_OF_FILE: &str = "### CAUSED BY ###: ";
@@ -65,8 +75,18 @@ pub(super) fn repair(notice: &mut Notice) {
     if is_of_java {
         forget_no_files(notice);
     }
+    if CODE_BEHIND_FUNCTION.contains(&&*notifier) {
+        notice.errors.iter_mut().flat_map(|error| &mut error.frames).for_each(take_code);
+    }
+    if notifier == ERRBIT_PHP {
+        notice.errors.iter_mut().for_each(place_of_throw);
+    }
     frame_order::repair(notice);
+    notice.errors.iter_mut().flat_map(|error| &mut error.frames).for_each(frame_address::take_out);
     notice.errors.iter_mut().for_each(without_class);
+    if notifier == SHARPBRAKE {
+        notice.errors.iter_mut().for_each(without_short_class);
+    }
     let Some(error) = notice.errors.first_mut() else { return };
     thrown_at_from_message(error, notifier.contains("php"));
 }
@@ -164,6 +184,35 @@ fn causes_from_lines(notice: &mut Notice, is_of_java: bool) {
     notice.errors.extend(causes);
 }
 
+/// Takes the line of code from behind the function's name. Where Python had none there is `None`.
+fn take_code(frame: &mut Frame) {
+    let Some((function, code)) = frame.function.as_deref().and_then(|text| text.split_once(": ")) else { return };
+    let Some(line) = frame.line else { return };
+    if code != "None" {
+        frame.code.push(CodeLine { line, text: code.to_owned() });
+    }
+    frame.function = Some(function.to_owned());
+}
+
+/// Gives places their functions where the place of the error comes first, without one. A stack of nothing is written as an empty line.
+fn place_of_throw(error: &mut Error) {
+    error.frames.retain(|frame| *frame != Frame::default());
+    if let Some(top) = error.frames.first_mut()
+        && top.function.take_if(|function| function == NO_FUNCTION).is_some()
+    {
+        frame_order::move_functions_in(&mut error.frames);
+    }
+}
+
+/// `Declined: no funds` of a `Shop.Declined` → `no funds`
+fn without_short_class(error: &mut Error) {
+    let (Some(class), Some(message)) = (error.class.as_deref(), &mut error.message) else { return };
+    let name = class.rsplit('.').next().unwrap_or(class);
+    if let Some(rest) = message.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")) {
+        *message = rest.to_owned();
+    }
+}
+
 /// airbrake-java writes `null-2)` for the file of a native method, and `null-1)` where it does not know one.
 fn forget_no_files(notice: &mut Notice) {
     let frames = notice.errors.iter_mut().flat_map(|error| &mut error.frames);
@@ -248,13 +297,8 @@ fn thrown_at_from_message(error: &mut Error, is_php: bool) {
     if is_top {
         return;
     }
-    // A frame of PHP names the function that was called there. With the place of the error on
-    // top, each place gets the function that it lies in.
-    let mut function = None;
-    for frame in error.frames.iter_mut().rev() {
-        std::mem::swap(&mut function, &mut frame.function);
-    }
-    error.frames.insert(0, Frame { file: Some(file), line: Some(line), function, ..Frame::default() });
+    error.frames.insert(0, Frame { file: Some(file), line: Some(line), ..Frame::default() });
+    frame_order::move_functions_in(&mut error.frames);
 }
 
 /// Where ` in FILE on line N` begins at the end of the message, the file and the line.

@@ -243,7 +243,7 @@ impl Taking {
             Some(trace_id) => {
                 // A loop that fails in one span fails each time alike. The n-th event and the n-th record are twins.
                 let span_id = parts.span_id.as_deref().unwrap_or_default();
-                let id = identity::in_trace(trace_id, span_id, &class, &message, &stack);
+                let id = identity::in_trace(trace_id, span_id, parts.occurred_at_us, [&class, &message, &stack]);
                 let before = self.equal_in_trace.entry((origin.scope_hash(), id)).or_default();
                 *before += 1;
                 identity::numbered(id, *before - 1)

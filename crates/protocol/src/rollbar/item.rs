@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use notice::json_tree::Tree;
-use notice::{Notice, Notifier, Server, User};
+use notice::{Error, Notice, Notifier, Server, User};
 
 use super::{body, request};
 use crate::json::{part, set};
 use crate::place::set_place;
 use crate::unmapped::Unmapped;
-use crate::{ParseError, timestamp};
+use crate::{ParseError, frame_order, timestamp};
 
 /// Reads the item into the notice.
 pub(super) fn read<'a>(
@@ -32,7 +32,7 @@ pub(super) fn read<'a>(
     if let Some(value) = data.take("request") {
         request::read(value, peer_ip, notice, unmapped);
     }
-    let mut of_script = None;
+    let (mut of_script, mut of_server) = (None, None);
     let Tree::Map(entries) = data else { return Ok(()) };
     for (key, value) in entries {
         let is_taken = match &*key {
@@ -59,11 +59,12 @@ pub(super) fn read<'a>(
                 continue;
             }
             "server" => {
+                of_server = version(&value);
                 read_server(value, notice, unmapped);
                 continue;
             }
             "client" => {
-                of_script = script_version(&value);
+                of_script = entry(&value, "javascript").and_then(version);
                 notice.contexts_json =
                     (!value.is_empty()).then(|| Tree::Map(vec![(Cow::Borrowed("client"), value)]).to_text());
                 continue;
@@ -86,22 +87,31 @@ pub(super) fn read<'a>(
     if begins_innermost(notice) {
         notice.errors.iter_mut().for_each(|error| error.frames.reverse());
     }
+    if notice.language.as_deref().is_some_and(|language| language.eq_ignore_ascii_case("php")) {
+        let of_no_function = |error: &&mut Error| error.frames.first().is_some_and(|top| top.function.is_none());
+        let errors = notice.errors.iter_mut().filter(of_no_function);
+        errors.for_each(|error| frame_order::move_functions_in(&mut error.frames));
+    }
     notice.request = notice.request.take().filter(|request| *request != notice::Request::default());
-    notice.release = notice.release.take().or(of_script);
+    notice.release = notice.release.take().or(of_script).or(of_server);
     Ok(())
 }
 
-/// Whether the client sends the innermost call first, where Rollbar wants it last: those for Go and .NET do.
+/// Clients that send the innermost call first, where Rollbar wants it last: for .NET, Elixir and Dart. The one for Rust has no name.
+const INNERMOST_FIRST: [&str; 5] = ["Rollbar.NET", "RollbarSharp", "RollbarDotNet", "Rollbax", "rollbar-dart"];
+
+/// Whether the client is one of [`INNERMOST_FIRST`], or for Go.
 fn begins_innermost(notice: &Notice) -> bool {
-    let name = notice.notifier.as_ref().and_then(|notifier| notifier.name.as_deref()).unwrap_or_default();
-    let is_of_go = |language: &str| language.eq_ignore_ascii_case("go");
-    notice.language.as_deref().is_some_and(is_of_go) || name.starts_with("Rollbar.NET")
+    let is_in = |name: &str| notice.language.as_deref().is_some_and(|language| language.eq_ignore_ascii_case(name));
+    match notice.notifier.as_ref().and_then(|notifier| notifier.name.as_deref()) {
+        Some(name) => is_in("go") || INNERMOST_FIRST.iter().any(|first| name.starts_with(first)),
+        None => is_in("go") || is_in("rust"),
+    }
 }
 
-/// The version of a page's script, which browsers tell here and not where others do.
-fn script_version(client: &Tree<'_>) -> Option<String> {
-    let version = entry(entry(client, "javascript")?, "code_version")?;
-    version.scalar().filter(|text| !text.is_empty()).map(str::to_owned)
+/// `code_version`, which browsers tell with their script, and some with their server, instead of with the item.
+fn version(of: &Tree<'_>) -> Option<String> {
+    entry(of, "code_version")?.scalar().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn entry<'t, 'a>(tree: &'t Tree<'a>, name: &str) -> Option<&'t Tree<'a>> {

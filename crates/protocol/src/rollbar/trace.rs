@@ -33,6 +33,10 @@ pub(super) fn read<'a>(
             (key, value) => unmapped.add(format!("{path}.{key}"), value),
         }
     }
+    // Clojure writes a class as Java's own `toString` does: `class java.lang.ArithmeticException`
+    if let Some(class) = error.class.as_deref().and_then(|class| class.strip_prefix("class ")) {
+        error.class = Some(class.to_owned());
+    }
     without_class(&mut error);
     error
 }

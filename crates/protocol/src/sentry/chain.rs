@@ -12,13 +12,17 @@ pub(super) struct Link {
     pub(super) parent_id: Option<u64>,
 }
 
-/// The raised error first, then what it was raised from. The wire has them the other way round.
+/// The raised error first, then what it was raised from. The wire has them the other way round, unless the client `begins_with_raised`
+/// and says nothing of parents.
 ///
 /// A group has several errors below one; then each is followed by all that is below it, and its siblings come in the
 /// order of their numbers.
-pub(super) fn raised_first(mut links: Vec<Link>) -> Vec<Error> {
-    links.reverse();
-    if links.iter().all(|link| link.parent_id.is_none()) {
+pub(super) fn raised_first(mut links: Vec<Link>, begins_with_raised: bool) -> Vec<Error> {
+    let has_parents = links.iter().any(|link| link.parent_id.is_some());
+    if has_parents || !begins_with_raised {
+        links.reverse();
+    }
+    if !has_parents {
         return links.into_iter().map(|link| link.error).collect();
     }
     let places: HashMap<u64, usize> =
@@ -55,18 +59,30 @@ mod tests {
 
     /// In the order of the wire.
     fn order(links: &[(&str, Option<u64>, Option<u64>)]) -> Vec<String> {
+        order_of(links, false)
+    }
+
+    fn order_of(links: &[(&str, Option<u64>, Option<u64>)], begins_with_raised: bool) -> Vec<String> {
         let link = |(class, id, parent_id): &(&str, _, _)| Link {
             error: Error { class: Some((*class).to_owned()), ..Error::default() },
             id: *id,
             parent_id: *parent_id,
         };
-        raised_first(links.iter().map(link).collect()).into_iter().filter_map(|error| error.class).collect()
+        let errors = raised_first(links.iter().map(link).collect(), begins_with_raised);
+        errors.into_iter().filter_map(|error| error.class).collect()
     }
 
     #[test]
     fn without_numbers_the_wire_is_turned_round() {
         assert_eq!(order(&[("cause", None, None), ("raised", Some(0), None)]), ["raised", "cause"]);
         assert!(order(&[]).is_empty());
+    }
+
+    #[test]
+    fn clients_that_begin_with_the_raised_error_are_left_as_they_are() {
+        assert_eq!(order_of(&[("raised", None, None), ("cause", None, None)], true), ["raised", "cause"]);
+        // Parents say more.
+        assert_eq!(order_of(&[("cause", Some(1), Some(0)), ("raised", Some(0), None)], true), ["raised", "cause"]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct EventContext<'a> {
     pub event_id: Option<&'a str>,
     /// The network address that it came from, for clients that ask to have it filled in.
     pub peer_ip: Option<&'a str>,
+    /// The client as it calls itself beside its key, `raven-python/6.10.0`: those before `sdk` say it there alone.
+    pub client: Option<&'a str>,
 }
 
 /// Reads an event. Only what is no JSON object is an error, an id of the envelope that is none, and a transaction.
@@ -168,6 +170,7 @@ impl<'a> Event<'a> {
     }
 
     fn finish(mut self, context: &EventContext<'_>, mut notes: Vec<String>) -> Parsed {
+        self.notice.notifier = self.notice.notifier.take().or_else(|| sdk::of_client(context.client?));
         self.errors();
         if let Some(culprit) = self.culprit.take()
             && !set(&mut self.transaction, &culprit)
@@ -201,7 +204,7 @@ impl<'a> Event<'a> {
         let unmapped = &mut self.unmapped;
         let images = Images::new(self.notice.debug_images_json.take());
         let mut errors = match self.exception.take() {
-            Some(exception) => exception::read(exception, &images, unmapped),
+            Some(exception) => exception::read(exception, self.notice.notifier.as_ref(), &images, unmapped),
             None => Vec::new(),
         };
         if errors.is_empty() {

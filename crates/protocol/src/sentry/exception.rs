@@ -1,9 +1,9 @@
 //! `exception`: what was raised, and what it was raised from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use notice::Error;
 use notice::json_tree::Tree;
+use notice::{Error, Notifier};
 
 use super::chain::{self, Link};
 use super::event::{Named, values};
@@ -12,8 +12,16 @@ use super::stacktrace;
 use crate::json::set;
 use crate::unmapped::Unmapped;
 
-/// Reads the errors, the raised one first. On the wire it is the last.
-pub(super) fn read<'a>(exception: Named<'a>, images: &Images, unmapped: &mut Unmapped<'a>) -> Vec<Error> {
+/// Clients that begin with the raised error, without numbers that would say so.
+const BEGIN_WITH_RAISED: [&str; 2] = ["sentry.javascript.react-native", "SharpRaven"];
+
+/// Reads the errors, the raised one first. On the wire it is the last, but for some clients.
+pub(super) fn read<'a>(
+    exception: Named<'a>,
+    client: Option<&Notifier>,
+    images: &Images,
+    unmapped: &mut Unmapped<'a>,
+) -> Vec<Error> {
     let (path, exceptions) = match values(&exception.key, exception.value, unmapped) {
         Ok((path, exceptions)) => (path, exceptions),
         // The oldest clients had no list.
@@ -33,7 +41,22 @@ pub(super) fn read<'a>(exception: Named<'a>, images: &Images, unmapped: &mut Unm
         }
     }
     say_how_many(&mut links, &path, unmapped);
-    chain::raised_first(links)
+    let client = client.and_then(|client| client.name.as_deref());
+    if client == Some("sentry.go") && begins_with_parents(&links) {
+        links.iter_mut().for_each(|link| link.parent_id = None);
+    }
+    chain::raised_first(links, client.is_some_and(|name| BEGIN_WITH_RAISED.contains(&name)))
+}
+
+/// Whether an error comes behind the one that it says it belongs to. So sentry-go numbered wrapped errors, from the wrong end (0.28 to 0.35):
+/// the innermost is nobody's, each wrapper the child of what it wraps.
+fn begins_with_parents(links: &[Link]) -> bool {
+    let mut ids = HashSet::new();
+    links.iter().any(|link| {
+        let is_behind = link.parent_id.is_some_and(|parent| ids.contains(&parent));
+        ids.extend(link.id);
+        is_behind
+    })
 }
 
 /// Python's groups say how many errors are in them (`str()` of `ExceptionGroup`), and its client leaves that out: what the program, its log

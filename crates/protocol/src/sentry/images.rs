@@ -5,11 +5,10 @@ use std::cell::OnceCell;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::frame_address::{address, place};
+
 /// Most images that are looked at. A program has hundreds.
 const IMAGES_MAX: usize = 2_000;
-
-/// Longest name of an image, in bytes.
-const NAME_BYTES_MAX: usize = 128;
 
 /// The images of an event, read when the first frame needs them.
 #[derive(Default)]
@@ -48,26 +47,9 @@ impl Images {
     /// The image that has the address, and how far into it that is: the same whenever the program runs.
     pub(super) fn place(&self, address: u64) -> Option<String> {
         let images = self.read.get_or_init(|| self.json.as_deref().map(read).unwrap_or_default());
-        let image = images.iter().find(|image| (image.from..image.to).contains(&address))?;
+        let there = images.iter().filter(|image| (image.from..image.to).contains(&address));
+        let image = there.max_by_key(|image| image.from)?;
         Some(place(&image.name, address - image.from))
-    }
-}
-
-/// `Shop+0x1a2b`
-pub(super) fn place(image: &str, offset: u64) -> String {
-    let name = image.rsplit(['/', '\\']).next().unwrap_or(image);
-    let mut end = name.len().min(NAME_BYTES_MAX);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}+{offset:#x}", &name[..end])
-}
-
-/// An address or a size: a number, or text that is hexadecimal behind `0x`.
-pub(super) fn address(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
     }
 }
 
@@ -76,7 +58,11 @@ fn read(json: &str) -> Vec<Image> {
     let image = |value| {
         let told = Told::deserialize(value).ok()?;
         let from = number(told.image_addr.as_ref()?)?;
-        let to = from.checked_add(number(told.image_size.as_ref()?)?)?;
+        // Dart's client says no size: then it ends where the next one begins.
+        let to = match told.image_size {
+            Some(size) => from.checked_add(number(&size)?)?,
+            None => u64::MAX,
+        };
         let name = told.code_file.or(told.debug_file).or(told.name)?;
         Some(Image { from, to, name })
     };

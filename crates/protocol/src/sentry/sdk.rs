@@ -26,3 +26,10 @@ pub(super) fn read<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unma
     notice.notifier = (notifier != Notifier::default()).then_some(notifier);
     None
 }
+
+/// The client that calls itself so beside its key: `raven-python/6.10.0`.
+pub(super) fn of_client(client: &str) -> Option<Notifier> {
+    let (name, version) = client.split_once('/').map_or((client, None), |(name, version)| (name, Some(version)));
+    let name = Some(name.trim().to_owned()).filter(|name| !name.is_empty())?;
+    Some(Notifier { name: Some(name), version: version.map(str::to_owned), ..Notifier::default() })
+}

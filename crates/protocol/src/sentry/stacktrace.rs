@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use notice::json_tree::Tree;
 use notice::{CodeLine, Frame};
 
-use super::images::{Images, address, place as place_in};
+use super::images::Images;
+use crate::frame_address::{address, place as place_in};
 use crate::json::{number, set};
 use crate::unmapped::Unmapped;
 

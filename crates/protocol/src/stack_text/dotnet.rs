@@ -21,7 +21,14 @@ pub(super) fn read(text: &str, filled_max: usize) -> Found {
     for line in text.lines() {
         reader.line(line);
     }
-    reader.chain.finish(Some(0))
+    let mut found = reader.chain.finish(Some(0));
+    // Libraries come without what tells places, an application with it: where one is told, what has none is a library's.
+    let frames = || found.errors.iter().flat_map(|error| &error.frames);
+    if frames().any(|frame| frame.file.is_some()) {
+        let frames = found.errors.iter_mut().flat_map(|error| &mut error.frames);
+        frames.filter(|frame| frame.file.is_none()).for_each(|frame| frame.in_app = Some(false));
+    }
+    found
 }
 
 struct Reader {
@@ -200,4 +207,22 @@ fn read_place(place: &str) -> Option<(Option<&str>, Option<u32>)> {
     let line = number(line.strip_prefix("line ").unwrap_or(line))?;
     let is_file = !(file.starts_with('<') && file.ends_with('>'));
     Some((is_file.then_some(file), Some(line)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(text: &str) -> Vec<Option<bool>> {
+        read(text, 0).errors[0].frames.iter().map(|frame| frame.in_app).collect()
+    }
+
+    #[test]
+    fn what_has_no_place_where_others_have_one_is_a_librarys() {
+        let library = "   at Newtonsoft.Json.JsonTextReader.ParseValue()\n";
+        let application = "   at Shop.Cart.Load(String text)";
+        let told = format!("Shop.Unreadable: no\n{library}{application} in /src/Cart.cs:line 12\n");
+        assert_eq!(own(&told), [Some(false), None]);
+        assert_eq!(own(&format!("Shop.Unreadable: no\n{library}{application}\n")), [None, None]);
+    }
 }

@@ -143,7 +143,7 @@ impl Capture {
             return Ok(self.taken().notices.into_iter().next().expect("it has an exception"));
         }
         let (event, id) = self.event().expect("it has an event");
-        sentry::parse_event(&event, &EventContext { event_id: id.as_deref(), peer_ip: Some(PEER_IP) })
+        sentry::parse_event(&event, &EventContext { event_id: id.as_deref(), peer_ip: Some(PEER_IP), client: None })
     }
 
     fn parser(&self) -> Option<Parser> {

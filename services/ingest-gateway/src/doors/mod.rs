@@ -152,7 +152,8 @@ impl Door<'_> {
             ["api", "1", "deploy", deploy] => Door::RollbarDeployUpdate(deploy),
             ["" | "notify" | "js"] => Door::BugsnagEvents,
             ["sessions"] => Door::BugsnagSessions,
-            ["builds" | "deploy"] => Door::BugsnagBuild,
+            // Older clients put it behind the address of their notices.
+            ["builds" | "deploy"] | ["notify", "deploy"] => Door::BugsnagBuild,
             ["v1", name] => signal(name).map_or(Door::Nowhere, |signal| Door::Otlp(signal, None)),
             ["api", project, "integration", "otlp", "v1", name] => {
                 signal(name).map_or(Door::Nowhere, |signal| Door::Otlp(signal, Some(project)))

@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use journal::Draft;
 use protocol::ParseError;
-use protocol::sentry::{self, EventContext};
+use protocol::sentry;
 use service::http::Body;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -268,8 +268,7 @@ impl Crash {
         }
         let text = |(name, said): &(String, Vec<u8>)| (name.clone(), String::from_utf8_lossy(said).into_owned());
         let event = sentry::minidump_event(&self.fields.iter().map(text).collect::<Vec<_>>(), &self.files_of_event);
-        let context = EventContext { event_id: None, peer_ip: Some(&desk.peer_ip) };
-        let mut notice = sentry::parse_event(event.as_bytes(), &context).map_err(Rejection::from)?.notice;
+        let mut notice = sentry::parse_event(event.as_bytes(), &desk.context()).map_err(Rejection::from)?.notice;
         notice.notes.append(&mut self.notes);
         desk.notice(notice)
     }

@@ -53,6 +53,21 @@ pub(super) fn of_anybody(parts: &Parts) -> Result<Option<String>, Rejection> {
     Ok(Some(key).filter(|key| !key.is_empty()))
 }
 
+/// The client as it calls itself beside its key, `raven-python/6.10.0`; empty if it does not.
+pub(super) fn client(parts: &Parts) -> String {
+    let of_pairs = |pairs: &str| {
+        let mut pairs = pairs.split(',').filter_map(|pair| pair.trim().split_once('='));
+        pairs
+            .find(|(name, _)| name.trim() == "sentry_client")
+            .map(|(_, client)| client.trim().trim_matches('"').to_owned())
+    };
+    let of_sentry = header(parts, &AUTHORIZATION).and_then(|value| scheme(value, "sentry"));
+    let head = header(parts, &SENTRY_AUTH).map(|value| scheme(value, "sentry").unwrap_or(value)).or(of_sentry);
+    head.and_then(of_pairs)
+        .or_else(|| parts.uri.query().and_then(|query| keys::in_form(query.as_bytes(), "sentry_client")))
+        .unwrap_or_default()
+}
+
 fn header<'a>(parts: &'a Parts, name: &HeaderName) -> Option<&'a str> {
     parts.headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -106,12 +121,26 @@ mod tests {
 
     use super::*;
 
-    fn key(target: &str, headers: &[(&str, &str)]) -> Result<Option<String>, String> {
+    fn parts(target: &str, headers: &[(&str, &str)]) -> Parts {
         let mut request = Request::builder().uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        in_head(&request.body(()).unwrap().into_parts().0).map_err(|rejection| rejection.reason().to_owned())
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn key(target: &str, headers: &[(&str, &str)]) -> Result<Option<String>, String> {
+        in_head(&parts(target, headers)).map_err(|rejection| rejection.reason().to_owned())
+    }
+
+    #[test]
+    fn the_client_says_beside_the_key_what_it_is() {
+        for name in ["x-sentry-auth", "authorization"] {
+            let value = "Sentry sentry_version=4, sentry_client=raven-go/1.0, sentry_key=abc";
+            assert_eq!(client(&parts("/x", &[(name, value)])), "raven-go/1.0", "{name}");
+        }
+        assert_eq!(client(&parts("/x?sentry_key=abc&sentry_client=raven-js%2F3.27", &[])), "raven-js/3.27");
+        assert_eq!(client(&parts("/x", &[("x-sentry-auth", "Sentry sentry_key=abc")])), "");
     }
 
     #[test]

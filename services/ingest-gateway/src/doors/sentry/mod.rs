@@ -45,18 +45,20 @@ struct Desk {
     taking: Taking,
     project: Arc<Project>,
     peer_ip: String,
+    /// The client, as the request's head has it; empty if it has not.
+    client: String,
 }
 
 impl Desk {
     fn new(gateway: &Arc<Gateway>, taking: Taking, project: Arc<Project>, parts: &Parts) -> Desk {
         let peer = parts.extensions.get::<ClientAddress>();
         let peer_ip = peer.map(|address| address.0.to_string()).unwrap_or_default();
-        Desk { gateway: Arc::clone(gateway), taking, project, peer_ip }
+        Desk { gateway: Arc::clone(gateway), taking, project, peer_ip, client: key::client(parts) }
     }
 
     /// Makes an event ready for the journal, as [`Desk::notice`] does; a transaction is only counted.
     fn event(&self, payload: &[u8], head_id: Option<&str>) -> Result<Option<(String, Drafted)>, Refusal> {
-        let context = EventContext { event_id: head_id, peer_ip: Some(&self.peer_ip) };
+        let context = EventContext { event_id: head_id, ..self.context() };
         match sentry::parse_event(payload, &context) {
             Err(ParseError::Transaction) => {
                 self.gateway.count_only(&self.project, "transaction", 1);
@@ -64,6 +66,11 @@ impl Desk {
             }
             parsed => self.notice(parsed.map_err(Rejection::from)?.notice).map(Some),
         }
+    }
+
+    /// What is known of an event besides its payload.
+    fn context(&self) -> EventContext<'_> {
+        EventContext { event_id: None, peer_ip: Some(&self.peer_ip), client: Some(&self.client) }
     }
 
     /// What takes files in. With `waiting` it may wait for the disk.

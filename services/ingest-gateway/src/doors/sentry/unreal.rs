@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::request::Parts;
-use protocol::sentry::{self, EventContext};
+use protocol::sentry;
 use serde_json::{Map, Value, json};
 use service::http::Body;
 use tokio::runtime::Handle;
@@ -40,8 +40,7 @@ pub(in crate::doors) async fn unreal(
     let event = event_of(parts.uri.query().unwrap_or_default());
     let taken = async {
         let read = move |reader: &mut dyn BufRead, hold: &mut Hold, waiting: Option<&Handle>| {
-            let context = EventContext { event_id: None, peer_ip: Some(&desk.peer_ip) };
-            let crash = sentry::parse_event(event.as_bytes(), &context).map_err(Rejection::from)?;
+            let crash = sentry::parse_event(event.as_bytes(), &desk.context()).map_err(Rejection::from)?;
             let (client_id, draft) = desk.notice(crash.notice)?;
             let mut archive = desk.attachments(waiting);
             loop {
