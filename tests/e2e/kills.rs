@@ -133,6 +133,54 @@ async fn i5_nothing_is_lost_or_doubled_when_they_are_killed_at_the_worst_points(
     assert_kept(&croak, &ledger, &report);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_has_killed_is_tried_again_by_one_worker_alone() {
+    if !is_debug() {
+        println!("a release build has no such point");
+        return;
+    }
+    let _alone = MACHINE.lock().await;
+    let mut croak = Installation::with_private_servers(RedisLimits::default()).await;
+    croak.start_worker(ALL_ROLES).await;
+    croak.start_gateway().await;
+    let pool = croak.pool();
+    let run = async |statement: &'static str| sqlx::query(statement).execute(&pool).await.expect("it is done");
+    let count = async |statement: &'static str| -> i64 {
+        sqlx::query_scalar(statement).fetch_one(&pool).await.expect("it is counted")
+    };
+    let gateway = croak.gateway_address();
+    let send = async |n| {
+        let answer = tests::wire::exchange(gateway, &varied(n)).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+
+    // As if eight workers had died with it.
+    croak.workers[0].process.kill();
+    send(1).await;
+    run("update lane_state set attempts = 8, owner = 'dead', released = false, lease_until = now()").await;
+    let worker = &mut croak.workers[0];
+    worker.start_again();
+    let deadly = "select count(*) from dead_notice where reason = 'deadly'";
+    wait_until("it is buried unread", POINT_LIMIT, async || (count(deadly).await == 1).then_some(())).await;
+
+    worker.process.kill();
+    run("update dead_notice set retry_at = now()").await;
+    worker.start_again_with(&[("CROAK_FAILPOINTS", "retry.deadly=kill:1".to_owned())]);
+    let (status, _) = worker.process.exit_within(POINT_LIMIT).await;
+    assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{status}");
+    assert_eq!(count("select count(*) from dead_notice where reason = 'deadly' and retry_at is null").await, 1);
+
+    // The next worker does not meet it, until somebody asks once more; this time it lives.
+    worker.start_again();
+    worker.ready().await;
+    send(2).await;
+    let stored = "select coalesce(sum(notice_count), 0)::bigint from grp";
+    wait_until("the other one is stored", POINT_LIMIT, async || (count(stored).await == 1).then_some(())).await;
+    run("update dead_notice set retry_at = now()").await;
+    wait_until("it lives", POINT_LIMIT, async || (count(stored).await == 2).then_some(())).await;
+    assert_eq!(count("select count(*) from dead_notice").await, 0);
+}
+
 /// Fifty different errors of a thousand users.
 fn varied(n: u64) -> Vec<u8> {
     XmlNotice { class: format!("Failure{}", n % 50), user: (n % 1000).to_string(), ..XmlNotice::default() }.request()

@@ -269,6 +269,7 @@ pub(crate) fn segment(bytes: &[u8]) {
     for source in opened.sources() {
         for (lane, head) in source.heads() {
             let base = source.base(lane);
+            assert!(source.gap(lane).is_none_or(|gap| !gap.is_empty() && *gap.end() <= head));
             source.oldest_unacked_at_us(lane);
             let _ = source.read(lane, base.saturating_sub(1), 100, 1 << 20);
             let _ = source.projects(lane, base.saturating_sub(1), 100);

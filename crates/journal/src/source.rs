@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -86,9 +87,14 @@ impl Source {
             .map_or(0, |lane| lane.head)
     }
 
-    /// The oldest number that is still on the disk and not given up: everything below it is gone.
+    /// The oldest number that is still on the disk: everything below it is gone.
     pub fn base(&self, lane: u16) -> u64 {
         self.shared.state().volumes.get(&self.journal).map_or(1, |volume| volume.base(lane))
+    }
+
+    /// Numbers right above the watermark whose records are damaged, if there are any: they will never be read.
+    pub fn gap(&self, lane: u16) -> Option<RangeInclusive<u64>> {
+        self.shared.state().volumes.get(&self.journal)?.gap(lane)
     }
 
     /// The watermark that was last given to [`crate::Journal::acknowledge`].

@@ -1,6 +1,7 @@
 //! One journal of the directory: its segments, and how far each lane was acknowledged.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use crate::index::Place;
@@ -58,20 +59,22 @@ impl Volume {
         self.segments.values().find_map(|segment| segment.next_readable(lane, after))
     }
 
-    /// Everything below this number is gone.
-    ///
-    /// When the records right above the watermark are damaged, nobody can be made to wait for them:
-    /// the base passes them over as soon as everything before them is committed. What is committed and still there is not gone:
-    /// a database that was set back has yet to get it again, also where the watermark that is believed here does not know of it.
+    /// Everything below this number is gone. What is committed and still there is not: a database that was set back has yet to get it again,
+    /// also where the watermark that is believed here does not know of it.
     pub(crate) fn base(&self, lane: u16) -> u64 {
-        let watermark = self.watermark(lane);
         let head = self.lanes.get(&lane).map_or(0, |lane| lane.head);
-        match self.next_readable(lane, watermark) {
-            Some(next) if next > watermark + 1 => next,
-            Some(next) => self.next_readable(lane, 0).unwrap_or(next),
-            None if watermark < head => head + 1,
-            None => self.next_readable(lane, 0).unwrap_or(head + 1),
-        }
+        self.next_readable(lane, 0).unwrap_or(head + 1)
+    }
+
+    /// Numbers right above the watermark that nobody can be made to wait for, because their records are damaged. What lies below may still be
+    /// needed, so it is no base.
+    pub(crate) fn gap(&self, lane: u16) -> Option<RangeInclusive<u64>> {
+        let watermark = self.watermark(lane);
+        let last = match self.next_readable(lane, watermark) {
+            Some(next) => next - 1,
+            None => self.lanes.get(&lane).map_or(0, |lane| lane.head),
+        };
+        (last > watermark).then_some(watermark + 1..=last)
     }
 
     /// Believes a watermark, also a lower one than before.

@@ -1,5 +1,7 @@
 //! Entries: what lies in a lane's stream.
 
+use std::ops::RangeInclusive;
+
 use redis::Value;
 use uuid::Uuid;
 
@@ -25,6 +27,8 @@ pub struct Shipped {
     pub seq: u64,
     /// Everything below this number is gone from the gateway's disk.
     pub base: u64,
+    /// Numbers that are damaged on the gateway's disk and will never come. What lies below them may have been committed, and be needed again.
+    pub gap: Option<RangeInclusive<u64>>,
     /// The highest number of this journal and lane when the entry was sent; 0 if not told.
     pub head_seq: u64,
     /// When the oldest un-acknowledged record of this journal and lane was accepted; 0 if not told.
@@ -90,6 +94,7 @@ struct Fields {
     journal: Option<Uuid>,
     seq: Option<u64>,
     base: Option<u64>,
+    gap: Option<RangeInclusive<u64>>,
     head_seq: Option<u64>,
     oldest_unacked_at_us: Option<i64>,
     record: Option<Vec<u8>>,
@@ -108,6 +113,7 @@ impl Fields {
                 b"j" => fields.journal = text(&value).and_then(|text| text.parse().ok()),
                 b"s" => fields.seq = text(&value).and_then(|text| text.parse().ok()),
                 b"b" => fields.base = text(&value).and_then(|text| text.parse().ok()),
+                b"g" => fields.gap = text(&value).and_then(read_gap),
                 b"h" => fields.head_seq = text(&value).and_then(|text| text.parse().ok()),
                 b"o" => fields.oldest_unacked_at_us = text(&value).and_then(|text| text.parse().ok()),
                 b"p" => fields.record = Some(value),
@@ -134,6 +140,7 @@ impl Fields {
                     journal: *journal,
                     seq,
                     base,
+                    gap: self.gap,
                     head_seq: self.head_seq.unwrap_or(0),
                     oldest_unacked_at_us: self.oldest_unacked_at_us.unwrap_or(0),
                     record: self.record.unwrap_or_default(),
@@ -148,6 +155,12 @@ impl Fields {
             raw: self.record.unwrap_or(self.others),
         })
     }
+}
+
+/// `17-20`
+fn read_gap(text: &str) -> Option<RangeInclusive<u64>> {
+    let (first, last) = text.split_once('-')?;
+    Some(first.parse().ok()?..=last.parse().ok()?)
 }
 
 fn text(value: &[u8]) -> Option<&str> {
@@ -170,7 +183,7 @@ mod tests {
     fn an_entry_without_head_and_age_is_sound() {
         let entry = Entry::from_value(value(&[("j", JOURNAL), ("s", "5"), ("b", "2"), ("p", "xyz")]));
         let Some(Entry::Shipped(shipped)) = entry else { panic!("{entry:?}") };
-        assert_eq!((shipped.seq, shipped.base, shipped.head_seq), (5, 2, 0));
+        assert_eq!((shipped.seq, shipped.base, &shipped.gap, shipped.head_seq), (5, 2, &None, 0));
         assert_eq!(shipped.record, b"xyz");
         assert_eq!(shipped.stream_id, "17-3");
     }

@@ -122,15 +122,17 @@ impl Queue {
 
     /// Publishes **all** watermarks of a lane: first after [`Queue::clear_watermarks`], and again now and then.
     ///
-    /// With the token in field `_` this says: a journal that is missing here has nothing committed.
+    /// With the token in field `_` this says: a journal that is missing here has nothing committed. `beat` is another number each time: by it
+    /// gateways tell a worker that says so now from what one wrote before the database went away.
     pub async fn publish_watermarks(
         &self,
         lane: u16,
         token: i64,
+        beat: u64,
         watermarks: &[(Uuid, u64)],
     ) -> Result<(), QueueError> {
         let mut command = self.watermarks(lane, token, watermarks);
-        command.arg("_").arg(token);
+        command.arg("_").arg(token).arg(BEAT_FIELD).arg(beat);
         command.query_async(&mut self.connection()).await.map_err(QueueError::redis("publishing watermarks"))
     }
 
@@ -173,6 +175,9 @@ impl Queue {
         format!("{}:ack:{{{}}}", self.shared.prefix, self.lanes().tag(lane))
     }
 }
+
+/// The field of the number that is another one at each publication of all watermarks.
+pub(crate) const BEAT_FIELD: &str = "beat";
 
 /// The field of a journal's watermark. Each claim has its own, and gateways read those of the claim in field `_`: whoever
 /// has lost a lane and does not know yet goes on to publish what it has in memory, which may be gone from the database.

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use journal::{Draft, Kind, Record};
+use journal::{Draft, JournalOptions, Kind, Record};
 use queue::{Entry, ShipperOptions};
 use support::{Gateway, Redis, Worker, draft, queue, queue_at, until};
 use tempfile::TempDir;
@@ -424,5 +424,31 @@ async fn many_lanes_and_sizes_all_arrive_once() {
     let mut worker = Worker::new(&queue);
     worker.work_until(&(0..64).collect::<Vec<_>>(), expected).await;
     assert_eq!((worker.sorted_ids(), worker.repeated), ((0..602).collect(), 0));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i6_what_stands_in_redis_unchanged_confirms_nothing() {
+    let queue = queue();
+    // Longer than an idle gateway takes to look again.
+    let keep = Duration::from_secs(4);
+    let options = JournalOptions { keep, segment_bytes: 64 << 10, ..JournalOptions::default() };
+    let gateway = Gateway::start_on(TempDir::new().unwrap(), options, &queue, quick());
+    gateway.append(3, 0..400, 1000).await;
+    let mut worker = Worker::new(&queue);
+    worker.work_until(&[3], 400).await;
+    until("all is acknowledged", async || gateway.journal.unacked_bytes() == 0).await;
+    let files = || std::fs::read_dir(gateway.dir.path()).unwrap().count();
+    let before = files();
+    assert!(before > 3, "{before}");
+
+    // The database is being restored: no worker says anything, and what it said before may not be there any more.
+    tokio::time::sleep(keep * 3).await;
+    assert_eq!(files(), before);
+    until("a worker is heard, and segments go", async || {
+        worker.publish_all(3).await;
+        files() < before
+    })
+    .await;
     gateway.stop().await;
 }

@@ -53,6 +53,8 @@ pub enum ErrorClass {
     Retry,
     /// The database refuses these values: find the one that it refuses.
     Refused,
+    /// The database gave a statement up because it took too long, and nothing was kept: the same in smaller parts.
+    TooSlow,
     /// A partition is missing: read again which there are, then the same once more.
     NoPartition,
     /// What is known of clients' ids is out of date: find out what is stored, prepare the batch again.
@@ -105,6 +107,7 @@ fn class_of(error: &sqlx::Error) -> ErrorClass {
                 (_, "40001" | "40P01" | "55P03") => ErrorClass::Retry,
                 // A value that a check refuses names the check; what finds no partition names none. The text is in the server's language.
                 (_, "23514") if answer.constraint().is_none() => ErrorClass::NoPartition,
+                (_, "57014") => ErrorClass::TooSlow,
                 ("22" | "23" | "54", _) => ErrorClass::Refused,
                 _ => ErrorClass::Unknown,
             }

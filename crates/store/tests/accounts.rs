@@ -807,3 +807,40 @@ async fn another_address_holds_when_its_link_was_followed_and_the_old_one_is_tol
     assert_eq!(scene.database.number(told).await, 1);
     assert_eq!(scene.reader.account(ada).await.unwrap().unwrap().email, "lovelace@example.org");
 }
+
+#[tokio::test]
+async fn who_is_no_admin_any_more_has_neither_tokens_nor_invitations_of_one() {
+    let scene = Scene::new().await;
+    let (ada, acme, project_id) = acme(&scene).await;
+    scene.act(ada, invite(acme, "bob@example.org", Role::Admin)).await;
+    let link = scene.links("bob@example.org").await.pop().unwrap();
+    let bob = scene.act(NOBODY, accept(&link, "$argon2id$x")).await.made_id;
+    let made = scene.act_in(bob, project_id, token("croak_bob")).await;
+    assert_eq!(made.status, CommandStatus::Done, "{}", made.told);
+    scene.act(bob, invite(acme, "eve@example.org", Role::Admin)).await;
+    let back = scene.links("eve@example.org").await.pop().unwrap();
+    assert_eq!(scene.viewer("croak_bob").await, Some(Viewer::Project(project_id)));
+
+    let team = scene.act(ada, CreateTeam { organization_id: acme, name: "Backend".into() }).await.made_id;
+    let change = |change| ChangeTeam { organization_id: acme, team_id: team, change };
+    scene.act(ada, change(TeamChange::AddProject(project_id))).await;
+    scene.act(ada, change(TeamChange::AddMember(bob))).await;
+    let member = SetOrganizationMember { organization_id: acme, user_id: bob, role: Some(Role::Member) };
+    assert_eq!(scene.act(ada, member).await.status, CommandStatus::Done);
+    assert_eq!(scene.act(NOBODY, accept(&back, "$argon2id$eve")).await.status, CommandStatus::Invalid);
+    assert_eq!(scene.viewer("croak_bob").await, Some(Viewer::Project(project_id)), "the team still shows it to him");
+    scene.act(ada, change(TeamChange::RemoveProject(project_id))).await;
+    assert_eq!(scene.viewer("croak_bob").await, None);
+}
+
+#[tokio::test]
+async fn whoever_wants_an_address_does_not_keep_its_owner_from_a_new_password() {
+    let scene = Scene::new().await;
+    scene.account("ada@example.org").await;
+    let eve = scene.account("eve@example.org").await;
+    for _ in 0..6 {
+        scene.act(eve, ask_email("ada@example.org")).await;
+    }
+    scene.act(NOBODY, forgotten("ada@example.org")).await;
+    assert_eq!(scene.mails("account.reset").await, 1);
+}

@@ -17,9 +17,14 @@ const PROJECT: i64 = 1;
 
 /// A batch that brings these ids, prepared when so much was known.
 fn batch(known_to: KnownTo, lane: u16, hashes: &[u64]) -> Arc<Batch> {
-    let now_us = (time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000) as i64;
-    let entry = |hash: &u64| ClientIdEntry::new(*hash, NoticeId::new(now_us, lane, *hash));
-    let run = ClientIdRun { known_to, entries: hashes.iter().map(entry).collect(), last_at_us: now_us };
+    batch_of(time::OffsetDateTime::now_utc(), known_to, lane, hashes)
+}
+
+/// The same, accepted at this time.
+fn batch_of(at: time::OffsetDateTime, known_to: KnownTo, lane: u16, hashes: &[u64]) -> Arc<Batch> {
+    let at_us = (at.unix_timestamp_nanos() / 1_000) as i64;
+    let entry = |hash: &u64| ClientIdEntry::new(*hash, NoticeId::new(at_us, lane, *hash));
+    let run = ClientIdRun { known_to, entries: hashes.iter().map(entry).collect(), last_at_us: at_us };
     Arc::new(Batch { client_ids: BTreeMap::from([(PROJECT, run)]), ..Batch::default() })
 }
 
@@ -70,4 +75,32 @@ async fn a_batch_that_does_not_know_what_is_stored_is_not_written() {
     let elsewhere = KnownTo { server_started_at: before.server_started_at - time::Duration::SECOND, ..knowing };
     let refused = write(&writer, &mut one, elsewhere, &[9]).await.unwrap_err();
     assert_eq!(refused.class(), ErrorClass::OutOfDate);
+}
+
+#[tokio::test]
+async fn whatever_a_commit_is_refused_for_is_learnt_however_old_it_is() {
+    let database = Database::fresh().await;
+    sqlx::raw_sql("insert into project (id, slug, name) values (1, 'shop', 'Shop')")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+    let writer = Writer::connect(&database.url).await.unwrap();
+    let mut claims = writer.claim_free_lanes("test", &[0], &[], 2).await.unwrap();
+    let (mut other, one) = (claims.pop().unwrap().claim, claims.pop().unwrap().claim);
+    let before = known_to(&writer).await;
+    // A gateway that could not send for days.
+    let long_ago = time::OffsetDateTime::now_utc() - time::Duration::hours(60);
+    writer.commit(one, batch_of(long_ago, before, one.lane, &[1])).await.unwrap();
+    let refused = write(&writer, &mut other, before, &[1]).await.unwrap_err();
+    assert_eq!(refused.class(), ErrorClass::OutOfDate);
+    let knowing = known_to(&writer).await;
+    assert_ne!(knowing, before);
+    write(&writer, &mut other, knowing, &[1]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_statement_that_took_too_long_is_known_by_its_error() {
+    let database = Database::fresh().await;
+    let slow = sqlx::raw_sql("set statement_timeout = '10ms'; select pg_sleep(5)").execute(&database.pool).await;
+    assert_eq!(StoreError::from(slow.unwrap_err()).class(), ErrorClass::TooSlow);
 }

@@ -446,3 +446,31 @@ async fn source_maps_of_other_projects_are_not_used() {
     assert_eq!(shown.resolution, None);
     assert_eq!(shown.notice.errors[0].frames[0].line, Some(1));
 }
+
+#[tokio::test]
+async fn a_page_of_large_notices_is_short() {
+    let scene = Scene::new().await;
+    let ids = scene.accept(7, 11, 60);
+    for id in &ids {
+        let large = Some(format!("{{\"a\":\"{}\"}}", "x".repeat(3 << 20)));
+        let notice = Notice { extra_json: large, ..scene::sample("Shop::Large", "m", "production", "1") };
+        scene.write_notice(*id, notice).await;
+    }
+    let (opened, group_id) = (scene.opened().await, scene.group_id("Shop::Large").await);
+    let page = scene.reader.notices(&opened, group_id, None, 200).await.unwrap();
+    assert_eq!(page.notices.len(), 3, "8 MiB are in three");
+    let newest_first: Vec<NoticeId> = ids.iter().rev().copied().collect();
+    assert_eq!(walk(&scene, group_id, 200).await, newest_first);
+
+    let (mut seen, mut cursor) = (BTreeSet::new(), None);
+    loop {
+        let page = scene.reader.notices_since(&opened, None, cursor.as_deref(), 200).await.unwrap().unwrap();
+        assert!(page.notices.len() <= 3);
+        seen.extend(page.notices.iter().map(|notice| notice.id));
+        cursor = match page.next {
+            Some(next) => Some(next),
+            None => break,
+        };
+    }
+    assert_eq!(seen, ids.iter().copied().collect());
+}

@@ -21,6 +21,8 @@ pub(super) struct Lane {
     pub(super) is_lost: bool,
     /// The claim that the watermarks were last published whole after.
     pub(super) token: Option<i64>,
+    /// The number of the publication that was heard last.
+    pub(super) beat: Option<u64>,
     /// Whether the watermarks of that claim are still to be asked for.
     pub(super) is_claimed_anew: bool,
     /// The journal that was served last.

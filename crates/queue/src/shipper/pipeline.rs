@@ -126,6 +126,7 @@ fn gather(source: &Source, lane: u16, mut pending: Pending, load: Load) -> (Pend
     let letterhead = Letterhead {
         journal: source.journal(),
         base: source.base(lane),
+        gap: source.gap(lane),
         head_seq: source.head(lane),
         oldest_unacked_at_us: source.oldest_unacked_at_us(lane),
     };

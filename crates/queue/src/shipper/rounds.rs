@@ -245,6 +245,9 @@ impl Rounds {
             tracing::debug!(lane = watermarks.lane, token = watermarks.token, "the lane was claimed");
             return;
         }
+        // What stands there unchanged is no word of a worker's: it may be gone from a database that is being restored.
+        let is_heard = watermarks.beat.is_some() && lane.beat != watermarks.beat;
+        lane.beat = watermarks.beat;
         for (journal, watermark) in watermarks.known() {
             let Some(flow) = lane.flows.get_mut(&journal) else { continue };
             flow.is_asked = true;
@@ -255,7 +258,9 @@ impl Rounds {
                     self.status.watermarks_lowered += 1;
                     tracing::warn!(lane = watermarks.lane, journal = %journal, watermark, "the database has lost commits: sending again what lies above");
                 }
-                self.journal.acknowledge(journal, watermarks.lane, watermark);
+                if is_heard || flow.source.acknowledged(watermarks.lane) != Some(watermark) {
+                    self.journal.acknowledge(journal, watermarks.lane, watermark);
+                }
             }
             if let Some((acked, decide_at)) = flow.missing
                 && self.polled_at >= decide_at

@@ -1,11 +1,13 @@
 //! What the shipper says to Redis: entries, questions for watermarks, probes.
 
+use std::ops::RangeInclusive;
+
 use futures::future::join_all;
 use redis::{RedisResult, Value};
 use uuid::Uuid;
 
 use crate::error::is_out_of_memory;
-use crate::queue::watermark_field;
+use crate::queue::{BEAT_FIELD, watermark_field};
 use crate::stream_id::StreamId;
 use crate::{Queue, QueueError};
 
@@ -13,6 +15,7 @@ use crate::{Queue, QueueError};
 pub(super) struct Letterhead {
     pub(super) journal: Uuid,
     pub(super) base: u64,
+    pub(super) gap: Option<RangeInclusive<u64>>,
     pub(super) head_seq: u64,
     pub(super) oldest_unacked_at_us: Option<i64>,
 }
@@ -37,6 +40,8 @@ pub(super) struct LaneWatermarks {
     pub(super) lane: u16,
     /// The claim after which the hash was published whole.
     pub(super) token: Option<i64>,
+    /// The number of that publication.
+    pub(super) beat: Option<u64>,
     /// The watermarks of the claim that was asked for.
     pub(super) watermarks: Vec<(Uuid, Option<u64>)>,
 }
@@ -82,6 +87,9 @@ impl Queue {
                 .arg("b")
                 .arg(letterhead.base);
             entry.arg("h").arg(letterhead.head_seq);
+            if let Some(gap) = &letterhead.gap {
+                entry.arg("g").arg(format!("{}-{}", gap.start(), gap.end()));
+            }
             if let Some(at_us) = letterhead.oldest_unacked_at_us {
                 entry.arg("o").arg(at_us);
             }
@@ -128,7 +136,7 @@ impl Queue {
     async fn watermarks_of(&self, lanes: &[LaneQuestion]) -> Result<Vec<LaneWatermarks>, QueueError> {
         let mut pipeline = redis::Pipeline::with_capacity(lanes.len());
         for LaneQuestion { lane, token, journals } in lanes {
-            let question = pipeline.cmd("HMGET").arg(self.watermarks_key(*lane)).arg("_");
+            let question = pipeline.cmd("HMGET").arg(self.watermarks_key(*lane)).arg("_").arg(BEAT_FIELD);
             if let Some(token) = token {
                 for journal in journals {
                     question.arg(watermark_field(journal, *token));
@@ -143,13 +151,14 @@ impl Queue {
             .map(|(LaneQuestion { lane, journals, .. }, answer)| {
                 let mut values = answer.into_iter();
                 let token = values.next().flatten().and_then(|token| token.parse().ok());
+                let beat = values.next().flatten().and_then(|beat| beat.parse().ok());
                 // What is not a number was not written by a worker, and says nothing.
                 let watermarks = journals.iter().zip(values.chain(std::iter::repeat(None)));
                 let watermarks = watermarks.filter_map(|(journal, value)| match value {
                     None => Some((*journal, None)),
                     Some(value) => value.parse().ok().map(|watermark| (*journal, Some(watermark))),
                 });
-                LaneWatermarks { lane: *lane, token, watermarks: watermarks.collect() }
+                LaneWatermarks { lane: *lane, token, beat, watermarks: watermarks.collect() }
             })
             .collect())
     }

@@ -58,7 +58,11 @@ impl Gateway {
     }
 
     pub fn start_with(dir: TempDir, queue: &Queue, options: ShipperOptions) -> Gateway {
-        let journal = Journal::open(dir.path(), JournalOptions::default()).unwrap();
+        Gateway::start_on(dir, JournalOptions::default(), queue, options)
+    }
+
+    pub fn start_on(dir: TempDir, journal: JournalOptions, queue: &Queue, options: ShipperOptions) -> Gateway {
+        let journal = Journal::open(dir.path(), journal).unwrap();
         let shipper = Shipper::new(journal.clone(), queue.clone(), options);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn({
@@ -93,6 +97,7 @@ impl Gateway {
 pub struct Worker {
     queue: Queue,
     pub token: i64,
+    beat: u64,
     /// The claims of the lanes that it has worked on.
     tokens: BTreeMap<u16, i64>,
     /// Whether all watermarks of a lane were published since its claim.
@@ -112,6 +117,7 @@ impl Worker {
         Worker {
             queue: queue.clone(),
             token: 1,
+            beat: 0,
             tokens: BTreeMap::new(),
             is_published: BTreeMap::new(),
             steps: BTreeMap::new(),
@@ -130,8 +136,11 @@ impl Worker {
         self.publish_all(lane).await;
     }
 
-    async fn publish_all(&mut self, lane: u16) {
-        let published = self.queue.publish_watermarks(lane, self.tokens[&lane], &self.watermarks(lane)).await;
+    /// Says all of a lane's watermarks.
+    pub async fn publish_all(&mut self, lane: u16) {
+        self.beat += 1;
+        let watermarks = self.watermarks(lane);
+        let published = self.queue.publish_watermarks(lane, self.tokens[&lane], self.beat, &watermarks).await;
         self.is_published.insert(lane, published.is_ok());
         unless_full(published);
     }
@@ -148,7 +157,8 @@ impl Worker {
             assert_eq!((record.lane, record.seq), (lane, shipped.seq));
             assert!(shipped.base <= shipped.seq && shipped.seq <= shipped.head_seq);
             let accounted = self.accounted.entry((lane, shipped.journal)).or_default();
-            for gone in accounted.watermark + 1..shipped.base {
+            let gap = shipped.gap.clone().filter(|gap| *gap.start() <= accounted.watermark + 1);
+            for gone in (accounted.watermark + 1..shipped.base).chain(gap.into_iter().flatten()) {
                 self.declared_lost += u64::from(accounted.insert(gone));
             }
             if accounted.insert(shipped.seq) {

@@ -22,6 +22,8 @@ use crate::chunk;
 const CHUNKS_PER_LOOK: usize = 128;
 /// Bodies that are fetched at once are at most this great, decompressed, and at least one.
 const RAW_BYTES_PER_LOOK: i64 = 8 << 20;
+/// A page of a list ends with the notice by which it has this many bytes, or more: one notice may have 4 MiB.
+pub(super) const PAGE_BYTES_MAX: usize = 8 << 20;
 /// Chunks of a lane that may hold one id, opened at once.
 const CANDIDATES_PER_LOOK: i64 = 32;
 /// A chunk that holds a notice nearly always ends within this time after it, until it is merged: then it ends anywhere in its stretch.
@@ -135,7 +137,7 @@ impl Reader {
         }
     }
 
-    /// The newest notices of these fingerprints before an id.
+    /// The newest notices of these fingerprints before an id: so many, or fewer that have [`PAGE_BYTES_MAX`] together.
     pub(super) async fn before(
         &self,
         opened: &Opened,
@@ -163,7 +165,7 @@ impl Reader {
                     break;
                 }
                 found.extend(waiting.pop());
-                if found.len() == limit {
+                if found.len() == limit || bytes(&found) >= PAGE_BYTES_MAX {
                     return Ok(found);
                 }
             }
@@ -215,6 +217,11 @@ impl Reader {
         let earlier = oldest_after(open_chunks(&mut snapshot, opened, &straddling).await?);
         Ok(Some(earlier.map_or(candidate, |earlier| earlier.min(candidate))))
     }
+}
+
+/// The bytes of some notices.
+pub(super) fn bytes(found: &[Found]) -> usize {
+    found.iter().map(|found| found.item.body.len()).sum()
 }
 
 async fn places_before(

@@ -5,7 +5,7 @@ use notice::{Item, Notice, NoticeId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::chunks::Found;
+use super::chunks::{Found, PAGE_BYTES_MAX, bytes};
 use super::{Opened, ReadError, Reader};
 use crate::source_maps::Resolution;
 
@@ -83,7 +83,8 @@ impl Reader {
     ) -> Result<NoticePage, ReadError> {
         let identities = self.identities_of_group(opened, group_id).await?;
         let found = self.before(opened, &identities, before, limit).await?;
-        let next = if found.len() == limit { found.last().map(|last| last.item.id) } else { None };
+        let is_cut = found.len() == limit || bytes(&found) >= PAGE_BYTES_MAX;
+        let next = found.last().map(|last| last.item.id).filter(|_| is_cut);
         let mut notices = Vec::with_capacity(found.len());
         for found in &found {
             notices.push(self.stored(opened, &identities, found).await?);

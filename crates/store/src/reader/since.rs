@@ -11,6 +11,7 @@
 
 use sqlx::types::time::OffsetDateTime;
 
+use super::chunks::PAGE_BYTES_MAX;
 use super::cursor::{self, CursorError};
 use super::{Opened, ReadError, Reader, StoredNotice};
 use crate::chunk;
@@ -46,6 +47,7 @@ impl Reader {
         };
         let since_us = since.map_or(i64::MIN, |at| i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX));
         let mut items = Vec::new();
+        let mut bytes = 0;
         let mut is_more = true;
         'pages: while is_more {
             let rows = sqlx::query_file!(
@@ -68,12 +70,13 @@ impl Reader {
                 let chunk = chunk::decode(row.codec, &row.body)
                     .map_err(|source| ReadError::Chunk { chunk_id: row.id, source })?;
                 for item in chunk.into_iter().skip(usize::try_from(place).unwrap_or(0)) {
-                    if items.len() == limit {
+                    if items.len() == limit || bytes >= PAGE_BYTES_MAX {
                         is_more = true;
                         break 'pages;
                     }
                     place += 1;
                     if item.accepted_at_us >= since_us {
+                        bytes += item.body.len();
                         items.push((row.fingerprint_id, item));
                     }
                 }

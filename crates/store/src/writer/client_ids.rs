@@ -12,9 +12,6 @@ use super::Writer;
 use crate::client_ids::{self, ClientIdEntry, KnownTo, StoredRun};
 use crate::{StoreError, chunk};
 
-/// How long a notice that is sent again is recognised.
-const KNOWN_HOURS: f64 = 48.0;
-
 /// A notice by the name that its client gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamedNotice {
@@ -33,8 +30,8 @@ impl NamedNotice {
 }
 
 impl Writer {
-    /// The clients' ids of these projects' notices of the last two days, as far as they are not known yet; oldest first. What is known
-    /// counts only if the same server still runs.
+    /// The clients' ids of these projects' notices, as far as they are not known yet and there still; oldest first. What is known counts only if
+    /// the same server still runs. All that a commit compares with is read, however long ago it was accepted: or that commit could never be.
     pub async fn client_ids(
         &self,
         projects: &BTreeMap<i64, Option<KnownTo>>,
@@ -54,11 +51,9 @@ impl Writer {
         }
         let mut rows = sqlx::query!(
             "select r.project_id, r.id, r.entries from unnest($1::bigint[], $2::bigint[]) as known (project_id, run_id)
-             join client_id_run r on r.project_id = known.project_id and r.id > known.run_id
-             where r.at > now() - $3 * interval '1 hour' order by r.id",
+             join client_id_run r on r.project_id = known.project_id and r.id > known.run_id order by r.id",
             &ids,
-            &known,
-            KNOWN_HOURS
+            &known
         )
         .fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {

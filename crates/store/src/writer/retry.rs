@@ -13,26 +13,29 @@ pub struct DeadRecord {
     pub journal: Uuid,
     /// Its number in the journal's lane.
     pub seq: u64,
+    /// Why it is dead.
+    pub reason: String,
     /// The whole record.
     pub raw: Vec<u8>,
 }
 
 impl Writer {
-    /// The dead records of a lane that are to be tried again, oldest wish first.
-    pub async fn dead_to_retry(&self, claim: Claim, limit: i64) -> Result<Vec<DeadRecord>, StoreError> {
-        let rows = sqlx::query!(
-            "select journal, seq, raw from dead_notice
-             where retry_at is not null and epoch = $1 and lane = $2 order by retry_at limit $3",
+    /// The dead record of a lane that has waited longest to be tried again.
+    pub async fn dead_to_retry(&self, claim: Claim) -> Result<Option<DeadRecord>, StoreError> {
+        let row = sqlx::query!(
+            "select journal, seq, reason, raw from dead_notice
+             where retry_at is not null and epoch = $1 and lane = $2 order by retry_at limit 1",
             claim.epoch,
-            i32::from(claim.lane),
-            limit
+            i32::from(claim.lane)
         )
-        .fetch_all(&self.pool)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| DeadRecord { journal: row.journal, seq: row.seq.unsigned_abs(), raw: row.raw })
-            .collect())
+        Ok(row.map(|row| DeadRecord {
+            journal: row.journal,
+            seq: row.seq.unsigned_abs(),
+            reason: row.reason,
+            raw: row.raw,
+        }))
     }
 
     /// It was tried again and is still dead, for this reason.

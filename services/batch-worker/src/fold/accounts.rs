@@ -80,10 +80,15 @@ impl Accounts {
         account.is_recent = true;
         account.head_seq = account.head_seq.max(shipped.head_seq).max(shipped.seq);
         account.oldest_unacked_at_us = Some(shipped.oldest_unacked_at_us).filter(|at_us| *at_us > 0);
-        let below_base = shipped.base.saturating_sub(1);
-        if below_base > account.accounted.watermark() {
-            let record_count = account.accounted.raise_to(below_base);
-            sifted.gone.push(GoneRow { journal: shipped.journal, base: shipped.base, record_count });
+        // A gap behind what is not there yet waits: that comes again, as the database was set back.
+        let gap = shipped
+            .gap
+            .as_ref()
+            .filter(|gap| *gap.start() <= account.accounted.watermark().max(shipped.base.saturating_sub(1)) + 1);
+        let gone = gap.map_or(0, |gap| *gap.end()).max(shipped.base.saturating_sub(1));
+        if gone > account.accounted.watermark() {
+            let record_count = account.accounted.raise_to(gone);
+            sifted.gone.push(GoneRow { journal: shipped.journal, base: gone + 1, record_count });
         }
         let is_new = account.accounted.insert(shipped.seq);
         #[cfg(feature = "failpoints")]
@@ -145,6 +150,8 @@ impl Sifted<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeInclusive;
+
     use super::*;
 
     const JOURNAL: Uuid = Uuid::from_u128(7);
@@ -155,6 +162,7 @@ mod tests {
             journal: JOURNAL,
             seq,
             base,
+            gap: None,
             head_seq: 9,
             oldest_unacked_at_us: 5,
             record: vec![],
@@ -171,6 +179,32 @@ mod tests {
         let sifted = accounts.sift(&entries);
         assert_eq!((sifted.fresh.len(), sifted.repeated, sifted.is_empty()), (0, 3, true));
         assert_eq!(accounts.seen_watermarks(), [(JOURNAL, 2)]);
+    }
+
+    #[test]
+    fn a_gap_is_gone_once_all_below_it_is_there() {
+        let of = |seq, gap: Option<RangeInclusive<u64>>| match entry(seq, 1) {
+            Entry::Shipped(shipped) => Entry::Shipped(Shipped { gap, ..shipped }),
+            other => other,
+        };
+        // The database was set back to 50; the gateway had heard of 100, and 101 is damaged.
+        let mut accounts = Accounts::default();
+        let all_to_50: Vec<Entry> = (1..=50).map(|seq| of(seq, None)).collect();
+        accounts.advance(accounts.sift(&all_to_50));
+        let early = [of(102, Some(101..=101))];
+        let sifted = accounts.sift(&early);
+        assert!(sifted.gone.is_empty());
+        accounts.advance(sifted);
+        let again: Vec<Entry> = (51..=100).map(|seq| of(seq, None)).collect();
+        let sifted = accounts.sift(&again);
+        assert_eq!(sifted.fresh.len(), 50, "what was set back is taken again");
+        accounts.advance(sifted);
+        assert_eq!(accounts.seen_watermarks(), [(JOURNAL, 100)]);
+        let sifted = accounts.sift(&early);
+        let [gone] = sifted.gone.as_slice() else { panic!("{:?}", sifted.gone) };
+        assert_eq!((gone.base, gone.record_count, sifted.fresh.len()), (102, 1, 0));
+        accounts.advance(sifted);
+        assert_eq!(accounts.seen_watermarks(), [(JOURNAL, 102)]);
     }
 
     #[test]

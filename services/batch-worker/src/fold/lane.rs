@@ -56,7 +56,10 @@ const PUBLISH_ALL_EVERY: Duration = Duration::from_secs(5);
 const DEADLY_ATTEMPTS: u32 = 8;
 
 /// Dead records that are tried again before the lane goes on.
-const RETRIES_MAX: i64 = 100;
+const RETRIES_MAX: usize = 100;
+
+/// A batch is prepared anew so often because others have stored the same names meanwhile; then the lane pauses, and others get its turn.
+const ROUNDS_MAX: u32 = 20;
 
 /// How a lane's task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +105,8 @@ pub(crate) struct Lane {
     is_certain: bool,
     /// When the watermarks were last published whole, since the claim.
     published_all_at: Option<Instant>,
+    /// How often they were, since the claim.
+    beat: u64,
     published_at: Instant,
     /// When the last batch was stored, since the claim.
     stored_at: Option<Instant>,
@@ -119,6 +124,7 @@ impl Lane {
             standing,
             is_certain: true,
             published_all_at: None,
+            beat: 0,
             published_at: Instant::now(),
             stored_at: None,
             entry_bytes: 0,
@@ -247,13 +253,21 @@ impl Lane {
     async fn commit(&mut self, entries: &[Entry]) -> Result<(), Trouble> {
         let mut parts = vec![entries];
         while let Some(part) = parts.pop() {
-            let Err(refused) = self.commit_part(part).await? else { continue };
-            match part {
-                [] => {}
-                [one] => self.commit_dead(one, &refused).await?,
-                _ => {
+            let refused = match self.commit_part(part).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(refused)) => Some(refused),
+                Err(Trouble::Store(error)) if error.class() == ErrorClass::TooSlow && part.len() > 1 => {
+                    let (lane, records) = (self.claim.lane, part.len());
+                    tracing::warn!(lane, records, "the database did not store a batch in time: it gets a half");
+                    None
+                }
+                Err(trouble) => return Err(trouble),
+            };
+            match (part, refused) {
+                ([one], Some(refused)) => self.commit_dead(one, &refused).await?,
+                (part, _) => {
                     let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
+                    parts.extend([second, first].into_iter().filter(|half| !half.is_empty()));
                 }
             }
         }
@@ -262,12 +276,13 @@ impl Lane {
 
     /// Commits a part in one transaction. The inner error is what the database, or the fold, says against it.
     async fn commit_part(&mut self, part: &[Entry]) -> Result<Result<(), Refused>, Trouble> {
-        loop {
+        for _ in 1..ROUNDS_MAX {
             match self.try_part(part).await {
                 Err(Trouble::OutOfDate) => {}
                 other => return other,
             }
         }
+        self.try_part(part).await
     }
 
     async fn try_part(&mut self, part: &[Entry]) -> Result<Result<(), Refused>, Trouble> {
@@ -300,13 +315,22 @@ impl Lane {
     /// Tries dead records again, one by one. Their numbers have been accounted for: only what they say is new.
     async fn retry_dead(&mut self) -> Result<(), Trouble> {
         let lane = self.claim.lane;
-        for record in self.fold.writer.dead_to_retry(self.claim, RETRIES_MAX).await? {
-            let died_again = loop {
-                match self.try_again(&record).await {
-                    Err(Trouble::OutOfDate) => {}
-                    other => break other?,
+        for _ in 0..RETRIES_MAX {
+            let Some(record) = self.fold.writer.dead_to_retry(self.claim).await? else { break };
+            if record.reason == Death::Deadly.reason() {
+                // It may kill this worker, too: then it remains dead, and does not meet the next one.
+                let detail = "it was tried again, and the worker did not live to tell";
+                self.fold.writer.still_dead(self.claim, &record, Death::Deadly.reason(), detail).await?;
+                journal::failpoint::hit("retry.deadly");
+            }
+            let mut tried = self.try_again(&record).await;
+            for _ in 1..ROUNDS_MAX {
+                if !matches!(tried, Err(Trouble::OutOfDate)) {
+                    break;
                 }
-            };
+                tried = self.try_again(&record).await;
+            }
+            let died_again = tried?;
             tracing::info!(lane, seq = record.seq, lives = died_again.is_none(), "dead record tried again");
             if let Some((reason, detail)) = died_again {
                 self.fold.writer.still_dead(self.claim, &record, reason, &detail).await?;
@@ -481,12 +505,13 @@ impl Lane {
         Ok(())
     }
 
-    async fn publish_all(&self) -> Result<(), QueueError> {
+    async fn publish_all(&mut self) -> Result<(), QueueError> {
         let (queue, lane) = (&self.fold.queue, self.claim.lane);
+        self.beat += 1;
         if self.published_all_at.is_none() {
             queue.clear_watermarks(lane).await?;
         }
-        queue.publish_watermarks(lane, self.claim.token, &self.accounts.recent_watermarks()).await
+        queue.publish_watermarks(lane, self.claim.token, self.beat, &self.accounts.recent_watermarks()).await
     }
 
     async fn publish_now(&mut self) -> Result<(), Trouble> {

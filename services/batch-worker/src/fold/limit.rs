@@ -109,6 +109,7 @@ mod tests {
             journal: Uuid::nil(),
             seq: 1,
             base: 1,
+            gap: None,
             head_seq: 1,
             oldest_unacked_at_us: 0,
             record: record.encode(),

@@ -217,6 +217,7 @@ pub(crate) fn dug_up(dead: &DeadRecord) -> Shipped {
         journal: dead.journal,
         seq: dead.seq,
         base: 1,
+        gap: None,
         head_seq: 0,
         oldest_unacked_at_us: 0,
         record: dead.raw.clone(),

@@ -141,7 +141,7 @@ async fn draining_waits_until_the_database_has_everything() {
                 seen += entries.len();
                 if seen == 3 {
                     assert!(!stopping.is_finished(), "nothing was committed yet");
-                    queue.publish_watermarks(lane, 1, &[(last.journal, last.seq)]).await.unwrap();
+                    queue.publish_watermarks(lane, 1, 1, &[(last.journal, last.seq)]).await.unwrap();
                 }
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;

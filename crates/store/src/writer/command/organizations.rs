@@ -136,16 +136,20 @@ impl Act for SetOrganizationMember {
                 )
                 .execute(&mut **transaction)
                 .await?;
-                revoke_made_tokens(transaction, self.user_id).await?;
-                sqlx::query!(
-                    "delete from invitation where organization_id = $1 and invited_by = $2 and accepted_at is null",
-                    self.organization_id,
-                    self.user_id
-                )
-                .execute(&mut **transaction)
-                .await?;
             }
         }
+        // What was theirs to give and see is no longer: neither by a token they made, nor by an invitation that waits.
+        revoke_made_tokens(transaction, self.user_id).await?;
+        sqlx::query!(
+            "delete from invitation where organization_id = $1 and invited_by = $2 and accepted_at is null
+                 and (not $3 or (role = 'owner' and not $4))",
+            self.organization_id,
+            self.user_id,
+            self.role.is_some_and(Role::may_manage),
+            self.role == Some(Role::Owner)
+        )
+        .execute(&mut **transaction)
+        .await?;
         let email = email_of(transaction, self.user_id).await?;
         let about = format!("{email}: {}", self.role.map_or("no longer a member", Role::as_str));
         note(transaction, order, Some(self.organization_id), "member.changed", &about).await?;
@@ -486,6 +490,9 @@ impl Act for ChangeTeam {
         .fetch_optional(&mut **transaction)
         .await?;
         let Some(team) = team else { return Ok(Outcome::ended(CommandStatus::Missing, "There is no such team.")) };
+        let members = sqlx::query_scalar!("select user_id from team_member where team_id = $1", self.team_id)
+            .fetch_all(&mut **transaction)
+            .await?;
         let (changed, about) = match self.change {
             TeamChange::Delete => {
                 let gone = sqlx::query!("delete from team where id = $1", self.team_id);
@@ -532,6 +539,9 @@ impl Act for ChangeTeam {
             }
         };
         if changed > 0 {
+            for user_id in members {
+                revoke_made_tokens(transaction, user_id).await?;
+            }
             note(transaction, order, Some(self.organization_id), "team.changed", &about).await?;
         }
         Ok(Outcome::done("Done."))

@@ -155,7 +155,7 @@ async fn write_incidents(tx: &mut PgConnection, claim: Claim, batch: &Batch) -> 
     let journals: Vec<Uuid> = gone().map(|row| row.journal).collect();
     let counts: Vec<i64> = gone().map(|row| signed(row.record_count)).collect();
     let details: Vec<String> = gone()
-        .map(|row| format!("the gateway has nothing below record {} any more, and these never arrived", row.base))
+        .map(|row| format!("the gateway cannot read what is missing below record {} any more", row.base))
         .collect();
     sqlx::query_file!(
         "queries/batch/incidents.sql",

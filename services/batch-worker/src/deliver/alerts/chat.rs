@@ -96,9 +96,14 @@ pub(super) fn slack(card: &Card) -> Value {
     })
 }
 
-/// Slack's markup begins with these three; without them nobody is called and no link is made.
+/// Slack's markup begins with the first three; without them nobody is called and no link is made. Mattermost takes the same, but reads
+/// Markdown: there `](` makes a link, and these names call everybody.
 fn mrkdwn(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    let mut text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace("](", "]\u{200b}(");
+    for all in ["channel", "here", "all", "everyone"] {
+        text = text.replace(&format!("@{all}"), &format!("@\u{200b}{all}"));
+    }
+    text
 }
 
 /// For Discord.
@@ -106,14 +111,14 @@ pub(super) fn discord(card: &Card) -> Value {
     let fields: Vec<Value> = card
         .facts
         .iter()
-        .map(|(name, value)| json!({ "name": name, "value": cut(value, 1_000), "inline": true }))
+        .map(|(name, value)| json!({ "name": name, "value": cut(&plain(value), 1_000), "inline": true }))
         .collect();
     json!({
-        "content": cut(&card.head, 1_000),
+        "content": cut(&plain(&card.head), 1_000),
         "embeds": [{
-            "title": cut(&card.title, DISCORD_TITLE_MAX),
+            "title": cut(&plain(&card.title), DISCORD_TITLE_MAX),
             "url": card.url,
-            "description": cut(&card.lines.join("\n"), DISCORD_TEXT_MAX),
+            "description": cut(&plain(&card.lines.join("\n")), DISCORD_TEXT_MAX),
             "color": RED,
             "fields": fields,
         }],
@@ -160,7 +165,7 @@ pub(super) fn teams(card: &Card) -> Value {
     })
 }
 
-/// Cards read Markdown: what an error says is to be read as it is.
+/// Cards and Discord read Markdown: what an error says is to be read as it is.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -189,9 +194,12 @@ mod tests {
     #[test]
     fn nothing_in_an_error_is_markup_in_a_chat() {
         let slack = slack(&hostile());
-        assert_eq!(slack["attachments"][0]["title"], "&lt;!channel&gt; &amp; @everyone");
-        assert!(!slack["attachments"][0]["text"].to_string().contains('<'));
-        assert_eq!(discord(&hostile())["allowed_mentions"]["parse"], json!([]));
+        assert_eq!(slack["attachments"][0]["title"], "&lt;!channel&gt; &amp; @\u{200b}everyone");
+        let text = slack["attachments"][0]["text"].to_string();
+        assert!(!text.contains('<') && !text.contains("]("), "{text}");
+        let discord = discord(&hostile());
+        assert_eq!(discord["allowed_mentions"]["parse"], json!([]));
+        assert_eq!(discord["embeds"][0]["description"], r"\[click\](https://evil.test) <https://evil.test|here>");
         let teams = teams(&hostile()).to_string();
         assert!(teams.contains(r"\\[click\\](https://evil.test)"), "{teams}");
     }
