@@ -126,7 +126,8 @@ impl Known {
     /// By what attempts to sign in with an address are counted.
     pub(crate) fn counted(keys: &Keys, headers: &HeaderMap, email: &str) -> String {
         let is_known = keys.read(headers, KNOWN).is_some_and(|known| known == Known::mark(email));
-        if is_known { format!("known {email}") } else { email.to_owned() }
+        // Neither is what somebody could write for an address.
+        format!("{} {email}", if is_known { "known" } else { "unknown" })
     }
 
     /// The cookie of a browser in which the owner of an address is signing in.

@@ -8,7 +8,7 @@ use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use notice::NoticeId;
 use store::Reader;
-use store::reader::{Change, Facet, Grid, Group, GroupState, Opened};
+use store::reader::{Around, Attachment, Change, Facet, Grid, Group, GroupState, Opened, StoredNotice};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -190,44 +190,33 @@ async fn read(
     here: &str,
 ) -> Result<Option<Piece>, Rejection> {
     let now = OffsetDateTime::now_utc();
-    let Some(group) = reader.group(project, group_id).await? else { return Ok(None) };
     let base = format!("/projects/{}/groups/{group_id}", project.id());
-
-    let newest = reader.notices(project, group_id, None, 1).await?.notices.pop();
-    let newest_id = newest.as_ref().map(|notice| notice.id);
-    let shown = match notice_id {
-        None => newest,
-        Some(id) => match reader.notice_in_group(project, group_id, id).await? {
-            Some(notice) => Some(notice),
-            None => return Ok(None),
+    // Each question waits for a processor of the database's: twenty of them, one after the other, are most of what a page takes under
+    // load. Four are asked at a time.
+    let (drawn, shown, (facets, parts, history), (oldest, merged, comments, members)) = tokio::try_join!(
+        async {
+            let Some(group) = reader.group(project, group_id).await? else { return Ok(None) };
+            let range = range.unwrap_or_else(|| usual_range(&group, now));
+            let chart = draw(reader, project, group_id, range, now).await?;
+            Ok::<_, Rejection>(Some((group, range, chart)))
         },
-    };
-    let notice = match &shown {
-        None => None,
-        Some(stored) => {
-            let around = reader.around(project, group_id, stored.id).await?;
+        show_notice(reader, project, group_id, notice_id),
+        async {
+            let facets = reader.facets(project, group_id).await?;
+            let parts = reader.group_parts(project, group_id).await?;
+            Ok::<_, Rejection>((facets, parts, reader.history(project, group_id).await?))
+        },
+        async {
             let oldest = reader.oldest(project, group_id).await?;
-            let attachments = match stored.notice.client_id.as_deref() {
-                Some(client_id) => reader.attachments(project, client_id).await?,
-                None => Vec::new(),
-            };
-            Some(rendered(&NoticeView::of(stored, around, newest_id, oldest, attachments, &base)))
-        }
-    };
-
-    let range = range.unwrap_or_else(|| usual_range(&group, now));
-    let grid = RANGES.iter().find(|(name, ..)| *name == range).map_or(Grid::DAY, |(_, _, grid)| *grid);
-    let bars = reader.group_bars(project, &[group_id], grid, now).await?.remove(&group_id).unwrap_or_default();
-    let columns: Vec<Column> = bars.iter().map(Column::from).collect();
-    let marks = reader.deploy_marks(project, grid.start(now)).await?;
-    let chart = chart::chart(&columns, &marks, Duration::seconds(i64::from(grid.step_seconds)), "notices");
-
-    let facets = reader.facets(project, group_id).await?;
-    let parts = reader.group_parts(project, group_id).await?;
-    let history = reader.history(project, group_id).await?;
-    let merged = reader.merged_groups(project, group_id).await?;
-    let comments = reader.comments(project, group_id).await?;
-    let members = reader.assignable(project).await?;
+            let merged = reader.merged_groups(project, group_id).await?;
+            let comments = reader.comments(project, group_id).await?;
+            Ok::<_, Rejection>((oldest, merged, comments, reader.assignable(project).await?))
+        },
+    )?;
+    let (Some((group, range, chart)), Some(shown)) = (drawn, shown) else { return Ok(None) };
+    let notice = shown.map(|Shown { stored, around, newest_id, attachments }| {
+        rendered(&NoticeView::of(&stored, around, Some(newest_id), oldest, attachments, &base))
+    });
 
     let head = rendered(&Head {
         list_address: format!("/projects/{}/groups", project.id()),
@@ -270,6 +259,55 @@ async fn read(
         group: Some(GroupPiece::of(&group, members, merged, comments, now)),
         ..Piece::default()
     }))
+}
+
+/// The chart of a group, over one of [`RANGES`].
+async fn draw(
+    reader: &Reader,
+    project: &Opened,
+    group_id: i64,
+    range: &str,
+    now: OffsetDateTime,
+) -> Result<String, Rejection> {
+    let grid = RANGES.iter().find(|(name, ..)| *name == range).map_or(Grid::DAY, |(_, _, grid)| *grid);
+    let bars = reader.group_bars(project, &[group_id], grid, now).await?.remove(&group_id).unwrap_or_default();
+    let columns: Vec<Column> = bars.iter().map(Column::from).collect();
+    let marks = reader.deploy_marks(project, grid.start(now)).await?;
+    Ok(chart::chart(&columns, &marks, Duration::seconds(i64::from(grid.step_seconds)), "notices"))
+}
+
+/// The notice that a page shows, and where it stands.
+struct Shown {
+    stored: StoredNotice,
+    around: Around,
+    newest_id: NoticeId,
+    attachments: Vec<Attachment>,
+}
+
+/// The newest notice, or the one that is asked for. `None` when that is not there; `Some(None)` when none is kept.
+async fn show_notice(
+    reader: &Reader,
+    project: &Opened,
+    group_id: i64,
+    notice_id: Option<NoticeId>,
+) -> Result<Option<Option<Shown>>, Rejection> {
+    let Some(newest) = reader.notices(project, group_id, None, 1).await?.notices.pop() else {
+        return Ok(notice_id.is_none().then_some(None));
+    };
+    let newest_id = newest.id;
+    let stored = match notice_id.filter(|id| *id != newest_id) {
+        None => newest,
+        Some(id) => match reader.notice_in_group(project, group_id, id).await? {
+            Some(stored) => stored,
+            None => return Ok(None),
+        },
+    };
+    let around = reader.around(project, group_id, stored.id).await?;
+    let attachments = match stored.notice.client_id.as_deref() {
+        Some(client_id) => reader.attachments(project, client_id).await?,
+        None => Vec::new(),
+    };
+    Ok(Some(Some(Shown { stored, around, newest_id, attachments })))
 }
 
 fn chosen_range(query: Option<&str>) -> Option<&'static str> {

@@ -263,24 +263,15 @@ async fn read(
     gateway_url: &str,
 ) -> Result<Piece, Rejection> {
     let now = OffsetDateTime::now_utc();
-    let (base, name, live, counts) = match scope {
+    // Before everything else: what comes while this is read is then news.
+    let (base, name, live) = match scope {
         Scope::One(project) => {
-            // Before everything else: what comes while this is read is then news.
             let newest = reader.newest_groups(project, 1).await?.first().copied().unwrap_or(0);
-            let counts = reader.group_counts(project).await?;
-            if counts.is_empty() {
-                return nothing_yet(reader, project, gateway_url).await;
-            }
-            (
-                format!("/projects/{}/groups", project.id()),
-                project.name(),
-                Some(live_address(project, newest)),
-                Some(counts),
-            )
+            (format!("/projects/{}/groups", project.id()), project.name(), live_address(project, newest))
         }
         Scope::All(projects) => {
             let newest = reader.newest_group_of(projects).await?;
-            ("/groups".to_owned(), "all projects", Some(format!("/groups/live?since={newest}")), None)
+            ("/groups".to_owned(), "all projects", format!("/groups/live?since={newest}"))
         }
     };
     let (search, trouble) = match Search::parse(&view.query) {
@@ -291,8 +282,12 @@ async fn read(
         }
     };
     let filter = GroupFilter { search, state: view.state, sort: view.sort, me, among: None };
+    let (counts, page) = tokio::try_join!(scope.counts(reader), scope.page(reader, &filter, view.cursor.as_deref()))?;
+    if let (Scope::One(project), Some(true)) = (scope, counts.as_ref().map(HashMap::is_empty)) {
+        return nothing_yet(reader, project, gateway_url).await;
+    }
     // A cursor of another list is an old link: the list begins again.
-    let page = match scope.page(reader, &filter, view.cursor.as_deref()).await? {
+    let page = match page {
         Ok(page) => page,
         Err(_) => match scope.page(reader, &filter, None).await? {
             Ok(page) => page,
@@ -366,7 +361,7 @@ async fn read(
         is_cut,
         looked_at: grouped(GROUPS_LOOKED_AT_MAX),
         rows,
-        live: live.filter(|_| view.cursor.is_none()),
+        live: view.cursor.is_none().then_some(live),
         first: view.cursor.is_some().then(|| view.with(|_| {}).address(&base)),
         next: page.next.map(|next| view.with(|view| view.cursor = Some(next)).address(&base)),
     });
@@ -396,6 +391,14 @@ impl Scope {
         match self {
             Scope::One(project) => reader.groups(project, filter, cursor, GROUPS_PER_PAGE).await,
             Scope::All(projects) => reader.groups_of(projects, filter, cursor, GROUPS_PER_PAGE).await,
+        }
+    }
+
+    /// How many groups of one project are in each state.
+    async fn counts(&self, reader: &Reader) -> Result<Option<HashMap<GroupState, i64>>, ReadError> {
+        match self {
+            Scope::One(project) => reader.group_counts(project).await.map(Some),
+            Scope::All(_) => Ok(None),
         }
     }
 

@@ -8,7 +8,7 @@ use service::proto::command::AcceptInvitation;
 use service::proto::command::command::Action;
 use store::reader::OwnInvitation;
 
-use super::order::{PAUSED, order, order_by_nobody};
+use super::order::{order, order_by_nobody};
 use super::sent::{Sent, hidden};
 use super::visit::{self, Visit};
 use super::{link, plain_page, rendered, sign_in, sign_up};
@@ -77,8 +77,8 @@ pub(crate) async fn join(
         }
     };
     if !ordered.is_done() {
-        let told = ordered.result.as_ref().map_or(PAUSED, |result| &result.told);
-        return again(StatusCode::UNPROCESSABLE_ENTITY, told);
+        let told = ordered.told();
+        return again(StatusCode::UNPROCESSABLE_ENTITY, &told);
     }
     if visitor.is_some() {
         return Ok(ordered.lead_to(&app, &headers, "/projects", "Welcome. You see its projects now."));

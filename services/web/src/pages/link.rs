@@ -13,7 +13,7 @@ use service::proto::command::{ConfirmEmail, SetPassword};
 use store::reader::{AccountLink, LinkPurpose};
 use uuid::Uuid;
 
-use super::order::{PAUSED, order_by_nobody};
+use super::order::order_by_nobody;
 use super::visit::{self, Visit};
 use super::{plain_page, rendered, sign_in};
 use crate::app::App;
@@ -88,8 +88,8 @@ pub(crate) async fn choose(
         if ordered.is_done() {
             return Ok(ordered.lead_to(&app, &headers, "/account", "Your address is changed."));
         }
-        let told = ordered.result.as_ref().map_or(PAUSED, |result| &result.told);
-        return again(StatusCode::UNPROCESSABLE_ENTITY, told);
+        let told = ordered.told();
+        return again(StatusCode::UNPROCESSABLE_ENTITY, &told);
     }
     let password_hash = match app.passwords.hash(chosen.password).await {
         Ok(hash) => hash,
@@ -101,7 +101,8 @@ pub(crate) async fn choose(
     };
     let action = Action::SetPassword(SetPassword { token_sha256: sha256.to_vec(), password_hash });
     let ordered = order_by_nobody(&app, &chosen.command_id, action).await?;
-    let Some(result) = ordered.result else { return again(StatusCode::SERVICE_UNAVAILABLE, PAUSED) };
+    let unanswered = ordered.told();
+    let Some(result) = ordered.result else { return again(StatusCode::SERVICE_UNAVAILABLE, &unanswered) };
     if result.status() != Status::Done {
         return again(StatusCode::UNPROCESSABLE_ENTITY, &result.told);
     }

@@ -10,7 +10,7 @@ use service::proto::command::command::Action;
 use store::reader::OwnOrganization;
 use uuid::Uuid;
 
-use super::order::{Asked, PAUSED, order};
+use super::order::{Asked, order};
 use super::{Page, Piece, rendered};
 use crate::app::App;
 use crate::rejection::Rejection;
@@ -69,11 +69,11 @@ pub(crate) async fn create(
             "The project is made. Gateways know its key within a second.",
         ));
     }
-    let (status, told) = match &ordered.result {
-        Some(result) => (StatusCode::UNPROCESSABLE_ENTITY, result.told.as_str()),
-        None => (StatusCode::SERVICE_UNAVAILABLE, PAUSED),
+    let status = match &ordered.result {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::SERVICE_UNAVAILABLE,
     };
-    show(&app, &visitor, status, &form, Some(told)).await
+    show(&app, &visitor, status, &form, Some(&ordered.told())).await
 }
 
 async fn show(

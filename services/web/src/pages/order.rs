@@ -13,7 +13,7 @@ use crate::rejection::Rejection;
 use crate::visitor::{Seen, Told, Visitor};
 
 /// What is told where no worker took a command.
-pub(crate) const PAUSED: &str = "Changes are paused: no worker answers. Nothing was changed; try again in a moment.";
+const PAUSED: &str = "Changes are paused: no worker answers. Nothing was changed; try again in a moment.";
 
 /// What is told where it is not known what became of it.
 const UNKNOWN: &str =

@@ -15,7 +15,7 @@ use service::proto::command::{UseRecoveryCode, UseTotp};
 use store::reader::Account;
 use uuid::Uuid;
 
-use super::order::{PAUSED, order_by_nobody};
+use super::order::order_by_nobody;
 use super::visit::{self, Visit};
 use super::{is_our_path, plain_page, rendered};
 use crate::app::App;
@@ -176,8 +176,8 @@ pub(crate) async fn code(
     // A command of its own each time: a repeat of one would be told that the code was taken.
     let ordered = order_by_nobody(&app, &Uuid::new_v4().to_string(), action).await?;
     if !ordered.is_done() {
-        let told = ordered.result.as_ref().map_or(PAUSED, |result| &result.told);
-        return again(StatusCode::UNPROCESSABLE_ENTITY, told);
+        let told = ordered.told();
+        return again(StatusCode::UNPROCESSABLE_ENTITY, &told);
     }
     app.attempts.forgive(Trial::Code, &counted, address).await;
     let next = if is_our_path(&attempt.next) { attempt.next.as_str() } else { "/projects" };

@@ -17,7 +17,7 @@ use service::proto::command::command_result::Status;
 use service::proto::command::{self as asked, AskLink, ask_link};
 use uuid::Uuid;
 
-use super::order::{PAUSED, order_by_nobody};
+use super::order::order_by_nobody;
 use super::visit::{self, Visit};
 use super::{plain_page, rendered};
 use crate::app::App;
@@ -145,8 +145,9 @@ async fn ask(
     let ordered = order_by_nobody(app, &form.command_id, Action::AskLink(asking)).await?;
     tokio::time::sleep_until(due).await;
     // Where the database stood after it is not told: how far it moved would say what was written.
+    let unanswered = ordered.told();
     match ordered.result {
-        None => again(StatusCode::SERVICE_UNAVAILABLE, PAUSED),
+        None => again(StatusCode::SERVICE_UNAVAILABLE, &unanswered),
         Some(result) if result.status() == Status::Done => {
             let is_new = wanted == Wanted::Account;
             let is_invited = app.registration == Registration::Invited;

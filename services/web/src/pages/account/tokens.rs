@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use super::confirmed;
 use crate::app::App;
-use crate::pages::order::{PAUSED, order};
+use crate::pages::order::order;
 use crate::pages::rendered;
 use crate::pages::sent::{Sent, hidden};
 use crate::pages::settings::{Section, SectionPage};
@@ -181,8 +181,8 @@ async fn make_for(
         app.reader.wait_for(&result.lsn, crate::visitor::Seen::WAIT_MAX).await?;
         return show(app, visitor, owner, Some(&token), None).await;
     }
-    let told = ordered.result.as_ref().map_or(PAUSED, |result| &result.told);
-    show(app, visitor, owner, None, Some(told)).await
+    let told = ordered.told();
+    show(app, visitor, owner, None, Some(&told)).await
 }
 
 async fn revoke_of(
