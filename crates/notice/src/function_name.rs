@@ -14,6 +14,9 @@ const CALLS: [&str; 6] = ["async ", "async*", "new ", "get ", "set ", "static "]
 /// What C++ says behind arguments, and Dart of what lies in a function.
 const INSIDES_AND_QUALIFIERS: [&str; 5] = [" const", " noexcept", ".<fn>", ".<async>", ".<anonymous closure>"];
 
+/// What Safari says for code outside functions.
+const SAFARIS_TOP_LEVEL: [&str; 3] = ["global code", "module code", "eval code"];
+
 /// What stands between the parts of a qualified name.
 const SEPARATORS: [&str; 5] = ["::", "->", ".", "#", "\\"];
 
@@ -89,13 +92,17 @@ pub(crate) fn qualified_name(frame: &Frame) -> Cow<'_, str> {
 
 fn is_anonymous(function: &str) -> bool {
     let is_counted = || function.starts_with("_callee") && function.ends_with('$');
-    function.is_empty() || ANONYMOUS.contains(&function) || function.starts_with("{closure:") || is_counted()
+    // PHP 8.4: `Shop\Cart::{closure:Shop\Cart::charge():12}`
+    function.is_empty() || ANONYMOUS.contains(&function) || function.contains("{closure:") || is_counted()
 }
 
 /// The function without quotes, arguments, and what says how it was called or that it is the inside of another.
 fn undecorated(frame: &Frame) -> &str {
     let function = frame.function.as_deref().unwrap_or_default();
     let function = function.trim().trim_matches(['\'', '`', '"']);
+    if SAFARIS_TOP_LEVEL.contains(&function) {
+        return "";
+    }
     let mut function = place::without_ruby_block(function);
     function = function.split_once(" [as ").map_or(function, |(function, _)| function);
     while let Some(rest) = CALLS.iter().find_map(|call| function.strip_prefix(call)) {
@@ -244,6 +251,10 @@ mod tests {
             ("anonymous fn/1 in Shop.Cart.charge/1", "charge/1"),
             ("Shop.Cart.charge/1", "charge/1"),
             ("operator()", "operator"),
+            ("Shop\\Cart::{closure:Shop\\Cart::charge():12}", ""),
+            ("global code", ""),
+            ("_app_views_carts_show_html_erb__123_456", "_app_views_carts_show_html_erb__*_*"),
+            ("_app_views_carts_show_html_erb___123_456", "_app_views_carts_show_html_erb__*_*"),
             ("", ""),
             ("?", ""),
             ("<redacted>", ""),

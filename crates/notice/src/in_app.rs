@@ -5,7 +5,7 @@ use crate::class_name::{JVM_EXTENSIONS, extension, has_file};
 use crate::place;
 
 /// Beginnings that only files of libraries, or of no file at all, have.
-const LIBRARY_STARTS: [&str; 22] = [
+const LIBRARY_STARTS: [&str; 25] = [
     "[GEM_ROOT]",
     "/GEM_ROOT",
     "[SITE_PACKAGES]",
@@ -24,6 +24,9 @@ const LIBRARY_STARTS: [&str; 22] = [
     "/usr/lib/",
     "/usr/local/lib/",
     "/usr/share/",
+    "/usr/bin/",
+    "/usr/local/bin/",
+    "/usr/local/bundle/",
     "/usr/local/go/",
     "chrome-extension://",
     "moz-extension://",
@@ -138,9 +141,26 @@ const GO_PACKAGES: [&str; 54] = [
     "time",
 ];
 
+/// Beginnings of what no application has written, whatever the client says: browsers' clients say that every frame is the application's.
+const NOBODYS_STARTS: [&str; 8] = [
+    "<anonymous>",
+    "[native code]",
+    "native ",
+    "index ",
+    "node:",
+    "chrome-extension://",
+    "moz-extension://",
+    "safari-web-extension://",
+];
+
+/// Whether the frame is the engine's or a browser's extension's.
+pub(crate) fn is_nobodys(frame: &Frame) -> bool {
+    frame.file.as_deref().is_some_and(|file| NOBODYS_STARTS.iter().any(|start| file.starts_with(start)))
+}
+
 /// Whether the frame is the application's own, as far as its path and function tell.
 pub(crate) fn is_in_app(frame: &Frame, root: Option<&str>) -> bool {
-    let file = frame.file.as_deref().unwrap_or_default();
+    let file = place::without_file_scheme(frame.file.as_deref().unwrap_or_default());
     let function = frame.function.as_deref().unwrap_or_default();
     if file.is_empty() && function.is_empty() {
         return false;

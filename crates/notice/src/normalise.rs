@@ -52,7 +52,14 @@ pub fn normalise(notice: &mut Notice) {
     notice.notes = limits.notes;
     let root = notice.server.as_ref().and_then(|server| server.root.clone());
     for frame in notice.errors.iter_mut().flat_map(|error| &mut error.frames) {
-        frame.in_app = frame.in_app.or_else(|| Some(in_app::is_in_app(frame, root.as_deref())));
+        // What V8 writes before the place of a function without a name that waits: `at async https://shop.example/app.js:9:1`
+        if let Some(file) = frame.file.as_deref().and_then(|file| file.strip_prefix("async ")) {
+            frame.file = Some(file.to_owned());
+        }
+        frame.in_app = match frame.in_app {
+            Some(true) => Some(!in_app::is_nobodys(frame)),
+            said => said.or_else(|| Some(in_app::is_in_app(frame, root.as_deref()))),
+        };
     }
 }
 

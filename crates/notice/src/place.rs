@@ -52,10 +52,29 @@ pub(crate) fn origin_and_path(path: &str) -> (Option<&str>, &str) {
         return (None, path);
     }
     let rest = match scheme {
-        "http" | "https" => rest.split_once('/').map_or("", |(_, path)| path),
+        "http" | "https" | "capacitor" | "ionic" => rest.split_once('/').map_or("", |(_, path)| path),
+        // Firefox makes up another host for each browser.
+        _ if scheme.ends_with("-extension") => rest.split_once('/').map_or("", |(_, path)| path),
         _ => rest,
     };
     (Some(scheme), rest.split(['?', '#']).next().unwrap_or(rest))
+}
+
+/// `file:///srv/shop/cart.mjs` → `/srv/shop/cart.mjs`
+pub(crate) fn without_file_scheme(file: &str) -> &str {
+    file.strip_prefix("file://").filter(|path| path.starts_with(['/', '['])).unwrap_or(file)
+}
+
+/// The path of a page, in which scripts may stand, without what tells one record from another: `orders/4711` → `orders/*`. Nothing if it is a file.
+pub(crate) fn page(path: &str) -> Option<String> {
+    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    let is_of_record = |part: &str| {
+        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_id = part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        !part.is_empty() && (is_number || (is_id && part.bytes().any(|byte| byte.is_ascii_digit())))
+    };
+    let parts = path.split('/').map(|part| if is_of_record(part) { "*" } else { part });
+    (!is_file && !path.is_empty()).then(|| parts.collect::<Vec<_>>().join("/"))
 }
 
 /// Cuts what lies above a folder that deployment tools switch: `/srv/shop/releases/20240101120000/app.rb` → `app.rb`.
@@ -120,7 +139,7 @@ fn is_version(text: &str) -> bool {
 pub(crate) fn without_content_hash(path: &str) -> Option<String> {
     let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
     let extension = name.rsplit_once('.')?.1;
-    if !matches!(extension, "js" | "mjs" | "cjs" | "css" | "map" | "ts" | "wasm" | "bundle") {
+    if !matches!(extension, "js" | "mjs" | "cjs" | "css" | "map" | "wasm" | "bundle") {
         return None;
     }
     let mut out = String::with_capacity(path.len());
@@ -129,11 +148,15 @@ pub(crate) fn without_content_hash(path: &str) -> Option<String> {
         out.push('/');
     }
     let mut changed = false;
-    let mut rest = name;
+    let (mut rest, end) = match bundlers_hash(name) {
+        Some(at) => (&name[..at], Some(&name[at + BUNDLERS_HASH_BYTES..])),
+        None => (name, None),
+    };
+    let mut is_first = true;
     while !rest.is_empty() {
         let end = rest.find(['.', '-', '~']).unwrap_or(rest.len());
         let (part, after) = rest.split_at(end);
-        if is_content_hash(part) {
+        if is_content_hash(part, std::mem::take(&mut is_first)) {
             out.push('*');
             changed = true;
         } else {
@@ -143,17 +166,43 @@ pub(crate) fn without_content_hash(path: &str) -> Option<String> {
         out.push_str(&after[..mark]);
         rest = &after[mark..];
     }
+    if let Some(end) = end {
+        out.push('*');
+        out.push_str(end);
+        changed = true;
+    }
     changed.then_some(out)
 }
 
-/// Hexadecimal of 6 and more with a digit in it, or 8 to 32 letters and digits that mix all kinds as no word does.
-fn is_content_hash(part: &str) -> bool {
+/// How long the hashes are that esbuild, Rollup and Vite put behind a name.
+const BUNDLERS_HASH_BYTES: usize = 8;
+
+/// Where such a hash begins: `main-BEJ7Q2WW.js` (base 32), `index-BxKdQaZz.js` and `index-D-k2aQdZ.js` (base 64). Words have no two capitals in
+/// their middle.
+fn bundlers_hash(name: &str) -> Option<usize> {
+    let stem = name.rsplit_once('.')?.0;
+    let at = stem.len().checked_sub(BUNDLERS_HASH_BYTES).filter(|at| *at > 1)?;
+    let (before, hash) = (stem.as_bytes().get(..at)?, stem.as_bytes().get(at..)?);
+    let has = |test: fn(&u8) -> bool| hash.iter().any(test);
+    let is_base_32 = hash.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'));
+    let capitals_inside =
+        hash.windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase()).count();
+    let is_base_64 = hash.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_uppercase)
+        && (has(u8::is_ascii_digit) || capitals_inside >= 2);
+    (before.ends_with(b"-") && (is_base_32 || is_base_64)).then_some(at)
+}
+
+/// Hexadecimal of 6 and more with a digit in it, or 8 to 32 letters and digits that mix all kinds as no word does; at the beginning of a name, where
+/// classes do (`OAuth2Service`), 16 and more.
+fn is_content_hash(part: &str, is_first: bool) -> bool {
     let has = |test: fn(&u8) -> bool| part.as_bytes().iter().any(test);
     let is_hex = part.len() >= 6 && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if is_hex && has(u8::is_ascii_digit) {
         return true;
     }
-    (8..=32).contains(&part.len())
+    (if is_first { 16 } else { 8 }..=32).contains(&part.len())
         && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && has(u8::is_ascii_digit)
         && has(u8::is_ascii_lowercase)
@@ -222,6 +271,12 @@ pub(crate) fn without_counted_names(function: &str) -> Cow<'_, str> {
     if !is_counted || !function.bytes().any(|byte| byte.is_ascii_digit()) {
         return Cow::Borrowed(function);
     }
+    // Rails puts a number there that is below zero half of the time, with another `_` for its sign.
+    let is_below_zero = |at: &usize| function.as_bytes().get(at + 3).is_some_and(u8::is_ascii_digit);
+    let function = match function.find("___").filter(is_below_zero) {
+        Some(at) => Cow::Owned(format!("{}{}", &function[..at], &function[at + 1..])),
+        None => Cow::Borrowed(function),
+    };
     let mut out = String::with_capacity(function.len());
     for part in function.split_inclusive(['$', '_', '.', '/']) {
         let (name, mark) = match part.char_indices().next_back() {

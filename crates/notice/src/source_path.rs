@@ -122,11 +122,17 @@ impl SourcePath {
     /// The path of the frame's file, given the root and what a module of the stack says to lie above the files.
     fn of(frame: &Frame, root: Option<&str>, above: Option<&str>) -> SourcePath {
         let file = frame.file.as_deref().filter(|_| has_file(frame)).unwrap_or_default().replace('\\', "/");
+        let file = place::without_file_scheme(&file);
+        // Browsers' clients give the origin of the page for a root: that comes off every address.
+        let root = root.filter(|root| !root.contains("://"));
         let known = |path: &str| SourcePath { path: path.to_owned(), is_below_root: true };
-        if let Some(path) = in_app::below_root(&file, root).or_else(|| in_app::below_root(&file, above)) {
+        if let Some(path) = in_app::below_root(file, root).or_else(|| in_app::below_root(file, above)) {
             return known(path);
         }
-        let (scheme, path) = place::origin_and_path(&file);
+        let (scheme, path) = place::origin_and_path(file);
+        if let Some(page) = matches!(scheme, Some("http" | "https")).then(|| place::page(path)).flatten() {
+            return SourcePath { path: page, is_below_root: false };
+        }
         if let Some(path) = below_module(path, frame) {
             return known(path);
         }
