@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use service::http::network;
+
 use crate::rejection::Rejection;
 
 /// A body up to this size is an ordinary notice, and big ones leave room for it.
@@ -12,8 +14,9 @@ const SMALL_BYTES: usize = 64 * 1024;
 /// The bytes of bodies in memory, packed and unpacked, with a limit. Cheap to clone.
 ///
 /// Bytes are counted as they arrive, not as they are announced: announcing costs an attacker nothing. The last
-/// quarter is for small bodies and, while more than half is taken, one address may hold a quarter of it in big ones:
-/// so one slow or furious sender does not close the door for the others.
+/// quarter is for small bodies and, while more than half is taken, one address may hold a quarter of it in big ones;
+/// of that last quarter nothing is for an address that holds half of all. So one slow or furious sender does not close
+/// the door for the others. A network of IPv6 is one address.
 #[derive(Clone)]
 pub(crate) struct Admission(Arc<Inner>);
 
@@ -42,7 +45,7 @@ impl Admission {
 
     /// Begins a request of this address.
     pub(crate) fn begin(&self, address: IpAddr) -> Hold {
-        Hold { admission: self.clone(), address, bytes: 0 }
+        Hold { admission: self.clone(), address: network(address), bytes: 0 }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -63,7 +66,7 @@ impl Hold {
             return Err(Rejection::TooLarge { bytes_max: bytes_max / 2 });
         }
         let is_too_much = if is_small {
-            after > *bytes_max
+            after > *bytes_max || (after > bytes_max / 4 * 3 && of_address > bytes_max / 2)
         } else {
             after > bytes_max / 4 * 3 || (after > bytes_max / 2 && of_address > bytes_max / 4)
         };
@@ -108,6 +111,19 @@ mod tests {
         assert!(flood.grow(1).is_err());
         assert!(admission.begin(OTHER).grow(200_000).is_ok());
         assert!(admission.begin(ONE).grow(10_000).is_ok(), "a small one");
+    }
+
+    #[test]
+    fn one_network_cannot_close_it_with_small_bodies_either() {
+        let admission = Admission::new(1_000_000);
+        let mut of_one: Vec<Hold> = (0..20_u128)
+            .map(|n| admission.begin(IpAddr::from((0x2001_0db8_u128 << 96 | n).to_be_bytes())))
+            .filter_map(|mut hold| hold.grow(SMALL_BYTES).ok().map(|()| hold))
+            .collect();
+        assert_eq!(of_one.len(), 11, "up to three quarters");
+        assert!(admission.begin(OTHER).grow(SMALL_BYTES).is_ok());
+        of_one.truncate(5);
+        assert!(admission.begin(OTHER).grow(300_000).is_err(), "big ones have their own share");
     }
 
     #[test]

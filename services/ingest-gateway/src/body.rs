@@ -183,7 +183,7 @@ pub(crate) async fn gather_some(
 /// Reads what a refusal left of a body, for a while, without keeping it. Not when the client waits to be told to go
 /// on: then it has sent nothing yet, and reading would tell it to.
 pub(crate) async fn discard(mut body: Body, parts: &Parts) {
-    if body.is_end_stream() || parts.headers.contains_key(EXPECT) {
+    if body.is_end_stream() || (parts.headers.contains_key(EXPECT) && !body.is_begun()) {
         return;
     }
     let mut discarded = 0;

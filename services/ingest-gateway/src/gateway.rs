@@ -147,9 +147,9 @@ impl Gateway {
         Arc::clone(&self.turns).acquire_many_owned(share).await.expect("the semaphore is never closed")
     }
 
-    /// Keeps to the rate that the project's operator set.
-    pub(crate) fn pace(&self, project: &Project) -> Result<(), Refusal> {
-        let paced = self.rates.take(project, Instant::now());
+    /// Keeps to the rate that the project's operator set, with so many notices of one request.
+    pub(crate) fn pace(&self, project: &Project, count: usize) -> Result<(), Refusal> {
+        let paced = self.rates.take(project, count, Instant::now());
         paced.map_err(|delay_s| Rejection::RateLimited { delay_s }.of_project(project.id))
     }
 

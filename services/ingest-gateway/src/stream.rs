@@ -1,6 +1,6 @@
 //! Reading a body of which only some parts are needed, however long it is.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +18,16 @@ use crate::gateway::Gateway;
 use crate::rejection::{Refusal, Rejection};
 
 /// Bodies that are read while they arrive at the same time, each by a thread of its own; a thread waits for its client most of the time.
-pub(crate) const STREAMS_MAX: usize = 8;
+pub(crate) const STREAMS_MAX: usize = 64;
 
 /// How long a body waits for one of these threads. What was gathered of it is small, and clients of this kind send nothing again.
 const STREAM_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is gathered before a body is given a thread.
 const GATHERED_BYTES: usize = 256 * 1024;
+
+/// What a small body may unpack to at once. A few bytes can be a hundred megabytes: those take a turn.
+const UNPACKED_BYTES: u64 = 1 << 20;
 
 /// Pieces that wait for the thread.
 const PIECES_MAX: usize = 4;
@@ -73,11 +76,23 @@ impl Gateway {
         let gathered_bytes = gathered.len();
         let first: Vec<u8> = gathered.first().iter().take(2).copied().collect();
         let work_bytes = work_bytes(gathered_bytes, encoding);
-        if is_all && work_bytes <= BIG_BYTES {
+        let is_small = is_all && work_bytes <= BIG_BYTES;
+        if is_small && encoding == Encoding::Identity {
             return read_all(encoding, &first, gathered.into_reader(), bytes_max, |reader| {
                 read(reader, &mut hold, None)
             });
         }
+        let gathered = if is_small {
+            let mut packed = Vec::with_capacity(gathered_bytes);
+            gathered.into_reader().read_to_end(&mut packed).map_err(|_| Rejection::Broken)?;
+            let packed = Bytes::from(packed);
+            if let Some(unpacked) = unpack_at_once(encoding, &first, packed.clone()) {
+                return read_all(Encoding::Identity, &[], unpacked, bytes_max, |reader| read(reader, &mut hold, None));
+            }
+            packed.into()
+        } else {
+            gathered
+        };
         let permit = if is_all { self.turn(work_bytes).await } else { self.stream().await? };
         let (pieces, waiting) = mpsc::channel(PIECES_MAX);
         let handle = Handle::current();
@@ -124,6 +139,26 @@ impl Gateway {
     async fn stream(&self) -> Result<OwnedSemaphorePermit, Rejection> {
         let permit = tokio::time::timeout(STREAM_WITHIN, Arc::clone(&self.streams).acquire_owned()).await;
         permit.ok().and_then(Result::ok).ok_or(Rejection::Overloaded)
+    }
+}
+
+/// What a small body unpacks to, and behind that why it ends, if it is broken; nothing if it is more than [`UNPACKED_BYTES`], or cannot be begun.
+fn unpack_at_once(encoding: Encoding, first: &[u8], packed: Bytes) -> Option<impl Read + 'static> {
+    let unpack = || {
+        let mut unpacked = Vec::new();
+        let decoder = encoding.decoder(packed.reader(), first).ok()?;
+        let end = decoder.take(UNPACKED_BYTES + 1).read_to_end(&mut unpacked).err();
+        (unpacked.len() as u64 <= UNPACKED_BYTES).then(|| Read::chain(Cursor::new(unpacked), Broken(end)))
+    };
+    catch_unwind(AssertUnwindSafe(unpack)).ok().flatten()
+}
+
+/// Fails once, if there is why.
+struct Broken(Option<io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 

@@ -21,9 +21,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn look_around(gateway: Arc<Gateway>, journal: Journal, check: Check, stop: CancellationToken) {
     loop {
         let status = journal.status();
-        match status.is_full {
-            true => check.troubled("full: notices are refused until the database has taken some"),
-            false => check.well(),
+        if status.is_full {
+            check.troubled("full, or no room on its disk (CROAK_JOURNAL_DIR): notices are refused until there is");
+        } else {
+            check.well();
         }
         let known = gateway.known.now();
         let (count, version) = known.map_or((0, 0), |projects| (projects.count(), projects.version));

@@ -20,6 +20,8 @@ const LONGER_MAX: u32 = 4;
 /// megabytes get through a slow line.
 pub struct Body {
     incoming: Incoming,
+    /// Whether somebody has begun to read it: then a client that waits to be told to go on was told.
+    is_begun: bool,
     pause_max: Duration,
     /// When the body must be complete, as far as it has come.
     by: Instant,
@@ -49,12 +51,24 @@ pub enum BodyError {
 impl Body {
     pub(super) fn new(incoming: Incoming, pause_max: Duration, within: Duration) -> Body {
         let now = Instant::now();
-        Body { incoming, pause_max, by: now + within, by_at_last: now + within * LONGER_MAX, alarm: None }
+        Body {
+            incoming,
+            is_begun: false,
+            pause_max,
+            by: now + within,
+            by_at_last: now + within * LONGER_MAX,
+            alarm: None,
+        }
     }
 
     /// The length that the client announced.
     pub fn announced(&self) -> Option<u64> {
         self.incoming.size_hint().exact()
+    }
+
+    /// Whether somebody has begun to read it.
+    pub fn is_begun(&self) -> bool {
+        self.is_begun
     }
 
     /// The next piece; `None` at the end. Trailers are passed over.
@@ -107,6 +121,7 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.is_begun = true;
         match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 // The next pause is a new one.

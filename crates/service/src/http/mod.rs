@@ -39,6 +39,7 @@ pub use door::{Door, DoorArgs};
 use http2::Tasks;
 pub use overrun::Overrun;
 use paced::{Paced, Stage};
+pub use places::network;
 use places::{Place, Places};
 use stream::Stream;
 pub use tls::{Tls, TlsError};

@@ -80,7 +80,7 @@ async fn take_notice(
             (None, Some(key)) => keys::open(&projects, &key)?,
             (None, None) => keys::open_by_address(&projects, &named)?,
         };
-        pacing.pace(&project)?;
+        pacing.pace(&project, 1)?;
         Ok(drafting.draft_notice(&project, projects.dictionary, parsed.notice))
     };
     let draft = gateway.ready(parts, gateway.understand(posted, read).await?).await?;

@@ -44,7 +44,7 @@ pub(super) async fn notice(gateway: &Arc<Gateway>, parts: &Parts, body: &mut Bod
             }
             let key = parsed.api_key.ok_or(Rejection::MissingKey)?;
             let project = keys::open(&taking.projects, &key)?;
-            pacing.pace(&project)?;
+            pacing.pace(&project, 1)?;
             let drafted = taking.intake.draft_notice(&project, taking.projects.dictionary, parsed.notice);
             Ok((drafted, parsed.salvaged || was_miscounted))
         })

@@ -247,9 +247,9 @@ async fn take(
                 }
             };
             let first_client_id = parsed.first().and_then(|first| first.notice.client_id.clone());
+            pacing.pace(&project, parsed.len())?;
             let mut drafts = Vec::with_capacity(parsed.len());
             for Parsed { notice, .. } in parsed {
-                pacing.pace(&project)?;
                 drafts.push(taking.intake.draft_notice(&project, taking.projects.dictionary, notice));
             }
             Ok((first_client_id, drafts))

@@ -120,9 +120,11 @@ fn take(
         Signal::Metrics => otlp::read_metrics,
     };
     let taken = read(body, encoding).map_err(Rejection::from)?;
+    if !taken.notices.is_empty() {
+        gateway.pace(project, taken.notices.len())?;
+    }
     let mut drafts = Vec::with_capacity(taken.notices.len());
     for parsed in taken.notices {
-        gateway.pace(project)?;
         drafts.push(taking.intake.draft_notice(project, taking.projects.dictionary, parsed.notice));
     }
     for (what, count) in

@@ -80,7 +80,7 @@ impl Desk {
 
     /// Makes a notice ready for the journal; says by which id its client knows it. One that came without gets one.
     fn notice(&self, mut notice: Notice) -> Result<(String, Drafted), Refusal> {
-        self.gateway.pace(&self.project)?;
+        self.gateway.pace(&self.project, 1)?;
         let client_id = notice.client_id.get_or_insert_with(|| Uuid::new_v4().simple().to_string()).clone();
         Ok((client_id, self.taking.intake.draft_notice(&self.project, self.taking.projects.dictionary, notice)))
     }
