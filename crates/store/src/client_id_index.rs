@@ -15,6 +15,8 @@ use crate::housekeeper::{Housekeeper, Progress, Turn};
 
 /// Entries that are taken into memory at once: 16 MiB.
 const ENTRIES_MAX: usize = 1 << 20;
+/// Runs that are asked for at once; a run has the names of one batch.
+const RUNS_MAX: i64 = 2_000;
 
 impl Housekeeper {
     /// Adds what batches of hours that are over have brought to the index; how many notices.
@@ -48,8 +50,9 @@ impl Housekeeper {
         {
             let mut rows = sqlx::query!(
                 "select id, entries from client_id_run
-                 where project_id = $1 and not indexed and at < date_trunc('hour', now()) order by id",
-                project_id
+                 where project_id = $1 and not indexed and at < date_trunc('hour', now()) order by id limit $2",
+                project_id,
+                RUNS_MAX
             )
             .fetch(&mut *transaction);
             while entry_count < ENTRIES_MAX

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
 use time::{Date, OffsetDateTime};
 
@@ -26,6 +27,9 @@ const SLICE: i64 = 500;
 /// Chunks that are opened to train a dictionary, of as many fingerprints, and notices that are taken of each.
 const TRAINING_CHUNKS: i64 = 1_000;
 const TRAINING_PER_CHUNK: usize = 4;
+
+/// Most bytes of the bodies that a dictionary is trained on.
+const TRAINING_BYTES_MAX: usize = 16 << 20;
 
 /// A trained dictionary.
 #[derive(Debug, Clone)]
@@ -117,26 +121,38 @@ impl Housekeeper {
         dictionary::add(&mut self.connection, codec, bytes).await
     }
 
-    /// Bodies to train a dictionary on: a few of each of many fingerprints that were seen in the last day.
+    /// Bodies to train a dictionary on: a few of each of many fingerprints that were seen in the last day, until they have
+    /// [`TRAINING_BYTES_MAX`] together.
     pub async fn bodies_to_train(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
-        let rows = sqlx::query!(
+        let mut rows = sqlx::query!(
             "select distinct on (project_id, fingerprint_id) codec, body
              from (select * from chunk where last_at > now() - interval '1 day' order by last_at desc limit 20 * $1::bigint) newest
              order by project_id, fingerprint_id, last_at desc
              limit $1",
             TRAINING_CHUNKS
         )
-        .fetch_all(&mut self.connection)
-        .await?;
-        let opened = rows.into_iter().filter_map(|row| chunk::decode(row.codec, &row.body).ok());
-        Ok(opened.flat_map(|items| items.into_iter().take(TRAINING_PER_CHUNK)).map(|item| item.body).collect())
+        .fetch(&mut self.connection);
+        let (mut bodies, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.try_next().await? {
+            let Ok(items) = chunk::decode(row.codec, &row.body) else { continue };
+            // A body that is most of what there is teaches nothing.
+            let samples = items.into_iter().map(|item| item.body).filter(|body| body.len() <= TRAINING_BYTES_MAX / 64);
+            for body in samples.take(TRAINING_PER_CHUNK) {
+                bytes += body.len();
+                bodies.push(body);
+            }
+            if bytes >= TRAINING_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(bodies)
     }
 
     /// Makes the partitions of today and the days ahead, and of those before that were passed over because nobody kept house: gateways
     /// may have taken notices on these days. How many were missing.
     pub async fn ensure_partitions(&mut self) -> Result<i64, StoreError> {
         let first_day = sqlx::query_scalar!(
-            r#"select coalesce(greatest(max(day) + 1 - (now() at time zone 'utc')::date, -$1::int), -1) as "first_day!"
+            r#"select case when max(day) is null then -1 else greatest(max(day) + 1 - (now() at time zone 'utc')::date, -$1::int) end as "first_day!"
                from partition_days('chunk') day where day < (now() at time zone 'utc')::date - 1"#,
             DAYS_PASSED_OVER_MAX
         )

@@ -250,3 +250,22 @@ async fn a_large_group_goes_a_little_at_a_time() {
         + (select count(*) from alert where kind = 'group.users')";
     assert_eq!(scene.database.number(left).await, 0);
 }
+
+#[tokio::test]
+async fn where_no_older_day_is_kept_none_is_made_again() {
+    let scene = Scene::new().await;
+    let mut housekeeper = housekeeper(&scene).await;
+    housekeeper.ensure_partitions().await.unwrap();
+    run(
+        &scene,
+        "do $$ declare day date; begin
+             for day in select * from partition_days('chunk') loop
+                 if day < (now() at time zone 'utc')::date - 1 then
+                     execute 'drop table chunk_' || to_char(day, 'YYYYMMDD');
+                 end if;
+             end loop;
+         end $$",
+    )
+    .await;
+    assert_eq!(housekeeper.ensure_partitions().await.unwrap(), 0);
+}

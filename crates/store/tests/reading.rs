@@ -474,3 +474,16 @@ async fn a_page_of_large_notices_is_short() {
     }
     assert_eq!(seen, ids.iter().copied().collect());
 }
+
+#[tokio::test]
+async fn what_was_restored_from_another_server_is_in_sight_at_once() {
+    let scene = Scene::new().await;
+    let ids = scene.accept(5, 3, 60);
+    scene.write("Shop::Restored", &ids).await;
+    scene.database.pool.execute("update chunk set xid = '40000000'").await.unwrap();
+    let opened = scene.opened().await;
+    let seen = async || scene.reader.notices_since(&opened, None, None, 10).await.unwrap().unwrap().notices.len();
+    assert_eq!(seen().await, 0);
+    store::migrate(&scene.database.url).await.unwrap();
+    assert_eq!(seen().await, 5);
+}

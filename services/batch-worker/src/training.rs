@@ -43,6 +43,9 @@ impl Training {
         let present = housekeeper.newest_dictionary().await?;
         self.next_look = Instant::now() + if present.is_some() { LOOK_EVERY } else { FIRST_LOOK_EVERY };
         let bodies = housekeeper.bodies_to_train().await?;
+        if bodies.len() >= BODIES_MIN {
+            self.next_look = Instant::now() + LOOK_EVERY;
+        }
         let present = present.and_then(|present| Dictionaries::default().learn(present.codec, &present.bytes));
         let trained =
             tokio::task::spawn_blocking(move || better(&bodies, present)).await.map_err(StoreError::TaskDied)?;
@@ -51,7 +54,6 @@ impl Training {
         let codec = rand::random_range(1..=i16::MAX).unsigned_abs();
         if housekeeper.add_dictionary(codec, &bytes).await? {
             tracing::info!(codec, bytes = bytes.len(), packed_percent, "dictionary trained");
-            self.next_look = Instant::now() + LOOK_EVERY;
         }
         Ok(())
     }

@@ -103,6 +103,7 @@ impl Folder {
 
     fn verify(&self, output: Output) -> anyhow::Result<ExitCode> {
         let verdicts = journal::verify(&self.folder).with_context(|| format!("reading {}", self.folder.display()))?;
+        anyhow::ensure!(!verdicts.is_empty(), "there is no journal in {}", self.folder.display());
         let verified: Vec<Verified> = verdicts
             .into_iter()
             .map(|verdict| Verified {

@@ -27,6 +27,9 @@ impl Status {
     }
 }
 
+/// What workers may be there for.
+const ROLES: [&str; 5] = ["fold", "command", "deliver", "housekeep", "report"];
+
 fn describe(status: &store::admin::Status, every_lane: bool) -> String {
     let workers: Vec<Vec<String>> = status
         .workers
@@ -75,7 +78,7 @@ fn describe(status: &store::admin::Status, every_lane: bool) -> String {
     format!(
         "Workers\n{}\nLanes: {} in all, {without_owner} without an owner, {behind} records behind{shown}\n{}\n\
          Journals with records that are not committed\n{}\n\
-         Dead records: {}. Records declared lost: {}. Deliveries waiting: {}.\n{}",
+         Dead records: {}. Records declared lost: {}. Deliveries waiting: {}.\n{}{}",
         table(&["id", "version", "roles", "lanes", "commands", "control"], &workers),
         status.lanes.len(),
         table(&["lane", "owner", "behind", "attempts", "committed through"], &lanes),
@@ -84,7 +87,18 @@ fn describe(status: &store::admin::Status, every_lane: bool) -> String {
         status.incident_record_count,
         status.outbox_waiting_count,
         mail(status),
+        idle_roles(status),
     )
+}
+
+/// Roles that no worker has: what they are for is done by nobody.
+fn idle_roles(status: &store::admin::Status) -> String {
+    let has = |role: &&str| status.workers.iter().any(|worker| worker.roles.iter().any(|one| one == role));
+    let idle: Vec<&str> = ROLES.into_iter().filter(|role| !has(role)).collect();
+    match idle.as_slice() {
+        [] => String::new(),
+        idle => format!("No worker has these roles (CROAK_ROLES): {}.\n", idle.join(", ")),
+    }
 }
 
 /// How mails stand.

@@ -52,6 +52,10 @@ impl Admin {
     pub async fn audit(&self, project_id: Option<i64>) -> Result<Audit, StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *transaction).await?;
+        // Before the snapshot is taken: none of the days that it shows is dropped until all of them were looked at.
+        sqlx::query("lock table chunk, fingerprint_minute, attachment_part in access share mode")
+            .execute(&mut *transaction)
+            .await?;
         let mut audit = Audit::default();
         let mut days = decode_chunks(&mut transaction, project_id, &mut audit).await?;
         add_expired(&mut transaction, project_id, &mut days).await?;
@@ -61,6 +65,11 @@ impl Admin {
         if project_id.is_none() {
             compare_lanes(&mut transaction, &mut audit).await?;
         }
+        // What is being taken away is taken table by table.
+        let going = sqlx::query_scalar!("select id from project where deleted_at is not null")
+            .fetch_all(&mut *transaction)
+            .await?;
+        audit.findings.retain(|finding| !going.contains(&finding.project_id));
         transaction.rollback().await?;
         Ok(audit)
     }

@@ -55,15 +55,13 @@ async fn evaluate(writer: &Writer, shutdown: &CancellationToken) {
     let mut next_far = Instant::now();
     while !shutdown.is_cancelled() {
         let looks = if Instant::now() >= next_far { LooksBack::Far } else { LooksBack::Shortly };
-        match writer.evaluate_alert_rules(looks).await {
-            Ok(met) => {
-                if looks == LooksBack::Far {
-                    next_far = Instant::now() + EVALUATE_FAR_EVERY;
-                }
-                if met > 0 {
-                    tracing::info!(met, "groups met rules that count");
-                }
-            }
+        let evaluated = writer.evaluate_alert_rules(looks).await;
+        if looks == LooksBack::Far {
+            next_far = Instant::now() + EVALUATE_FAR_EVERY;
+        }
+        match evaluated {
+            Ok(0) => {}
+            Ok(met) => tracing::info!(met, "groups met rules that count"),
             Err(error) => tracing::warn!(error = service::causes(&error), "rules that count wait"),
         }
         let _ = tokio::time::timeout(EVALUATE_EVERY, shutdown.cancelled()).await;

@@ -96,6 +96,7 @@ async fn deliver(
 ) -> Option<String> {
     let started = Instant::now();
     let sent = tokio::time::timeout(ATTEMPT_TIMEOUT, mailer.send(reality, &delivery)).await;
+    let is_unknown = sent.is_err();
     let (ended, status, told, trouble) = match sent.unwrap_or_else(|_| Err(Trouble::Server("no answer in time".into())))
     {
         Ok(_) if reality == Reality::Rehearsal => (Attempted::Delivered, None, REHEARSED.to_owned(), None),
@@ -105,6 +106,8 @@ async fn deliver(
         Err(Trouble::Server(told)) if OffsetDateTime::now_utc() - delivery.created_at > KEPT => {
             (Attempted::GaveUp, None, told.clone(), Some(told))
         }
+        // It may have been taken: each further attempt may be one more mail to somebody, so these are counted.
+        Err(Trouble::Server(told)) if is_unknown => (next(delivery.attempt), None, told.clone(), Some(told)),
         Err(Trouble::Server(told)) => (Attempted::Uncounted(rest), None, told.clone(), Some(told)),
     };
     metrics::counter!("worker_deliveries_total", "way" => "mail", "ended" => label(ended)).increment(1);
