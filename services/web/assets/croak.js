@@ -17,12 +17,13 @@
     if (s < 63072000) return `${Math.floor(s / 2592000)} months ago`;
     return `${Math.floor(s / 31536000)} years ago`;
   };
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
   const forms = { exact, day, ago, brief: (d) => `${day(d)} ${two(d.getHours())}:${two(d.getMinutes())}` };
   const tell = (form) => {
     for (const element of document.querySelectorAll(`time[data-form="${form}"]`)) {
       const date = new Date(element.dateTime);
       element.textContent = forms[form](date);
-      element.title = exact(date);
+      element.title = `${exact(date)} ${zone}`;
     }
   };
   // Days of a chart are days in UTC: they stay as they are.
@@ -40,6 +41,34 @@
     link.focus({ preventScroll: true });
     rows[at].scrollIntoView({ block: "nearest" });
   };
+  // What the keys of this page do.
+  const help = () => {
+    const told = document.querySelector("dialog.help");
+    if (told) return told.open ? told.close() : told.showModal();
+    const dialog = Object.assign(document.createElement("dialog"), { className: "help" });
+    const keys = rows.length ? [["j", "next row"], ["k", "row before"], ["enter", "open"], ["x", "tick"]] : [];
+    if (document.querySelector('input[type="search"]')) keys.push(["/", "search"]);
+    for (const element of document.querySelectorAll("[data-key]")) {
+      const label = element.getAttribute("aria-label") || document.querySelector(`label[for="${element.id}"]`)?.textContent || element.firstChild?.textContent;
+      keys.push([element.dataset.key, (label || "").trim()]);
+    }
+    keys.push(["?", "this help"]);
+    const list = document.createElement("dl");
+    for (const [key, does] of keys) {
+      const line = document.createElement("div");
+      const term = document.createElement("dt");
+      term.append(Object.assign(document.createElement("kbd"), { textContent: key }));
+      line.append(term, Object.assign(document.createElement("dd"), { textContent: does }));
+      list.append(line);
+    }
+    const title = Object.assign(document.createElement("h2"), { textContent: "Keys", id: "keys" });
+    const close = Object.assign(document.createElement("button"), { textContent: "Close", type: "button" });
+    close.addEventListener("click", () => dialog.close());
+    dialog.setAttribute("aria-labelledby", title.id);
+    dialog.append(title, list, close);
+    document.body.append(dialog);
+    dialog.showModal();
+  };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = event.target.closest("input:not([type=checkbox]), textarea, select");
@@ -52,6 +81,8 @@
       if (box) { event.preventDefault(); box.focus(); box.select(); }
       return;
     }
+    if (event.key === "?") return help();
+    if (event.key === "Enter" && event.target.matches(".tick")) return event.target.closest("tr").querySelector("a.open").click();
     if (event.key === "x") {
       const box = rows[at]?.querySelector(".tick");
       if (box) box.click();
@@ -192,11 +223,12 @@
       looking = false;
       if (missed) setTimeout(look, 2000);
     };
-    document.addEventListener("visibilitychange", () => { if (!document.hidden && missed) look(); });
-    const ask = () => setInterval(look, 15000);
-    if (window.EventSource) {
-      const source = new EventSource(news.dataset.live);
-      let later;
+    let asking;
+    const ask = (every) => { clearInterval(asking); asking = setInterval(look, every); };
+    let source;
+    let later;
+    const listen = () => {
+      source = new EventSource(news.dataset.live);
       source.addEventListener("groups", (event) => {
         if (!JSON.parse(event.data).fresh.length) return;
         // Not all pages at the same moment; and once more when what lay ready at the first look is too old to be shown.
@@ -204,8 +236,37 @@
         clearTimeout(later);
         later = setTimeout(look, 2000 + Math.random() * 500);
       });
-      source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) ask(); });
-    } else ask();
+      source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) ask(15000); });
+    };
+    // A browser has six connections to a server for all its tabs: those that nobody looks at give theirs back.
+    const attend = () => {
+      source?.close();
+      if (document.hidden) return;
+      if (window.EventSource) listen();
+      if (missed) look();
+    };
+    document.addEventListener("visibilitychange", attend);
+    attend();
+    // Of what comes back nobody is told by the stream.
+    ask(window.EventSource ? 30000 : 15000);
+  }
+
+  // A text that is for elsewhere goes to the clipboard; without one the link leads to it.
+  for (const link of document.querySelectorAll("a[data-copies]")) {
+    if (!navigator.clipboard) break;
+    const named = link.textContent;
+    link.textContent = `Copy as ${named}`;
+    link.addEventListener("click", async (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      try {
+        const response = await fetch(link.href);
+        if (!response.ok) throw new Error();
+        await navigator.clipboard.writeText(await response.text());
+        link.textContent = "Copied";
+        setTimeout(() => { link.textContent = `Copy as ${named}`; }, 2000);
+      } catch { location.href = link.href; }
+    });
   }
 
   // A change of many groups says how far it is; the rows stay what they were when the page came.
@@ -224,6 +285,15 @@
       setTimeout(look, 2000);
     };
     setTimeout(look, 2000);
+  }
+
+  // A comment that was not taken, or for which one had to sign in again first, is in its box again.
+  for (const area of document.querySelectorAll("textarea[name=body]")) {
+    const kept = `comment ${area.form.action}`;
+    const text = sessionStorage.getItem(kept);
+    if (text && !document.querySelector(".told.good")) area.value = text;
+    sessionStorage.removeItem(kept);
+    area.form.addEventListener("submit", () => sessionStorage.setItem(kept, area.value));
   }
 
   // A menu closes when something else is clicked.

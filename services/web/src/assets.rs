@@ -14,6 +14,8 @@ pub(crate) struct Asset {
     /// Its address, which changes with its contents.
     pub(crate) address: String,
     name: String,
+    stem: &'static str,
+    extension: &'static str,
     content_type: &'static str,
     text: &'static str,
 }
@@ -26,18 +28,27 @@ pub(crate) static MARK: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("mark", "svg", "image/svg+xml", include_str!("../assets/mark.svg")));
 
 impl Asset {
-    fn new(stem: &str, extension: &str, content_type: &'static str, text: &'static str) -> Asset {
+    fn new(stem: &'static str, extension: &'static str, content_type: &'static str, text: &'static str) -> Asset {
         let hash: String = Sha256::digest(text)[..6].iter().map(|byte| format!("{byte:02x}")).collect();
         let name = format!("{stem}-{hash}.{extension}");
-        Asset { address: format!("/assets/{name}"), name, content_type, text }
+        Asset { address: format!("/assets/{name}"), name, stem, extension, content_type, text }
+    }
+
+    /// Whether this is the name of another version of it.
+    fn is_another(&self, name: &str) -> bool {
+        let hash = name.strip_prefix(self.stem).and_then(|rest| rest.strip_suffix(self.extension));
+        hash.is_some_and(|hash| hash.starts_with('-') && hash.ends_with('.'))
     }
 }
 
 pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Rejection> {
-    let asset = [&*STYLE, &*SCRIPT, &*MARK].into_iter().find(|asset| asset.name == name).ok_or(Rejection::NotFound)?;
-    let headers =
-        [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
-    Ok((headers, asset.text).into_response())
+    let assets = [&*STYLE, &*SCRIPT, &*MARK];
+    let (asset, kept) = match assets.into_iter().find(|asset| asset.name == name) {
+        Some(asset) => (asset, "public, max-age=31536000, immutable"),
+        // While webs of two versions run, a page of the other one would have no style: ours is near enough.
+        None => (assets.into_iter().find(|asset| asset.is_another(&name)).ok_or(Rejection::NotFound)?, "no-store"),
+    };
+    Ok(([(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, kept)], asset.text).into_response())
 }
 
 /// Browsers ask for this whatever a page says.

@@ -70,7 +70,9 @@ impl Live {
             viewer.events().boxed()
         });
         let heartbeat = KeepAlive::new().interval(HEARTBEAT);
-        Ok(Sse::new(stream::select_all(of_each)).keep_alive(heartbeat).into_response())
+        // nginx would wait until it has a buffer full.
+        let unbuffered = [("x-accel-buffering", "no")];
+        Ok((unbuffered, Sse::new(stream::select_all(of_each)).keep_alive(heartbeat)).into_response())
     }
 
     /// What the project's one reader finds; begins to read if nobody watched it.

@@ -62,6 +62,8 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/projects/{project_id}/groups/{group_id}/{action}", post(act::act))
         .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}", get(group::notice_page))
         .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}/json", get(group::notice_json))
+        .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}/markdown", get(group::notice_markdown))
+        .route("/projects/{project_id}/groups/{group_id}/notices/{notice_id}/curl", get(group::notice_curl))
         .route(
             "/projects/{project_id}/groups/{group_id}/notices/{notice_id}/attachments/{attachment_id}",
             get(group::attachment),

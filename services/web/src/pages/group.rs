@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::download::download;
 use crate::rejection::Rejection;
 use crate::view::chart::{self, Column};
+use crate::view::copied;
 use crate::view::number::{counted, grouped, percent, users};
 use crate::view::stack::breakable;
 use crate::view::text::{in_address, shortened};
@@ -122,14 +123,49 @@ pub(crate) async fn notice_page(
 pub(crate) async fn notice_json(
     State(app): State<App>,
     visitor: Visitor,
-    Path((project_id, group_id, notice_id)): Path<(String, String, String)>,
+    Path(place): Path<(String, String, String)>,
 ) -> Result<Response, Rejection> {
-    let opened = app.open(visitor.viewer(), number(&project_id)?).await?;
-    let id = Uuid::try_parse(&notice_id).map_err(|_| Rejection::NotFound)?;
-    let notice = app.reader.notice_in_group(&opened, number(&group_id)?, NoticeId::from(id)).await?;
-    let json = serde_json::to_vec_pretty(&notice.ok_or(Rejection::NotFound)?.to_json());
+    let json = serde_json::to_vec_pretty(&open_notice(&app, &visitor, &place).await?.to_json());
     let json = json.map_err(|_| Rejection::NotFound)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
+
+/// The notice for a ticket.
+pub(crate) async fn notice_markdown(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(place): Path<(String, String, String)>,
+) -> Result<Response, Rejection> {
+    let notice = open_notice(&app, &visitor, &place).await?;
+    let (project_id, group_id, notice_id) = place;
+    let page = format!("/projects/{project_id}/groups/{group_id}/notices/{notice_id}");
+    let address = format!("{}{page}", app.public_url.as_deref().unwrap_or_default().trim_end_matches('/'));
+    Ok(plain(copied::markdown(&notice, &address)))
+}
+
+/// The request that failed, for a shell.
+pub(crate) async fn notice_curl(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(place): Path<(String, String, String)>,
+) -> Result<Response, Rejection> {
+    let notice = open_notice(&app, &visitor, &place).await?;
+    copied::curl(&notice.notice).map(plain).ok_or(Rejection::NotFound)
+}
+
+fn plain(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+async fn open_notice(
+    app: &App,
+    visitor: &Visitor,
+    (project_id, group_id, notice_id): &(String, String, String),
+) -> Result<StoredNotice, Rejection> {
+    let opened = app.open(visitor.viewer(), number(project_id)?).await?;
+    let id = Uuid::try_parse(notice_id).map_err(|_| Rejection::NotFound)?;
+    let notice = app.reader.notice_in_group(&opened, number(group_id)?, NoticeId::from(id)).await?;
+    notice.ok_or(Rejection::NotFound)
 }
 
 /// A file that came with a notice, for somebody who is signed in.

@@ -6,11 +6,12 @@ use serde_json::Value;
 use store::reader::{Around, Attachment, StoredNotice};
 use store::source_maps::{Fate, Minified};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::view::number::{bytes, counted};
 use crate::view::stack::{self, Run, breakable};
 use crate::view::text::escaped;
-use crate::view::{times, tree};
+use crate::view::{copied, times, tree};
 
 /// Breadcrumbs that are shown, the last ones.
 const CRUMBS_MAX: usize = 60;
@@ -20,6 +21,10 @@ const CRUMBS_MAX: usize = 60;
 pub(super) struct NoticeView {
     id: String,
     json_address: String,
+    /// Where it is itself.
+    address: String,
+    /// Whether it tells of a request that can be sent again.
+    has_request: bool,
     accepted: String,
     occurred: Option<String>,
     /// Facts of one line each.
@@ -99,6 +104,8 @@ impl NoticeView {
         NoticeView {
             id: stored.id.to_string(),
             json_address: format!("{base}/notices/{}/json", stored.id),
+            address: address(stored.id),
+            has_request: copied::curl(notice).is_some(),
             accepted: at(stored.accepted_at_us).map(times::exact).unwrap_or_default(),
             occurred: notice.occurred_at_us.and_then(at).map(times::exact),
             facts: facts(notice),
@@ -231,6 +238,11 @@ fn facts(notice: &Notice) -> Vec<Fact> {
     facts
 }
 
+/// A time in the viewer's zone, if it is one.
+fn at(text: &str) -> String {
+    OffsetDateTime::parse(text, &Rfc3339).map_or_else(|_| escaped(text), times::exact)
+}
+
 fn crumbs(notice: &Notice) -> Vec<Crumb> {
     let Some(Value::Array(crumbs)) = value(notice.breadcrumbs_json.as_deref()) else { return Vec::new() };
     let text = |crumb: &Value, name: &str| match &crumb[name] {
@@ -243,7 +255,7 @@ fn crumbs(notice: &Notice) -> Vec<Crumb> {
         .iter()
         .skip(skipped)
         .map(|crumb| Crumb {
-            at: text(crumb, "at"),
+            at: at(&text(crumb, "at")),
             category: text(crumb, "category"),
             level: text(crumb, "level"),
             message: text(crumb, "message"),
