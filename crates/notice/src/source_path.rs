@@ -131,7 +131,7 @@ impl SourcePath {
         }
         let (scheme, path) = place::origin_and_path(file);
         if let Some(page) = matches!(scheme, Some("http" | "https")).then(|| place::page(path)).flatten() {
-            return SourcePath { path: page, is_below_root: false };
+            return SourcePath { path: page, is_below_root: true };
         }
         if let Some(path) = below_module(path, frame) {
             return known(path);
