@@ -187,6 +187,7 @@ fn help_of(program: Program) -> Vec<String> {
     let mut calls = vec![vec!["--help"]];
     if program == Program::Croak {
         calls.extend([vec!["migrate", "--help"], vec!["user", "create", "--help"], vec!["send", "--help"]]);
+        calls.push(vec!["journal", "ship", "--help"]);
     }
     let mut named = Vec::new();
     for arguments in calls {
