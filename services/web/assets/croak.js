@@ -82,7 +82,7 @@
       return;
     }
     if (event.key === "?") return help();
-    if (event.key === "Enter" && event.target.matches(".tick")) return event.target.closest("tr").querySelector("a.open").click();
+    if (event.key === "Enter" && event.target.matches("tr .tick")) return event.target.closest("tr").querySelector("a.open").click();
     if (event.key === "x") {
       const box = rows[at]?.querySelector(".tick");
       if (box) box.click();
