@@ -82,7 +82,10 @@
       return;
     }
     if (event.key === "?") return help();
-    if (event.key === "Enter" && event.target.matches("tr .tick")) return event.target.closest("tr").querySelector("a.open").click();
+    if (event.key === "Enter" && event.target.matches("tr .tick")) {
+      event.preventDefault(); // or the form below would do what its first button says
+      return event.target.closest("tr").querySelector("a.open").click();
+    }
     if (event.key === "x") {
       const box = rows[at]?.querySelector(".tick");
       if (box) box.click();
