@@ -122,7 +122,7 @@ impl Housekeeper {
     }
 
     /// Bodies to train a dictionary on: a few of each of many fingerprints that were seen in the last day, until they have
-    /// [`TRAINING_BYTES_MAX`] together.
+    /// 16 MiB together.
     pub async fn bodies_to_train(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut rows = sqlx::query!(
             "select distinct on (project_id, fingerprint_id) codec, body

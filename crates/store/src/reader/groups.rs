@@ -153,7 +153,7 @@ pub struct GroupPage {
 }
 
 impl GroupPage {
-    /// Whether the search ended before the page was full, because it had looked at [`GROUPS_LOOKED_AT_MAX`] groups: the next page goes on
+    /// Whether the search ended before the page was full, because it had looked at [`GROUPS_LOOKED_AT_MAX`](super::GROUPS_LOOKED_AT_MAX) groups: the next page goes on
     /// from there, and may have none as well.
     #[must_use]
     pub fn is_cut(&self) -> bool {
