@@ -16,8 +16,9 @@ async fn value(browser: &Browser, css: &str) -> String {
     browser.element(css).await.prop("value").await.expect("a field").unwrap_or_default()
 }
 
+/// Waits for what a page shows by itself, among which is the end of a change of thousands of groups.
 async fn shown(browser: &Browser, what: &str, css: &str, text: &str) {
-    tests::wait_until(what, Duration::from_secs(15), async || {
+    tests::wait_until(what, Duration::from_secs(60), async || {
         let element = browser.client().find(fantoccini::Locator::Css(css)).await.ok()?;
         (element.text().await.ok()? == text).then_some(())
     })
