@@ -146,7 +146,10 @@ impl Lane {
                 Ok(Step::Paused) => PUBLISH_EVERY,
                 Ok(Step::Idle) => {
                     trouble = TROUBLE_MIN;
-                    double(&mut idle, IDLE_MAX)
+                    match double(&mut idle, IDLE_MAX) {
+                        IDLE_MAX => until_next_look(self.fold.started_at),
+                        shorter => shorter,
+                    }
                 }
                 Err(Trouble::Lost) => return Ended::Lost(self.claim.lane),
                 Err(error) => {
@@ -576,6 +579,12 @@ fn read_count(bytes_left: usize, entry_bytes: usize) -> usize {
 }
 
 /// The pause now; the next one is twice as long.
+/// Lanes that have been empty for a while look at the same moments: the worker wakes once, and asks Redis for all of them in one write.
+fn until_next_look(started_at: Instant) -> Duration {
+    let since_last = started_at.elapsed().as_nanos() % IDLE_MAX.as_nanos();
+    IDLE_MAX.saturating_sub(Duration::from_nanos(u64::try_from(since_last).unwrap_or(0)))
+}
+
 fn double(pause: &mut Duration, max: Duration) -> Duration {
     let now = *pause;
     *pause = (now * 2).min(max);

@@ -58,6 +58,7 @@ pub(crate) struct Fold {
     slots: Semaphore,
     /// This start of this worker.
     owner: String,
+    started_at: Instant,
 }
 
 impl Fold {
@@ -73,6 +74,7 @@ impl Fold {
             limits,
             slots: Semaphore::new(usize::from(batches_at_once)),
             owner,
+            started_at: Instant::now(),
         }
     }
 }
