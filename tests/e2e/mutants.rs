@@ -17,7 +17,7 @@ const KINDS: &[Kind] =
 const NOT_IN_A_RELEASE: &[&str] =
     &["CROAK_MUTANT", "CROAK_FAILPOINTS", "worker.ignores_accounted", "gateway.forgets_after_xadd"];
 
-/// Each run takes the whole machine.
+/// One run at a time: each has eight services and two servers.
 static MACHINE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread")]
