@@ -11,6 +11,9 @@ use super::flow::Flow;
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// Two looks that are further apart say nothing of when something was published. Looks are two seconds apart.
+const MOMENT: Duration = Duration::from_secs(10);
+
 /// One lane, over all journals.
 #[derive(Default)]
 pub(super) struct Lane {
@@ -21,8 +24,8 @@ pub(super) struct Lane {
     pub(super) is_lost: bool,
     /// The claim that the watermarks were last published whole after.
     pub(super) token: Option<i64>,
-    /// The number of the publication that was heard last.
-    pub(super) beat: Option<u64>,
+    /// The number of the publication that stood there last, and when it did.
+    beat: Option<(u64, Instant)>,
     /// Whether the watermarks of that claim are still to be asked for.
     pub(super) is_claimed_anew: bool,
     /// The journal that was served last.
@@ -32,6 +35,16 @@ pub(super) struct Lane {
 }
 
 impl Lane {
+    /// Takes in the number of the publication that stands there at `now`; whether a worker has published in the last moments.
+    ///
+    /// What stands there unchanged is no word of a worker's: it may be gone from a database that is being restored. Nor is one that was not seen
+    /// a moment ago and is another since: it may have been written at any time in between.
+    pub(super) fn hear(&mut self, beat: Option<u64>, now: Instant) -> bool {
+        let before = std::mem::replace(&mut self.beat, beat.map(|beat| (beat, now)));
+        let (Some((before, seen_at)), Some(beat)) = (before, beat) else { return false };
+        before != beat && now.duration_since(seen_at) <= MOMENT
+    }
+
     /// Bytes that Redis holds of this lane, or is about to.
     pub(super) fn used_bytes(&self) -> u64 {
         self.outstanding_bytes() + self.in_flight_bytes.unwrap_or(0)
@@ -77,5 +90,25 @@ impl Lane {
     pub(super) fn resume(&mut self) {
         self.pause = Duration::ZERO;
         self.paused_until = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_heard_only_while_it_is_listened_to() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut lane = Lane::default();
+        assert!(!lane.hear(Some(7), at(0)), "it may have been written at any time");
+        assert!(!lane.hear(Some(7), at(2)));
+        assert!(lane.hear(Some(8), at(4)));
+        assert!(!lane.hear(Some(9), at(604)), "nobody looked for ten minutes");
+        assert!(lane.hear(Some(10), at(606)));
+        assert!(!lane.hear(None, at(608)));
+        assert!(!lane.hear(Some(11), at(610)), "Redis had forgotten it");
+        assert!(lane.hear(Some(12), at(612)));
     }
 }

@@ -245,9 +245,7 @@ impl Rounds {
             tracing::debug!(lane = watermarks.lane, token = watermarks.token, "the lane was claimed");
             return;
         }
-        // What stands there unchanged is no word of a worker's: it may be gone from a database that is being restored.
-        let is_heard = watermarks.beat.is_some() && lane.beat != watermarks.beat;
-        lane.beat = watermarks.beat;
+        let is_heard = lane.hear(watermarks.beat, Instant::now());
         for (journal, watermark) in watermarks.known() {
             let Some(flow) = lane.flows.get_mut(&journal) else { continue };
             flow.is_asked = true;
