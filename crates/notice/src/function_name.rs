@@ -176,9 +176,7 @@ fn last_part(function: &str) -> &str {
         return name;
     }
     // The name of a constructor is that of its class: `Shop.Cart..ctor`
-    if let Some(class) = function.strip_suffix("..ctor").or_else(|| function.strip_suffix("..cctor")) {
-        return last_part(class);
-    }
+    let function = function.strip_suffix("..ctor").or_else(|| function.strip_suffix("..cctor")).unwrap_or(function);
     let start = SEPARATORS.iter().filter_map(|mark| Some(function.rfind(mark)? + mark.len())).max().unwrap_or(0);
     if start == function.len() { function } else { &function[start..] }
 }
@@ -198,6 +196,12 @@ mod tests {
     fn frame(module: &str, function: &str, file: &str) -> Frame {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         Frame { module: text(module), function: text(function), file: text(file), ..Frame::default() }
+    }
+
+    #[test]
+    fn a_name_that_has_no_end_is_cut_once() {
+        let name = format!("<x>{}", "..ctor".repeat(100_000));
+        assert!(last_part(&name).len() < name.len());
     }
 
     #[test]

@@ -148,11 +148,12 @@ pub(crate) fn without_content_hash(path: &str) -> Option<String> {
         out.push('/');
     }
     let mut changed = false;
-    let (mut rest, end) = match bundlers_hash(name) {
+    let is_chunk = is_of_chunks(folder);
+    let (mut rest, end) = match bundlers_hash(name, is_chunk) {
         Some(at) => (&name[..at], Some(&name[at + BUNDLERS_HASH_BYTES..])),
         None => (name, None),
     };
-    let mut is_first = true;
+    let mut is_first = !is_chunk;
     while !rest.is_empty() {
         let end = rest.find(['.', '-', '~']).unwrap_or(rest.len());
         let (part, after) = rest.split_at(end);
@@ -177,11 +178,16 @@ pub(crate) fn without_content_hash(path: &str) -> Option<String> {
 /// How long the hashes are that esbuild, Rollup and Vite put behind a name.
 const BUNDLERS_HASH_BYTES: usize = 8;
 
+/// Whether files of a folder have a hash for their whole name, as SvelteKit's `_app/immutable/chunks/DzPq1bnX.js` and Nuxt's `_nuxt/DzPq1bnX.js`.
+fn is_of_chunks(folder: &str) -> bool {
+    folder.contains("_app/immutable") || matches!(folder.rsplit('/').next(), Some("chunks" | "_nuxt"))
+}
+
 /// Where such a hash begins: `main-BEJ7Q2WW.js` (base 32), `index-BxKdQaZz.js` and `index-D-k2aQdZ.js` (base 64). Words have no two capitals in
-/// their middle.
-fn bundlers_hash(name: &str) -> Option<usize> {
+/// their middle. Only chunks have nothing before it.
+fn bundlers_hash(name: &str, is_chunk: bool) -> Option<usize> {
     let stem = name.rsplit_once('.')?.0;
-    let at = stem.len().checked_sub(BUNDLERS_HASH_BYTES).filter(|at| *at > 1)?;
+    let at = stem.len().checked_sub(BUNDLERS_HASH_BYTES).filter(|at| *at > 1 || (is_chunk && *at == 0))?;
     let (before, hash) = (stem.as_bytes().get(..at)?, stem.as_bytes().get(at..)?);
     let has = |test: fn(&u8) -> bool| hash.iter().any(test);
     let is_base_32 = hash.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'));
@@ -191,7 +197,8 @@ fn bundlers_hash(name: &str) -> Option<usize> {
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_uppercase)
         && (has(u8::is_ascii_digit) || capitals_inside >= 2);
-    (before.ends_with(b"-") && (is_base_32 || is_base_64)).then_some(at)
+    let is_behind_a_name = before.ends_with(b"-") || (is_chunk && (before.is_empty() || before.ends_with(b".")));
+    (is_behind_a_name && (is_base_32 || is_base_64)).then_some(at)
 }
 
 /// Hexadecimal of 6 and more with a digit in it, or 8 to 32 letters and digits that mix all kinds as no word does; at the beginning of a name, where
@@ -325,6 +332,10 @@ mod tests {
             ("/app/releases/index.rb", None, "app/releases/index.rb"),
             ("https://cdn.example/assets/app.js?v=12#x", None, "assets/app.js"),
             ("webpack:///./src/cart.js", None, "src/cart.js"),
+            ("https://shop.example/_app/immutable/chunks/DzPq1bnX.js", None, "_app/immutable/chunks/*.js"),
+            ("https://shop.example/_app/immutable/nodes/3.BxKdQaZz.js", None, "_app/immutable/nodes/3.*.js"),
+            ("https://shop.example/_nuxt/BxKdQaZz.js", None, "_nuxt/*.js"),
+            ("https://shop.example/js/DzPq1bnX.js", None, "js/DzPq1bnX.js"),
             ("/venv/lib/python3.11/site-packages/flask/app.py", None, "site-packages/flask/app.py"),
             ("/srv/a/node_modules/b/node_modules/c/i.js", None, "node_modules/c/i.js"),
             ("[GEM_ROOT]/gems/rack-2.2.3/lib/rack.rb", None, "[GEM_ROOT]/gems/rack/lib/rack.rb"),
