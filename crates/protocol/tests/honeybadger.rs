@@ -213,4 +213,6 @@ fn the_release_of_phps_client_is_a_version() {
     assert_eq!(notice.release.as_deref(), Some("1.4.2"));
     let both = notice_of(r#"{"error":{"class":"E"},"server":{"version":"8","revision":"8f2c1de"}}"#);
     assert_eq!(both.release.as_deref(), Some("8f2c1de"));
+    let kept = both.server.and_then(|server| server.extra_json);
+    assert_eq!(kept.as_deref(), Some(r#"{"version":"8"}"#));
 }

@@ -33,7 +33,11 @@ pub(super) fn read<'a>(value: Tree<'a>, notice: &mut Notice, unmapped: &mut Unma
             _ => machine.push((key, value)),
         }
     }
-    notice.release = notice.release.take().or(version);
+    match (&notice.release, version) {
+        (None, version) => notice.release = version,
+        (Some(_), Some(version)) => machine.push(("version".into(), Tree::Text(version.into()))),
+        (Some(_), None) => {}
+    }
     server.extra_json = part(Some(Tree::Map(machine)));
     notice.server = (server != Server::default()).then_some(server);
 }
