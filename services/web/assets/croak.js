@@ -264,7 +264,7 @@
       event.preventDefault();
       try {
         const response = await fetch(link.href);
-        if (!response.ok) throw new Error();
+        if (!response.ok || response.redirected) throw new Error();
         await navigator.clipboard.writeText(await response.text());
         link.textContent = "Copied";
         setTimeout(() => { link.textContent = `Copy as ${named}`; }, 2000);
@@ -292,7 +292,7 @@
 
   // A comment that was not taken, or for which one had to sign in again first, is in its box again.
   for (const area of document.querySelectorAll("textarea[name=body]")) {
-    const kept = `comment ${area.form.action}`;
+    const kept = `comment ${area.form.action} ${area.id}`;
     const text = sessionStorage.getItem(kept);
     if (text && !document.querySelector(".told.good")) area.value = text;
     sessionStorage.removeItem(kept);

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use notice::NoticeId;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 use super::Problem;
@@ -62,7 +62,9 @@ impl Params {
         self.text(name)
             .map(|text| {
                 // A `+` that was not encoded has become a space.
-                OffsetDateTime::parse(&text.replace(' ', "+"), &Rfc3339).map_err(|_| {
+                let at = OffsetDateTime::parse(&text.replace(' ', "+"), &Rfc3339).ok();
+                // Near the last year there are times that have no counterpart in UTC.
+                at.and_then(|at| at.checked_to_offset(UtcOffset::UTC)).ok_or_else(|| {
                     Rejection::BadRequest(format!(
                         "`{name}` is `{text}`; it must be a time as in `2026-11-23T04:05:06Z`"
                     ))

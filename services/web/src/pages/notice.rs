@@ -5,8 +5,8 @@ use notice::{Notice, NoticeId};
 use serde_json::Value;
 use store::reader::{Around, Attachment, StoredNotice};
 use store::source_maps::{Fate, Minified};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::view::number::{bytes, counted};
 use crate::view::stack::{self, Run, breakable};
@@ -240,7 +240,9 @@ fn facts(notice: &Notice) -> Vec<Fact> {
 
 /// A time in the viewer's zone, if it is one.
 fn at(text: &str) -> String {
-    OffsetDateTime::parse(text, &Rfc3339).map_or_else(|_| escaped(text), times::exact)
+    // Near the last year there are times that have no counterpart in UTC.
+    let utc = OffsetDateTime::parse(text, &Rfc3339).ok().and_then(|at| at.checked_to_offset(UtcOffset::UTC));
+    utc.map_or_else(|| escaped(text), times::exact)
 }
 
 fn crumbs(notice: &Notice) -> Vec<Crumb> {
@@ -292,4 +294,17 @@ fn sections(notice: &Notice) -> Vec<Section> {
 
 fn value(text: Option<&str>) -> Option<Value> {
     text.map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_a_client_wrote_is_shown_as_one_or_as_it_came() {
+        assert!(at("2026-11-22T03:34:24+02:00").contains("2026-11-22 01:34:24 UTC"));
+        for other in ["9999-12-31T23:59:59-00:01", "soon"] {
+            assert_eq!(at(other), other);
+        }
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) fn markdown(stored: &StoredNotice, address: &str) -> String {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(stored.accepted_at_us) * 1_000).ok();
     for (number, error) in notice.errors.iter().enumerate() {
         let heading = if number == 0 { "##" } else { "### Caused by" };
-        let _ = writeln!(text, "{heading} {}\n", one_line(&title(error)));
+        let _ = writeln!(text, "{heading} {}\n", code(&title(error)));
         if !error.frames.is_empty() {
             text.push_str("```\n");
             error.frames.iter().take(FRAMES_MAX).for_each(|frame| text.push_str(&place(frame)));
@@ -34,20 +34,22 @@ pub(crate) fn markdown(stored: &StoredNotice, address: &str) -> String {
     }
     let request = notice.request.as_ref();
     let user = notice.user.as_ref();
+    if let Some(at) = at {
+        let _ = writeln!(text, "- At: {}", times::written(at));
+    }
     let facts = [
-        ("At", at.map(times::written)),
         ("Environment", notice.environment.clone()),
         ("Release", notice.release.clone()),
         ("Host", notice.server.as_ref().and_then(|server| server.hostname.clone())),
         ("Request", request.and_then(|request| Some(format!("{} {}", method(request), request.url.as_deref()?)))),
         ("User", user.and_then(|user| user.id.clone().or_else(|| user.email.clone()))),
-        ("Page", Some(address.to_owned())),
     ];
     for (name, value) in facts {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            let _ = writeln!(text, "- {name}: {}", one_line(&value));
+            let _ = writeln!(text, "- {name}: {}", code(&value));
         }
     }
+    let _ = writeln!(text, "- Page: {address}");
     text
 }
 
@@ -55,7 +57,8 @@ pub(crate) fn markdown(stored: &StoredNotice, address: &str) -> String {
 pub(crate) fn curl(notice: &Notice) -> Option<String> {
     let request = notice.request.as_ref()?;
     let url = request.url.as_deref().filter(|url| !url.is_empty())?;
-    let mut text = format!("curl -X {} {}", quoted(method(request)), quoted(url));
+    // Brackets and braces in an address are itself, and no list of addresses; nor is one that begins with a dash an option.
+    let mut text = format!("curl --globoff -X {} --url {}", quoted(method(request)), quoted(url));
     for (name, value) in headers(request) {
         let _ = write!(text, " \\\n  -H {}", quoted(&format!("{name}: {value}")));
     }
@@ -84,6 +87,13 @@ fn place(frame: &Frame) -> String {
         let _ = write!(place, "{}{function}", if place.is_empty() { "" } else { " in " });
     }
     one_line(&place) + "\n"
+}
+
+/// Text of an error within a line: shown as it is, whatever is in it – no picture is fetched and nobody is called by their name.
+fn code(text: &str) -> String {
+    let text = one_line(text).replace('`', "'");
+    let text = text.trim();
+    format!("`{}`", if text.is_empty() { "(nothing)" } else { text })
 }
 
 /// No text of an error begins a line of its own, or ends a block of code.
@@ -137,9 +147,22 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// A word for a shell, whatever is in it.
+/// A word for a shell, whatever is in it. A terminal that what was copied is pasted into would heed control characters before any shell does.
 fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+    if !text.contains(|character: char| character.is_control() && character != '\n') {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    let mut quoted = "$'".to_owned();
+    for character in text.chars() {
+        match character {
+            '\'' | '\\' => quoted.extend(['\\', character]),
+            control if control.is_control() => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted + "'"
 }
 
 #[cfg(test)]
@@ -192,15 +215,16 @@ mod tests {
 
     #[test]
     fn markdown_has_the_stack_and_the_facts_and_nothing_of_an_error_is_markup() {
-        let expected = "## CheckoutError: no # heading\n\n```\ncart.rb:8 in charge\napp.rb:3 in '''\n```\n\n### Caused by Declined\n\n\
-            - At: 2026-11-22 02:59:48 UTC\n- Environment: production\n- Request: POST https://shop.example/pay?it's=1\n- Page: https://croak.example/p\n";
+        let expected = "## `CheckoutError: no # heading`\n\n```\ncart.rb:8 in charge\napp.rb:3 in '''\n```\n\n\
+            ### Caused by `Declined`\n\n- At: 2026-11-22 02:59:48 UTC\n- Environment: `production`\n\
+            - Request: `POST https://shop.example/pay?it's=1`\n- Page: https://croak.example/p\n";
         assert_eq!(markdown(&stored(), "https://croak.example/p"), expected);
     }
 
     #[test]
     fn curl_asks_the_same_again_and_nothing_of_it_is_run() {
         let mut notice = stored().notice;
-        let expected = "curl -X 'POST' 'https://shop.example/pay?it'\\''s=1' \\\n  -H 'Accept: */*' \\\n  -H 'X-Id: a' \\\n  \
+        let expected = "curl --globoff -X 'POST' --url 'https://shop.example/pay?it'\\''s=1' \\\n  -H 'Accept: */*' \\\n  -H 'X-Id: a' \\\n  \
             --data-raw '{\"card\":\"[FILTERED]\"}'\n";
         assert_eq!(curl(&notice).unwrap(), expected);
         let request = notice.request.as_mut().unwrap();
@@ -210,6 +234,9 @@ mod tests {
         let told = curl(&notice).unwrap();
         assert!(told.contains("-H 'accept: */*'") && told.contains("-H 'content-type: text/plain'"), "{told}");
         assert!(!told.contains("SERVER") && !told.contains("data-raw"), "{told}");
+        notice.request.as_mut().unwrap().url = Some("https://shop.example/\u{1b}[201~it's".to_owned());
+        let told = curl(&notice).unwrap();
+        assert!(told.contains(r"--url $'https://shop.example/\u001b[201~it\'s'"), "{told}");
         notice.request = None;
         assert_eq!(curl(&notice), None);
     }
