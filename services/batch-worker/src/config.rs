@@ -74,9 +74,9 @@ pub struct Config {
     #[arg(long, env = "CROAK_MAIL_FROM")]
     pub mail_from: Option<String>,
 
-    /// Role housekeep: seconds without a word of the lanes of an older epoch after which they have no owner any more. At least
-    /// the ten minutes that gateways keep what is committed.
-    #[arg(long, env = "CROAK_LANES_QUIET_S", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Role housekeep: seconds without a word of the lanes of an older epoch after which they have no owner any more. More
+    /// than the ten minutes that gateways keep what is committed and the ten in which a file of a journal ends: until then they need a word of it.
+    #[arg(long, env = "CROAK_LANES_QUIET_S", default_value_t = 1_800, value_parser = clap::value_parser!(u32).range(1..))]
     pub lanes_quiet_s: u32,
 
     /// Role housekeep: seconds after the end of a stretch of ten minutes in which notices of it may still come in. Then its small

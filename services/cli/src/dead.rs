@@ -1,7 +1,7 @@
 //! `croak dead`: records that could not become what they were sent as.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use journal::Record;
@@ -15,6 +15,9 @@ use crate::output::{Output, table};
 
 /// How often it is looked whether a worker has tried a record again.
 const POLL_EVERY: Duration = Duration::from_millis(100);
+
+/// A record that is no longer waiting and not stored for so long is dead again.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// Records that could not become what they were sent as
 #[derive(clap::Subcommand, Debug)]
@@ -123,12 +126,18 @@ impl Retry {
         admin.retry_dead_notice(dead.id).await.context("asking for another try")?;
         let wait = Duration::from_secs(self.wait_s);
         let tried = async {
+            let mut dead_since = None;
             loop {
                 match admin.is_retry_pending(dead.id).await.context("asking what became of it")? {
-                    Some(true) => tokio::time::sleep(POLL_EVERY).await,
-                    Some(false) => return anyhow::Ok("dead"),
+                    Some(true) => dead_since = None,
+                    // One that has killed a worker is called dead while it is tried.
+                    Some(false) if dead_since.get_or_insert_with(Instant::now).elapsed() >= SETTLED_AFTER => {
+                        return anyhow::Ok("dead");
+                    }
+                    Some(false) => {}
                     None => return Ok("stored"),
                 }
+                tokio::time::sleep(POLL_EVERY).await;
             }
         };
         let state = match tokio::time::timeout(wait, tried).await {

@@ -19,7 +19,7 @@ use crate::gateway::Gateway;
 use crate::intake::{Intake, Stamp};
 use crate::projects::Project;
 
-/// Bytes of a part. A record of this size fits into every limit on its way, and eight requests that fill one at a time into memory.
+/// Bytes of a part. A record of this size fits into every limit on its way, and requests that fill one each fit into memory.
 const PART_BYTES: usize = 512 * 1024;
 
 /// Bytes of the ends of files that wait for the end of the request, to be one record with what tells of the file. What does not fit becomes

@@ -18,7 +18,8 @@ use crate::gateway::Gateway;
 use crate::rejection::{Refusal, Rejection};
 
 /// Bodies that are read while they arrive at the same time, each by a thread of its own; a thread waits for its client most of the time.
-pub(crate) const STREAMS_MAX: usize = 24;
+/// Each may hold a part of an attachment twice (as it is, and packed) and what is gathered before it: 1.25 MiB, and all of them half of what bodies may.
+pub(crate) const STREAMS_MAX: usize = 12;
 
 /// How long a body waits for one of these threads. What was gathered of it is small, and clients of this kind send nothing again.
 const STREAM_WITHIN: Duration = Duration::from_secs(5);

@@ -324,9 +324,10 @@ impl Writer {
     /// Looks for groups that meet rules which count over time, and writes down which do. One worker at a time; how many were met.
     /// A rule that fails, or takes too long, is passed over until the next time.
     pub async fn evaluate_alert_rules(&self, looks: LooksBack) -> Result<u64, StoreError> {
-        // This transaction has the lock and nothing else, however long they take; each rule has one of its own.
+        // This transaction has the lock and nothing else while they are evaluated, each in a transaction of its own; a worker that was stopped
+        // in the middle does not keep it for ever.
         let mut turn = self.begin().await?;
-        sqlx::query!("set local idle_in_transaction_session_timeout = 0").execute(&mut *turn).await?;
+        sqlx::query!("set local idle_in_transaction_session_timeout = '10min'").execute(&mut *turn).await?;
         let is_mine = sqlx::query_scalar!(
             r#"select pg_try_advisory_xact_lock(hashtextextended('croak alert rules', 0)) as "is_mine!""#
         )

@@ -38,6 +38,22 @@ impl Writer {
         }))
     }
 
+    /// An attempt was cut short, and says nothing of the record: it waits to be tried again, if it is dead still.
+    pub async fn retry_later(&self, claim: Claim, record: &DeadRecord, detail: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update dead_notice set retry_at = now(), detail = $5
+             where journal = $1 and epoch = $2 and lane = $3 and seq = $4",
+            record.journal,
+            claim.epoch,
+            i32::from(claim.lane),
+            i64::try_from(record.seq).unwrap_or(i64::MAX),
+            detail.replace('\0', "\u{fffd}"),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// It was tried again and is still dead, for this reason.
     pub async fn still_dead(
         &self,

@@ -112,6 +112,8 @@ pub(crate) struct Lane {
     stored_at: Option<Instant>,
     /// Mean bytes of the entries that were read last; 0 before any was.
     entry_bytes: usize,
+    /// Most records that the database is asked to store at once: half as many after each time that it could not do so in time, at least 1.
+    part_max: usize,
 }
 
 impl Lane {
@@ -128,6 +130,7 @@ impl Lane {
             published_at: Instant::now(),
             stored_at: None,
             entry_bytes: 0,
+            part_max: usize::MAX,
         }
     }
 
@@ -247,9 +250,9 @@ impl Lane {
     }
 
     /// Fewer with every owner that died over this lane: the batch that kills is found by halving, the process being
-    /// the one that cannot tell.
+    /// the one that cannot tell. And no more than the database can store in time.
     fn records_max(&self) -> usize {
-        (self.fold.limits.records_max >> (2 * self.attempts).min(63)).max(1)
+        (self.fold.limits.records_max >> (2 * self.attempts).min(63)).clamp(1, self.part_max)
     }
 
     /// Commits entries: together if the database takes them, else in halves until the one that it refuses stands alone.
@@ -257,18 +260,27 @@ impl Lane {
         let mut parts = vec![entries];
         while let Some(part) = parts.pop() {
             let refused = match self.commit_part(part).await {
-                Ok(Ok(())) => continue,
-                Ok(Err(refused)) => Some(refused),
-                Err(Trouble::Store(error)) if error.class() == ErrorClass::TooSlow && part.len() > 1 => {
-                    let (lane, records) = (self.claim.lane, part.len());
-                    tracing::warn!(lane, records, "the database did not store a batch in time: it gets a half");
-                    None
+                Ok(Ok(())) => {
+                    self.part_max = self.part_max.saturating_mul(2);
+                    continue;
+                }
+                Ok(Err(refused)) => refused,
+                Err(Trouble::Store(error)) if error.class() == ErrorClass::TooSlow => {
+                    self.part_max = (part.len() / 2).max(1);
+                    let (lane, records, next) = (self.claim.lane, part.len(), self.part_max);
+                    tracing::warn!(
+                        lane,
+                        records,
+                        next,
+                        "the database did not store a batch in time: the next is smaller"
+                    );
+                    return Err(Trouble::Store(error));
                 }
                 Err(trouble) => return Err(trouble),
             };
-            match (part, refused) {
-                ([one], Some(refused)) => self.commit_dead(one, &refused).await?,
-                (part, _) => {
+            match part {
+                [one] => self.commit_dead(one, &refused).await?,
+                part => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first].into_iter().filter(|half| !half.is_empty()));
                 }
@@ -333,7 +345,14 @@ impl Lane {
                 }
                 tried = self.try_again(&record).await;
             }
-            let died_again = tried?;
+            let died_again = match tried {
+                Ok(died_again) => died_again,
+                Err(trouble) => {
+                    let detail = format!("trying it again was cut short: {trouble}");
+                    self.fold.writer.retry_later(self.claim, &record, &detail).await?;
+                    return Err(trouble);
+                }
+            };
             tracing::info!(lane, seq = record.seq, lives = died_again.is_none(), "dead record tried again");
             if let Some((reason, detail)) = died_again {
                 self.fold.writer.still_dead(self.claim, &record, reason, &detail).await?;

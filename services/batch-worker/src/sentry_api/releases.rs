@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::Writer;
 use store::writer::{Release, ReleaseChange, ReleaseCommit, ReleaseDeploy};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 use super::answer::{Answered, Refusal, rfc3339};
@@ -244,8 +244,10 @@ fn patch_of(patch: &Value) -> Option<Value> {
 }
 
 fn moment(name: &str, text: Option<&str>) -> Result<Option<OffsetDateTime>, Refusal> {
-    let read = |text| OffsetDateTime::parse(text, &Rfc3339);
-    text.map(read).transpose().map_err(|_| Refusal::bad(format!("`{name}` is not a moment as in 2026-11-22T03:34:24Z")))
+    // Near the last year there are times that have no counterpart in UTC.
+    let read = |text| OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC);
+    let bad = || Refusal::bad(format!("`{name}` is not a moment as in 2026-11-22T03:34:24Z"));
+    text.map(|text| read(text).ok_or_else(bad)).transpose()
 }
 
 /// Made of what the deploy says: who was not answered and sends it again means the same one.

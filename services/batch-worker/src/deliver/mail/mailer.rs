@@ -77,6 +77,16 @@ impl Mailer {
             }
         }
     }
+
+    /// Whether the server takes mails of ours at present, as far as it says within [`ANSWER_TIMEOUT`].
+    pub(super) async fn lets_us_in(&self) -> bool {
+        match &self.way {
+            Way::Server(server) => {
+                matches!(tokio::time::timeout(ANSWER_TIMEOUT, server.test_connection()).await, Ok(Ok(true)))
+            }
+            Way::Folder(_) => true,
+        }
+    }
 }
 
 fn folder(url: &str) -> Result<Way, BadConfig> {

@@ -96,7 +96,8 @@ async fn deliver(
 ) -> Option<String> {
     let started = Instant::now();
     let sent = tokio::time::timeout(ATTEMPT_TIMEOUT, mailer.send(reality, &delivery)).await;
-    let is_unknown = sent.is_err();
+    // A server that lets nobody in was handed nothing.
+    let is_unknown = sent.is_err() && mailer.lets_us_in().await;
     let (ended, status, told, trouble) = match sent.unwrap_or_else(|_| Err(Trouble::Server("no answer in time".into())))
     {
         Ok(_) if reality == Reality::Rehearsal => (Attempted::Delivered, None, REHEARSED.to_owned(), None),
