@@ -597,13 +597,13 @@ fn read_count(bytes_left: usize, entry_bytes: usize) -> usize {
     }
 }
 
-/// The pause now; the next one is twice as long.
 /// Lanes that have been empty for a while look at the same moments: the worker wakes once, and asks Redis for all of them in one write.
 fn until_next_look(started_at: Instant) -> Duration {
     let since_last = started_at.elapsed().as_nanos() % IDLE_MAX.as_nanos();
     IDLE_MAX.saturating_sub(Duration::from_nanos(u64::try_from(since_last).unwrap_or(0)))
 }
 
+/// The pause now; the next one is twice as long.
 fn double(pause: &mut Duration, max: Duration) -> Duration {
     let now = *pause;
     *pause = (now * 2).min(max);
