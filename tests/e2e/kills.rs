@@ -15,8 +15,8 @@ use tests::servers::RedisLimits;
 use tests::{Installation, bodies, wait_until};
 use tokio::sync::Mutex;
 
-/// What comes in meanwhile. Programs that are not optimised can take more, but nothing would be left for the tests beside this one.
-const NOTICES_PER_SECOND: u32 = if cfg!(debug_assertions) { 200 } else { 500 };
+/// What comes in meanwhile.
+const NOTICES_PER_SECOND: u32 = 500;
 
 /// One kill in this time: 10 in a minute.
 const KILL_EVERY: Duration = Duration::from_secs(6);
